@@ -1,0 +1,15 @@
+# shootdown::warnings: warnings for our own code. Link it PRIVATE. shootdown::sanitizers: of the
+# build with SHOOTDOWN_SANITIZE.
+add_library(shootdown_warnings INTERFACE)
+add_library(shootdown::warnings ALIAS shootdown_warnings)
+target_compile_options(shootdown_warnings INTERFACE
+  -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
+  # g++ 12 warns of std::string's operator+ itself (GCC bug 105651).
+  -Wno-restrict)
+
+if(SHOOTDOWN_SANITIZE)
+  # Directory-wide on purpose: one program is sanitized whole or not at all.
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=undefined
+    -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
+endif()

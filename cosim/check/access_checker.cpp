@@ -1,0 +1,201 @@
+#include "cosim/check/access_checker.h"
+
+#include <fmt/format.h>
+
+#include "cosim/observe/format.h"
+
+namespace shootdown::cosim {
+
+namespace {
+
+const char* verb(arch::Access access) {
+  return access == arch::Access::kWrite ? "writes" : "reads";
+}
+
+bool covers(arch::VirtAddr start, arch::VirtAddr limit, arch::VirtAddr va) {
+  return start <= va && (va < limit || limit.value == ~std::uint64_t{0});
+}
+
+}  // namespace
+
+void AccessChecker::on_event(const Event& event) {
+  if (const auto* done = std::get_if<hw::AccessDone>(&event.payload)) {
+    if (done->bytes != 0 && done->source != hw::TranslationSource::kBypass) {
+      on_access(event, *done);
+    }
+  } else if (const auto* freed = std::get_if<sw::PageFreed>(&event.payload)) {
+    on_free(event, *freed);
+  }
+}
+
+void AccessChecker::on_access(const Event& event, const hw::AccessDone& done) {
+  const std::uint64_t page = arch::page_of(done.va).value;
+  const std::uint32_t requester =
+      done.requester.stream_id.value << 16 | done.requester.asid.value;
+  Passed& passed = passed_[(page >> arch::kPageShift) % passed_.size()];
+  const Passed now{.generation = history_.generation(),
+                   .page = page,
+                   .output = arch::page_of(done.pa).value,
+                   .requester = requester,
+                   .actor = event.actor,
+                   .access = done.access};
+  if (passed.generation == now.generation && passed.page == now.page &&
+      passed.output == now.output && passed.requester == now.requester &&
+      passed.actor == now.actor && passed.access == now.access) {
+    return;
+  }
+  const auto mm = history_.mm_of(done.requester.asid);
+  if (!mm) return;
+  const History::Leaf leaf = history_.leaf(*mm, done.va);
+  const bool permitted =
+      arch::vmsa64::is_leaf(leaf.entry, leaf.level) && leaf.output(done.va) == done.pa &&
+      arch::vmsa64::leaf_permissions(leaf.entry, {}).permits(done.access, false);
+  if (permitted && !history_.freed(done.pa)) {
+    passed = now;
+    return;
+  }
+  judge(event, done, *mm);
+}
+
+void AccessChecker::judge(const Event& event, const hw::AccessDone& done, unsigned mm) {
+  ActorId tlb = event.actor;
+  const auto where = done.source == hw::TranslationSource::kAtc ? StaleEntry::Where::kAtc
+                                                                : where_of(history_, event.actor);
+  if (where == StaleEntry::Where::kAtc) {
+    const auto& actors = history_.log().actors();
+    for (std::size_t i = 0; i < actors.size(); ++i) {
+      if (actors[i] == actor_name(event.actor) + ".atc") tlb = static_cast<ActorId>(i);
+    }
+  }
+  StaleEntry stale{.where = where,
+                   .tlb = tlb,
+                   .requester = done.requester,
+                   .mm = mm,
+                   .va = done.va,
+                   .entry = done.source == hw::TranslationSource::kWalk
+                                ? history_.fill_of_access(tlb, done.access_id)
+                                : history_.cached(tlb, done.va, done.requester.asid),
+                   .store = nullptr};
+  const std::uint64_t read = stale.entry == nullptr ? 0 : stale.entry->read.sequence;
+  for (const StoreRecord* store : history_.stores(mm, done.va)) {
+    if (store->at.sequence <= read) continue;
+    const History::Leaf after{.entry = store->after, .level = store->level};
+    const bool good = arch::vmsa64::is_leaf(after.entry, after.level) &&
+                      after.output(done.va) == done.pa &&
+                      arch::vmsa64::leaf_permissions(after.entry, {}).permits(done.access, false);
+    // Only what holds up to now counts: an entry that became good again is not stale.
+    if (good) {
+      stale.store = nullptr;
+    } else if (stale.store == nullptr) {
+      stale.store = store;
+    }
+  }
+  if (stale.store == nullptr) {
+    // Memory never said what the access used: hardware made it up, or did not look at permissions.
+    report(event, done, stale,
+           done.access == arch::Access::kWrite ? "write-after-protect" : "stale-access",
+           "although no entry ever permitted it");
+    return;
+  }
+  const std::uint64_t since = stale.store->at.sequence;
+  const Stamp freed = history_.last_freed(done.pa);
+  if (freed && freed.sequence > since) {
+    report(event, done, stale, "use-after-free",
+           "in a frame freed at " + microseconds(freed.time_ps));
+    return;
+  }
+  // Losing write permission on the same frame is a matter of protection, all else of mapping.
+  const History::Leaf now = history_.leaf(mm, done.va);
+  const bool same_frame =
+      arch::vmsa64::is_leaf(now.entry, now.level) && now.output(done.va) == done.pa;
+  const bool protection = same_frame && done.access == arch::Access::kWrite;
+  for (const ProtectionRecord& record : history_.removed_protections()) {
+    if (record.at.sequence < since || record.mm != mm) continue;
+    if (!covers(record.start, record.limit, done.va)) continue;
+    report(event, done, stale, protection ? "write-after-protect" : "stale-access",
+           fmt::format("after {} returned at {}", record.operation,
+                       microseconds(record.at.time_ps)));
+    return;
+  }
+  for (const FlushRecord& flush : history_.flushes()) {
+    if (flush.mm != mm || flush.begin.sequence < since || !flush.end) continue;
+    if (!covers(flush.start, flush.limit, done.va)) continue;
+    report(event, done, stale, "stale-access",
+           "through a translation that was flushed at " + microseconds(flush.end.time_ps));
+    return;
+  }
+}
+
+void AccessChecker::report(const Event& event, const hw::AccessDone& done,
+                           const StaleEntry& stale, std::string kind, const std::string& why) {
+  const std::string requester = requester_name(event.actor, done.requester);
+  if (findings_.known(kind, requester, done.va)) return;
+  MissingHop missing;
+  if (stale.store != nullptr) {
+    missing = find_missing_hop(history_, stale);
+  } else {
+    missing.hop = "hardware";
+    missing.text = "the translation does not come from the tables";
+  }
+  Violation violation{.kind = std::move(kind),
+                      .time_ps = event.time_ps,
+                      .actor = requester,
+                      .address = done.va,
+                      .headline = fmt::format("{} {} {} at {}, {}", requester, verb(done.access),
+                                              hex(done.va), hex(done.pa), why),
+                      .missing_hop = missing.hop,
+                      .hop_text = missing.text,
+                      .chain = build_chain(history_, stale, missing),
+                      .count = 1};
+  violation.chain.push_back({.time_ps = event.time_ps,
+                             .happened = true,
+                             .actor = requester,
+                             .text = fmt::format("{} {} through the old translation: {}",
+                                                 verb(done.access), hex(done.va), hex(done.pa)),
+                             .note = ""});
+  findings_.report(std::move(violation));
+}
+
+void AccessChecker::on_free(const Event& event, const sw::PageFreed& freed) {
+  const std::uint64_t bytes = arch::kPageSize << freed.order;
+  for (const auto& [tlb, entry] : history_.live_into(freed.page, bytes)) {
+    const auto mm = history_.mm_of(entry->fill.requester.asid);
+    if (!mm) continue;
+    const std::string& name = actor_name(tlb);
+    if (findings_.known("use-after-free", name, entry->fill.page)) continue;
+    StaleEntry stale{.where = where_of(history_, tlb),
+                     .tlb = tlb,
+                     .requester = entry->fill.requester,
+                     .mm = *mm,
+                     .va = entry->fill.page,
+                     .entry = entry,
+                     .store = nullptr};
+    for (const StoreRecord* store : history_.stores(*mm, entry->fill.page)) {
+      if (store->at.sequence > entry->read.sequence) {
+        stale.store = store;
+        break;
+      }
+    }
+    const MissingHop missing = find_missing_hop(history_, stale);
+    Violation violation{
+        .kind = "use-after-free",
+        .time_ps = event.time_ps,
+        .actor = name,
+        .address = entry->fill.page,
+        .headline = fmt::format("frame {} is freed while {} still translates {} to it",
+                                hex(freed.page), name, hex(entry->fill.page)),
+        .missing_hop = missing.hop,
+        .hop_text = missing.text,
+        .chain = build_chain(history_, stale, missing),
+        .count = 1};
+    violation.chain.push_back({.time_ps = event.time_ps,
+                               .happened = true,
+                               .actor = actor_name(event.actor),
+                               .text = fmt::format("frame {} freed ({} page)", hex(freed.page),
+                                                   name_of(freed.use)),
+                               .note = ""});
+    findings_.report(std::move(violation));
+  }
+}
+
+}  // namespace shootdown::cosim

@@ -1,0 +1,61 @@
+#include "cosim/check/checker.h"
+
+#include <algorithm>
+
+#include "cosim/check/access_checker.h"
+#include "cosim/check/fault_loop_checker.h"
+#include "cosim/check/misuse_checker.h"
+#include "cosim/check/sync_order_checker.h"
+
+namespace shootdown::cosim {
+
+bool Findings::known(std::string_view kind, const std::string& actor, arch::VirtAddr page) {
+  for (Violation& violation : violations_) {
+    if (violation.kind == kind && violation.actor == actor &&
+        arch::page_of(violation.address) == arch::page_of(page)) {
+      ++violation.count;
+      return true;
+    }
+  }
+  return false;
+}
+
+void Findings::report(Violation violation) { violations_.push_back(std::move(violation)); }
+
+void Findings::note(Note note) {
+  const auto same = [&](const Note& other) { return other.kind == note.kind; };
+  if (std::none_of(notes_.begin(), notes_.end(), same)) notes_.push_back(std::move(note));
+}
+
+std::string Checker::requester_name(ActorId actor, const hw::Requester& requester) const {
+  const std::string& name = actor_name(actor);
+  if (name.ends_with(".atc")) return name.substr(0, name.size() - 4);
+  const Binding* binding = history_.binding(requester.stream_id);
+  if (binding != nullptr && name.starts_with("smmu")) return binding->device;
+  return name;
+}
+
+const std::vector<CheckerInfo>& checker_infos() {
+  static const std::vector<CheckerInfo> kInfos{
+      {"fault-loop", "a requester faults again and again although the entry permits the access"},
+      {"stale-access", "an access completes through a translation that a flush should have removed"},
+      {"use-after-free", "a frame is freed while a TLB or ATC still leads to it, or is accessed then"},
+      {"write-after-protect", "a write succeeds after write permission was removed"},
+      {"sync-order", "a DSB or CMD_SYNC completed before the effect it promises"},
+      {"driver-misuse", "software sent hardware something illegal or reserved"},
+      {"lockstep-mismatch", "the RTL and the SystemC model of a TLB differ"},
+      {"rtl-assertion", "an assertion bound to the RTL failed"}};
+  return kInfos;
+}
+
+std::vector<std::unique_ptr<Checker>> make_checkers(const History& history, Findings& findings,
+                                                    unsigned fault_loop_faults) {
+  std::vector<std::unique_ptr<Checker>> checkers;
+  checkers.push_back(std::make_unique<FaultLoopChecker>(history, findings, fault_loop_faults));
+  checkers.push_back(std::make_unique<AccessChecker>(history, findings));
+  checkers.push_back(std::make_unique<SyncOrderChecker>(history, findings));
+  checkers.push_back(std::make_unique<MisuseChecker>(history, findings));
+  return checkers;
+}
+
+}  // namespace shootdown::cosim

@@ -1,0 +1,68 @@
+// What every checker is: a subscriber that reports violations.
+#ifndef SHOOTDOWN_COSIM_CHECK_CHECKER_H
+#define SHOOTDOWN_COSIM_CHECK_CHECKER_H
+
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "cosim/check/history.h"
+#include "cosim/check/hops.h"
+#include "cosim/check/violation.h"
+#include "cosim/observe/event_log.h"
+
+namespace shootdown::cosim {
+
+/// Collects what the checkers of a run find. The same violation again is counted, not repeated.
+class Findings {
+ public:
+  /// Called once a checker has seen enough and the run need not go on.
+  void on_stop(std::function<void()> stop) { stop_ = std::move(stop); }
+  /// Returns the violation to be filled in further, or null if it is a repetition.
+  void report(Violation violation);
+  void note(Note note);
+  void stop_run() const {
+    if (stop_) stop_();
+  }
+  const std::vector<Violation>& violations() const { return violations_; }
+  const std::vector<Note>& notes() const { return notes_; }
+  void reset() {
+    violations_.clear();
+    notes_.clear();
+  }
+  /// Whether this kind has been seen for this actor and page.
+  bool known(std::string_view kind, const std::string& actor, arch::VirtAddr page);
+
+ private:
+  std::function<void()> stop_;
+  std::vector<Violation> violations_;
+  std::vector<Note> notes_;
+};
+
+class Checker : public EventSubscriber {
+ public:
+  Checker(const History& history, Findings& findings) : history_(history), findings_(findings) {}
+  virtual void reset() {}
+
+ protected:
+  const std::string& actor_name(ActorId actor) const { return history_.log().actor_name(actor); }
+  /// The device behind a stream, or the actor itself.
+  std::string requester_name(ActorId actor, const hw::Requester& requester) const;
+  const History& history_;
+  Findings& findings_;
+};
+
+struct CheckerInfo {
+  std::string_view name;
+  std::string_view holds_when;
+};
+/// All checkers by name, for `list` and the documentation.
+const std::vector<CheckerInfo>& checker_infos();
+/// One of each. `fault_loop_faults`: faults in a row that make a loop.
+std::vector<std::unique_ptr<Checker>> make_checkers(const History& history, Findings& findings,
+                                                    unsigned fault_loop_faults);
+
+}  // namespace shootdown::cosim
+
+#endif

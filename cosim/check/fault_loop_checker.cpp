@@ -1,0 +1,144 @@
+#include "cosim/check/fault_loop_checker.h"
+
+#include <fmt/format.h>
+
+#include "cosim/observe/format.h"
+
+namespace shootdown::cosim {
+
+namespace {
+const char* verb(arch::Access access) {
+  return access == arch::Access::kWrite ? "write" : "read";
+}
+}  // namespace
+
+void FaultLoopChecker::on_event(const Event& event) {
+  if (const auto* fault = std::get_if<hw::TranslationFault>(&event.payload)) {
+    on_fault(event, *fault);
+  } else if (const auto* done = std::get_if<hw::AccessDone>(&event.payload)) {
+    on_done(event, *done);
+  } else if (const auto* policy = std::get_if<hw::PermissionPolicy>(&event.payload)) {
+    on_policy(event, *policy);
+  }
+}
+
+void FaultLoopChecker::on_done(const Event& event, const hw::AccessDone& done) {
+  if (loops_.empty() || done.bytes == 0) return;
+  loops_.erase({requester_name(event.actor, done.requester), arch::page_of(done.va).value,
+                done.access});
+}
+
+void FaultLoopChecker::on_fault(const Event& event, const hw::TranslationFault& fault) {
+  std::optional<unsigned> mm = history_.mm_of(fault.requester.asid);
+  if (const Binding* binding = history_.binding(fault.requester.stream_id);
+      binding != nullptr && !history_.is_cpu(event.actor)) {
+    mm = binding->mm;
+  }
+  if (!mm) return;
+  const Key key{requester_name(event.actor, fault.requester), arch::page_of(fault.va).value,
+                fault.access};
+  if (!history_.leaf(*mm, fault.va).permits(fault.access)) {
+    loops_.erase(key);
+    return;
+  }
+  Loop& loop = loops_[key];
+  if (loop.faults++ == 0) {
+    loop.first_ps = event.time_ps;
+    loop.actor = event.actor;
+    loop.first = fault;
+  } else {
+    loop.gap_ps = event.time_ps - loop.last_ps;
+  }
+  loop.last_ps = event.time_ps;
+  if (loop.faults == threshold_) report(event, fault, loop, *mm);
+}
+
+StaleEntry FaultLoopChecker::stale_entry(ActorId actor, const hw::Requester& requester,
+                                         arch::VirtAddr va, arch::Access access, unsigned mm,
+                                         std::vector<const StoreRecord*>& stores) const {
+  StaleEntry stale{.where = where_of(history_, actor),
+                   .tlb = actor,
+                   .requester = requester,
+                   .mm = mm,
+                   .va = va,
+                   .entry = nullptr,
+                   .store = nullptr};
+  if (const Binding* binding = history_.binding(requester.stream_id);
+      binding != nullptr && stale.where != StaleEntry::Where::kCpu) {
+    stale.requester.asid = binding->asid;
+  }
+  stale.entry = history_.cached(actor, va, stale.requester.asid);
+  stores = history_.stores(mm, va);
+  for (const StoreRecord* store : stores) {
+    // The store that made the entry permit the access is the one whose flush was missed.
+    const History::Leaf after{.entry = store->after, .level = store->level};
+    const bool later = stale.entry == nullptr || store->at.sequence > stale.entry->read.sequence;
+    if (later && after.permits(access)) {
+      stale.store = store;
+      break;
+    }
+  }
+  return stale;
+}
+
+void FaultLoopChecker::report(const Event& event, const hw::TranslationFault& fault,
+                              const Loop& loop, unsigned mm) {
+  const std::string requester = requester_name(event.actor, fault.requester);
+  std::vector<const StoreRecord*> stores;
+  const StaleEntry stale =
+      stale_entry(event.actor, fault.requester, fault.va, fault.access, mm, stores);
+  const MissingHop missing = find_missing_hop(history_, stale);
+  Violation violation{.kind = "fault-loop",
+                      .time_ps = loop.first_ps,
+                      .actor = requester,
+                      .address = fault.va,
+                      .headline = "",
+                      .missing_hop = missing.hop,
+                      .hop_text = missing.text,
+                      .chain = build_chain(history_, stale, missing),
+                      .count = loop.faults};
+  violation.headline = fmt::format(
+      "{} {}s {}: {} faults in {}", requester, verb(fault.access), hex(fault.va), loop.faults,
+      microseconds(loop.last_ps - loop.first_ps));
+  if (stale.store != nullptr) {
+    violation.headline += fmt::format(", although the entry permits the {} since {}",
+                                      verb(fault.access), microseconds(stale.store->at.time_ps));
+  }
+  const auto fault_line = [&](std::uint64_t at, const std::string& text) {
+    violation.chain.push_back({.time_ps = at,
+                               .happened = true,
+                               .actor = actor_name(event.actor),
+                               .text = text,
+                               .note = ""});
+  };
+  fault_line(loop.first_ps,
+             fmt::format("{} of {} meets the old entry: {}", verb(fault.access), hex(fault.va),
+                         name_of(fault.type)));
+  if (loop.faults > 1) {
+    fault_line(loop.last_ps, fmt::format("... {} more rounds, one each {}", loop.faults - 1,
+                                         microseconds((loop.last_ps - loop.first_ps) /
+                                                      (loop.faults - 1))));
+  }
+  findings_.report(std::move(violation));
+  findings_.stop_run();
+}
+
+void FaultLoopChecker::on_policy(const Event& event, const hw::PermissionPolicy& policy) {
+  if (!policy.rewalk) return;
+  const auto mm = history_.mm_of(policy.requester.asid);
+  if (!mm || !history_.leaf(*mm, policy.va).permits(policy.access)) return;
+  std::vector<const StoreRecord*> stores;
+  const StaleEntry stale =
+      stale_entry(event.actor, policy.requester, policy.va, policy.access, *mm, stores);
+  if (stale.store == nullptr) return;
+  const MissingHop missing = find_missing_hop(history_, stale);
+  findings_.note(
+      {.kind = "hidden-fault-loop",
+       .text = fmt::format(
+           "{} met an entry that has been stale since {} and walked again (hit_without_permission: "
+           "rewalk); with `fault` it would fault for ever. Missing hop: {} ({})",
+           requester_name(event.actor, policy.requester), microseconds(stale.store->at.time_ps),
+           missing.hop, missing.text)});
+}
+
+}  // namespace shootdown::cosim

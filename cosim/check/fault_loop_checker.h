@@ -1,0 +1,46 @@
+// fault-loop: the same requester faults again and again on the same page and access although the
+// entry in memory permits it. Also notes where a policy of the hardware hides such a loop.
+#ifndef SHOOTDOWN_COSIM_CHECK_FAULT_LOOP_CHECKER_H
+#define SHOOTDOWN_COSIM_CHECK_FAULT_LOOP_CHECKER_H
+
+#include <map>
+#include <tuple>
+
+#include "cosim/check/checker.h"
+
+namespace shootdown::cosim {
+
+class FaultLoopChecker : public Checker {
+ public:
+  FaultLoopChecker(const History& history, Findings& findings, unsigned faults)
+      : Checker(history, findings), threshold_(faults) {}
+  void on_event(const Event& event) override;
+  void reset() override { loops_.clear(); }
+
+ private:
+  struct Loop {
+    unsigned faults{};
+    std::uint64_t first_ps{};
+    std::uint64_t last_ps{};
+    ActorId actor{};
+    hw::TranslationFault first;
+    std::uint64_t gap_ps{};  ///< between the last two
+  };
+  using Key = std::tuple<std::string, std::uint64_t, arch::Access>;  // requester, page, access
+
+  void on_fault(const Event& event, const hw::TranslationFault& fault);
+  void on_done(const Event& event, const hw::AccessDone& done);
+  void on_policy(const Event& event, const hw::PermissionPolicy& policy);
+  void report(const Event& event, const hw::TranslationFault& fault, const Loop& loop,
+              unsigned mm);
+  StaleEntry stale_entry(ActorId actor, const hw::Requester& requester, arch::VirtAddr va,
+                         arch::Access access, unsigned mm,
+                         std::vector<const StoreRecord*>& stores) const;
+
+  unsigned threshold_;
+  std::map<Key, Loop> loops_;
+};
+
+}  // namespace shootdown::cosim
+
+#endif

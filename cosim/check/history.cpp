@@ -1,0 +1,385 @@
+#include "cosim/check/history.h"
+
+#include <algorithm>
+
+namespace shootdown::cosim {
+
+namespace vmsa64 = arch::vmsa64;
+
+void History::on_event(const Event& event) {
+  std::visit([&](const auto& payload) { on(event, payload); }, event.payload);
+}
+
+void History::reset() {
+  ++generation_;
+  mm_by_asid_.clear();
+  bindings_.clear();
+  entries_.clear();
+  stores_.clear();
+  live_.clear();
+  retired_.clear();
+  leaf_reads_.clear();
+  access_fills_.clear();
+  open_.clear();
+  flushes_.clear();
+  open_flushes_.clear();
+  tlbis_.clear();
+  notifiers_.clear();
+  commands_.clear();
+  next_fetched_ = 0;
+  syncs_.clear();
+  protections_.clear();
+  invalidations_.clear();
+  atc_completed_.clear();
+  frames_.clear();
+  last_freed_.clear();
+  stacks_.clear();
+}
+
+// ---- Software --------------------------------------------------------------------------------
+
+void History::on(const Event& event, const sw::FunctionEnter& e) {
+  stacks_[event.thread].push_back(e.function);
+}
+
+void History::on(const Event& event, const sw::FunctionExit&) {
+  auto& stack = stacks_[event.thread];
+  if (!stack.empty()) stack.pop_back();
+}
+
+std::string History::functions_of(ThreadId thread) const {
+  const auto found = stacks_.find(thread);
+  if (found == stacks_.end()) return {};
+  std::string text;
+  for (const char* function : found->second) {
+    if (!text.empty()) text += " > ";
+    text += function;
+  }
+  return text;
+}
+
+void History::on(const Event&, const sw::MmCreated& e) {
+  ++generation_;
+  mm_by_asid_[e.asid.value] = e.mm;
+}
+
+void History::on(const Event&, const sw::SvaBound& e) {
+  ++generation_;
+  bindings_[e.stream_id.value] = {
+      .device = devices_[e.stream_id.value],
+      .mm = e.mm, .asid = e.asid, .atc = e.atc, .broadcast = e.broadcast};
+}
+
+void History::on(const Event& event, const sw::PteStore& e) {
+  ++generation_;
+  const LeafKey key{e.mm, static_cast<std::uint64_t>(e.level), e.va.value};
+  entries_[key] = e.after;
+  stores_[key].push_back({.at = stamp(event),
+                          .mm = e.mm,
+                          .va = e.va,
+                          .level = e.level,
+                          .before = e.before,
+                          .after = e.after,
+                          .functions = functions_of(event.thread)});
+}
+
+void History::on(const Event& event, const sw::FlushBegin& e) {
+  ++generation_;
+  open_flushes_[e.flush] = flushes_.size();
+  flushes_.push_back({.begin = stamp(event),
+                      .end = {},
+                      .mm = e.mm,
+                      .start = e.start,
+                      .limit = e.end,
+                      .functions = functions_of(event.thread)});
+}
+
+void History::on(const Event& event, const sw::FlushEnd& e) {
+  ++generation_;
+  const auto found = open_flushes_.find(e.flush);
+  if (found == open_flushes_.end()) return;
+  flushes_[found->second].end = stamp(event);
+  open_flushes_.erase(found);
+}
+
+void History::on(const Event& event, const sw::NotifierCalled& e) {
+  ++generation_;
+  notifiers_.push_back({.at = stamp(event),
+                        .mm = e.mm,
+                        .start = e.start,
+                        .limit = e.end,
+                        .callback = e.callback});
+}
+
+void History::on(const Event& event, const sw::CommandSubmitted& e) {
+  ++generation_;
+  commands_.push_back({.submitted = stamp(event),
+                       .fetched = {},
+                       .refused = {},
+                       .number = 0,
+                       .command = e.command});
+}
+
+void History::on(const Event&, const sw::PageAllocated& e) {
+  ++generation_;
+  for (std::uint64_t i = 0; i < std::uint64_t{1} << e.order; ++i) {
+    frames_.erase(e.page.value + i * arch::kPageSize);
+  }
+}
+
+void History::on(const Event& event, const sw::PageFreed& e) {
+  ++generation_;
+  for (std::uint64_t i = 0; i < std::uint64_t{1} << e.order; ++i) {
+    frames_[e.page.value + i * arch::kPageSize] = {stamp(event)};
+    last_freed_[e.page.value + i * arch::kPageSize] = stamp(event);
+  }
+}
+
+void History::on(const Event& event, const sw::ProtectionRemoved& e) {
+  ++generation_;
+  protections_.push_back({.at = stamp(event),
+                          .mm = e.mm,
+                          .start = e.start,
+                          .limit = e.end,
+                          .operation = e.operation});
+}
+
+// ---- Hardware --------------------------------------------------------------------------------
+
+void History::on(const Event& event, const hw::TlbLookup& e) {
+  // A retried access looks up again under the same number.
+  open_[event.actor][e.access_id] = {
+      .looked_up = stamp(event), .requester = e.requester, .va = e.va};
+}
+
+void History::on(const Event& event, const hw::WalkRead& e) {
+  auto& reads = leaf_reads_[event.actor];
+  // Only the last descriptor read by an access counts; finished accesses need not be kept.
+  reads[e.access_id] = stamp(event);
+  if (reads.size() > 1024) reads.erase(reads.begin());
+}
+
+void History::on(const Event& event, const hw::TlbFill& e) {
+  ++generation_;
+  CachedEntry entry{.filled = stamp(event), .read = stamp(event), .removed = {}, .fill = e};
+  const auto& reads = leaf_reads_[event.actor];
+  if (const auto read = reads.find(e.access_id); read != reads.end()) entry.read = read->second;
+  // A device's ATC is filled from what the SMMU knows, which may be older than the request.
+  for (const auto& [actor, entries] : live_) {
+    if (actor == event.actor || !log_.actor_name(event.actor).ends_with(".atc")) continue;
+    if (log_.actor_name(actor).ends_with(".atc") || is_cpu(actor)) continue;
+    for (const CachedEntry& source : entries) {
+      if (source.matches(e.page, e.requester.asid)) entry.read = source.read;
+    }
+  }
+  access_fills_[event.actor][e.access_id] = entry;
+  if (e.dropped) return;
+  auto& live = live_[event.actor];
+  std::erase_if(live, [&](const CachedEntry& other) {
+    return other.fill.page == e.page && other.fill.page_shift == e.page_shift &&
+           other.fill.global == e.global &&
+           (e.global || other.fill.requester.asid == e.requester.asid);
+  });
+  live.push_back(entry);
+}
+
+void History::retire(CachedEntry& entry, const Event& event) {
+  entry.removed = stamp(event);
+  auto& retired = retired_[event.actor];
+  std::erase_if(retired, [&](const CachedEntry& other) {
+    return other.fill.page == entry.fill.page &&
+           other.fill.requester.asid == entry.fill.requester.asid;
+  });
+  retired.push_back(entry);
+}
+
+void History::on(const Event& event, const hw::TlbEvict& e) {
+  ++generation_;
+  std::erase_if(live_[event.actor], [&](CachedEntry& entry) {
+    return entry.fill.page == e.page && entry.fill.page_shift == e.page_shift &&
+           entry.fill.global == e.global && (e.global || entry.fill.requester.asid == e.asid);
+  });
+}
+
+void History::on(const Event& event, const hw::TlbInvalidate& e) {
+  ++generation_;
+  invalidations_[event.actor].push_back({.at = stamp(event), .event = e});
+  std::erase_if(live_[event.actor], [&](CachedEntry& entry) {
+    if (!e.what.covers(entry.fill.page.value, entry.last(), entry.fill.requester.asid,
+                       entry.fill.global)) {
+      return false;
+    }
+    retire(entry, event);
+    return true;
+  });
+}
+
+void History::on(const Event& event, const hw::AccessDone& e) {
+  open_[event.actor].erase(e.access_id);
+}
+void History::on(const Event& event, const hw::TranslationFault& e) {
+  open_[event.actor].erase(e.access_id);
+}
+void History::on(const Event& event, const hw::AtsAnswered& e) {
+  open_[event.actor].erase(e.access_id);
+}
+
+void History::on(const Event& event, const hw::CommandFetched& e) {
+  ++generation_;
+  // Commands are consumed in the order of submission; a refused one is fetched again, edited.
+  if (next_fetched_ > 0 && commands_[next_fetched_ - 1].refused &&
+      !commands_[next_fetched_ - 1].fetched) {
+    commands_[next_fetched_ - 1].fetched = stamp(event);
+    return;
+  }
+  if (next_fetched_ >= commands_.size()) return;
+  CommandRecord& record = commands_[next_fetched_++];
+  record.fetched = stamp(event);
+  record.number = e.number;
+}
+
+void History::on(const Event& event, const hw::CommandError& e) {
+  ++generation_;
+  for (CommandRecord& record : commands_) {
+    if (record.number != e.number) continue;
+    record.refused = stamp(event);
+    record.fetched = {};
+  }
+}
+
+void History::on(const Event& event, const hw::SyncCompleted& e) {
+  ++generation_;
+  syncs_.push_back({.completed = stamp(event), .number = e.number});
+}
+
+void History::on(const Event&, const hw::AtcInvalidationCompleted& e) {
+  ++generation_;
+  atc_completed_.insert(e.command_number);
+}
+
+void History::on(const Event& event, const hw::TlbiIssued& e) {
+  ++generation_;
+  tlbis_.push_back({.at = stamp(event),
+                    .completed = {},
+                    .dvm_id = e.dvm_id,
+                    .op = e.op,
+                    .what = arch::decode_tlbi(e.op, e.operand)});
+}
+
+void History::on(const Event& event, const hw::DsbCompleted& e) {
+  ++generation_;
+  for (auto record = tlbis_.rbegin(); record != tlbis_.rend(); ++record) {
+    if (record->at.actor != event.actor || record->dvm_id > e.last_dvm_id) continue;
+    if (record->completed) break;
+    record->completed = stamp(event);
+  }
+}
+
+// ---- Questions -------------------------------------------------------------------------------
+
+std::optional<unsigned> History::mm_of(arch::Asid asid) const {
+  const auto found = mm_by_asid_.find(asid.value);
+  if (found == mm_by_asid_.end()) return std::nullopt;
+  return found->second;
+}
+
+const Binding* History::binding(arch::StreamId stream) const {
+  const auto found = bindings_.find(stream.value);
+  return found == bindings_.end() ? nullptr : &found->second;
+}
+
+arch::PhysAddr History::Leaf::output(arch::VirtAddr va) const {
+  const std::uint64_t offset = va.value & (arch::page_bytes(vmsa64::level_shift(level)) - 1);
+  return {vmsa64::leaf_output(entry, level).value | offset};
+}
+
+bool History::Leaf::permits(arch::Access access) const {
+  return vmsa64::is_leaf(entry, level) && vmsa64::desc::Af::get(entry) != 0 &&
+         vmsa64::leaf_permissions(entry, {}).permits(access, /*privileged=*/false);
+}
+
+History::Leaf History::leaf(unsigned mm, arch::VirtAddr va) const {
+  for (int level = vmsa64::kLastLevel; level >= 1; --level) {
+    const auto found = entries_.find(
+        {mm, static_cast<std::uint64_t>(level), arch::page_of(va, vmsa64::level_shift(level)).value});
+    if (found != entries_.end() && vmsa64::is_leaf(found->second, level)) {
+      return {.entry = found->second, .level = level};
+    }
+  }
+  return {};
+}
+
+std::vector<const StoreRecord*> History::stores(unsigned mm, arch::VirtAddr va) const {
+  std::vector<const StoreRecord*> result;
+  for (int level = vmsa64::kLastLevel; level >= 1; --level) {
+    const auto found = stores_.find(
+        {mm, static_cast<std::uint64_t>(level), arch::page_of(va, vmsa64::level_shift(level)).value});
+    if (found == stores_.end()) continue;
+    for (const StoreRecord& record : found->second) {
+      // Linking a table changes no translation that anybody could have cached.
+      if (vmsa64::is_leaf(record.before, level) || vmsa64::is_leaf(record.after, level)) {
+        result.push_back(&record);
+      }
+    }
+  }
+  std::sort(result.begin(), result.end(), [](const StoreRecord* a, const StoreRecord* b) {
+    return a->at.sequence < b->at.sequence;
+  });
+  return result;
+}
+
+const CachedEntry* History::cached(ActorId actor, arch::VirtAddr va, arch::Asid asid) const {
+  for (const auto* entries : {&live_, &retired_}) {
+    const auto found = entries->find(actor);
+    if (found == entries->end()) continue;
+    for (auto entry = found->second.rbegin(); entry != found->second.rend(); ++entry) {
+      if (entry->matches(va, asid)) return &*entry;
+    }
+  }
+  return nullptr;
+}
+
+const CachedEntry* History::fill_of_access(ActorId actor, std::uint64_t access_id) const {
+  const auto fills = access_fills_.find(actor);
+  if (fills == access_fills_.end()) return nullptr;
+  const auto found = fills->second.find(access_id);
+  return found == fills->second.end() ? nullptr : &found->second;
+}
+
+std::vector<std::pair<ActorId, const CachedEntry*>> History::live_into(
+    arch::PhysAddr page, std::uint64_t bytes) const {
+  std::vector<std::pair<ActorId, const CachedEntry*>> result;
+  for (const auto& [actor, entries] : live_) {
+    for (const CachedEntry& entry : entries) {
+      const std::uint64_t first = entry.fill.output.value;
+      const std::uint64_t last = first + (arch::page_bytes(entry.fill.page_shift) - 1);
+      if (first < page.value + bytes && page.value <= last) result.emplace_back(actor, &entry);
+    }
+  }
+  return result;
+}
+
+bool History::takes_part_in_broadcast(ActorId actor) const {
+  if (is_cpu(actor)) return true;
+  if (!log_.actor_name(actor).starts_with("smmu")) return false;
+  return std::any_of(bindings_.begin(), bindings_.end(),
+                     [](const auto& binding) { return binding.second.broadcast; });
+}
+
+const std::vector<InvalidationRecord>& History::invalidations(ActorId actor) const {
+  static const std::vector<InvalidationRecord> kNone;
+  const auto found = invalidations_.find(actor);
+  return found == invalidations_.end() ? kNone : found->second;
+}
+
+Stamp History::freed(arch::PhysAddr page) const {
+  const auto found = frames_.find(arch::page_of(page).value);
+  return found == frames_.end() ? Stamp{} : found->second.freed;
+}
+
+Stamp History::last_freed(arch::PhysAddr page) const {
+  const auto found = last_freed_.find(arch::page_of(page).value);
+  return found == last_freed_.end() ? Stamp{} : found->second;
+}
+
+}  // namespace shootdown::cosim

@@ -1,0 +1,257 @@
+// What has happened so far, as far as the checkers need it: built from the event log alone.
+//
+// Page tables as software stored them, cached translations as hardware filled and dropped them,
+// and the hops of every shootdown in between. One instance serves all checkers of a run; it has to
+// subscribe to the log before them.
+#ifndef SHOOTDOWN_COSIM_CHECK_HISTORY_H
+#define SHOOTDOWN_COSIM_CHECK_HISTORY_H
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "cosim/observe/event_log.h"
+#include "hw/arch/tlbi.h"
+#include "hw/arch/vmsa64.h"
+
+namespace shootdown::cosim {
+
+/// When something happened and who did it.
+struct Stamp {
+  std::uint64_t sequence{};  ///< 0: not (yet)
+  std::uint64_t time_ps{};
+  ActorId actor{};
+  ThreadId thread{kNoThread};
+  explicit operator bool() const { return sequence != 0; }
+};
+
+/// A store to a table entry.
+struct StoreRecord {
+  Stamp at;
+  unsigned mm{};
+  arch::VirtAddr va{};
+  int level{};
+  std::uint64_t before{};
+  std::uint64_t after{};
+  std::string functions;  ///< outermost > innermost
+};
+
+/// A translation that a TLB or ATC holds or held.
+struct CachedEntry {
+  Stamp filled;
+  Stamp read;  ///< when its leaf descriptor was read from memory
+  Stamp removed;
+  hw::TlbFill fill;
+  bool matches(arch::VirtAddr va, arch::Asid asid) const {
+    return arch::page_of(va, fill.page_shift) == fill.page &&
+           (fill.global || fill.requester.asid == asid);
+  }
+  std::uint64_t last() const { return fill.page.value + (arch::page_bytes(fill.page_shift) - 1); }
+};
+
+/// A flush function from entry to return.
+struct FlushRecord {
+  Stamp begin;
+  Stamp end;
+  unsigned mm{};
+  arch::VirtAddr start{};
+  arch::VirtAddr limit{};  ///< exclusive
+  std::string functions;
+};
+
+struct TlbiRecord {
+  Stamp at;
+  Stamp completed;  ///< the DSB after it
+  std::uint64_t dvm_id{};
+  arch::TlbiOp op{};
+  arch::Invalidation what;
+};
+
+struct NotifierRecord {
+  Stamp at;
+  unsigned mm{};
+  arch::VirtAddr start{};
+  arch::VirtAddr limit{};
+  const char* callback{};
+};
+
+/// A command from its submission to its effect.
+struct CommandRecord {
+  Stamp submitted;
+  Stamp fetched;
+  Stamp refused;  ///< CERROR
+  std::uint64_t number{};  ///< the SMMU's, once fetched
+  arch::smmuv3::Command command;
+};
+
+struct SyncRecord {
+  Stamp completed;
+  std::uint64_t number{};
+};
+
+/// An invalidation that took effect in one TLB.
+struct InvalidationRecord {
+  Stamp at;
+  hw::TlbInvalidate event;
+};
+
+struct ProtectionRecord {
+  Stamp at;
+  unsigned mm{};
+  arch::VirtAddr start{};
+  arch::VirtAddr limit{};
+  std::string_view operation;
+};
+
+/// An access between its look-up and its end.
+struct OpenAccess {
+  Stamp looked_up;
+  hw::Requester requester;
+  arch::VirtAddr va{};
+};
+
+struct Binding {
+  std::string device;
+  unsigned mm{};
+  arch::Asid asid{};
+  bool atc{};
+  bool broadcast{};
+};
+
+struct FrameState {
+  Stamp freed;  ///< not set while allocated
+};
+
+class History : public EventSubscriber {
+ public:
+  explicit History(const EventLog& log) : log_(log) {}
+  void on_event(const Event& event) override;
+  void reset();
+  /// What the platform is made of; not reset.
+  void add_cpu(ActorId actor) { cpus_.insert(actor); }
+  void add_device(arch::StreamId stream, const std::string& name) {
+    devices_[stream.value] = name;
+  }
+  bool is_cpu(ActorId actor) const { return cpus_.count(actor) != 0; }
+
+  const EventLog& log() const { return log_; }
+  /// Changes whenever anything but a look-up or an access happens.
+  std::uint64_t generation() const { return generation_; }
+
+  // Address spaces.
+  std::optional<unsigned> mm_of(arch::Asid asid) const;
+  const Binding* binding(arch::StreamId stream) const;
+
+  // Page tables.
+  struct Leaf {
+    std::uint64_t entry{};  ///< 0: nothing is mapped
+    int level{3};
+    arch::PhysAddr output(arch::VirtAddr va) const;
+    bool permits(arch::Access access) const;  ///< for user accesses, to hardware
+  };
+  Leaf leaf(unsigned mm, arch::VirtAddr va) const;
+  /// Stores to the leaf entries that map `va`, oldest first.
+  std::vector<const StoreRecord*> stores(unsigned mm, arch::VirtAddr va) const;
+
+  // Cached translations.
+  /// The entry `actor` used for (va, asid): a live one, else the last one removed.
+  const CachedEntry* cached(ActorId actor, arch::VirtAddr va, arch::Asid asid) const;
+  /// The fill of one access, whether it was installed or not.
+  const CachedEntry* fill_of_access(ActorId actor, std::uint64_t access_id) const;
+  /// Live entries that lead into [page, page + bytes).
+  std::vector<std::pair<ActorId, const CachedEntry*>> live_into(arch::PhysAddr page,
+                                                                std::uint64_t bytes) const;
+  const std::map<ActorId, std::map<std::uint64_t, OpenAccess>>& open_accesses() const {
+    return open_;
+  }
+  bool takes_part_in_broadcast(ActorId actor) const;
+
+  // Hops.
+  const std::vector<FlushRecord>& flushes() const { return flushes_; }
+  const std::vector<TlbiRecord>& tlbis() const { return tlbis_; }
+  const std::vector<NotifierRecord>& notifiers() const { return notifiers_; }
+  const std::vector<CommandRecord>& commands() const { return commands_; }
+  const std::vector<SyncRecord>& syncs() const { return syncs_; }
+  const std::vector<ProtectionRecord>& removed_protections() const { return protections_; }
+  const std::vector<InvalidationRecord>& invalidations(ActorId actor) const;
+  bool atc_completed(std::uint64_t command_number) const {
+    return atc_completed_.count(command_number) != 0;
+  }
+  /// The frame that contains `page`, if it was freed and not allocated again.
+  Stamp freed(arch::PhysAddr page) const;
+  /// When the frame was last freed, even if somebody owns it again.
+  Stamp last_freed(arch::PhysAddr page) const;
+
+ private:
+  void on(const Event& event, const sw::FunctionEnter& e);
+  void on(const Event& event, const sw::FunctionExit& e);
+  void on(const Event& event, const sw::MmCreated& e);
+  void on(const Event& event, const sw::SvaBound& e);
+  void on(const Event& event, const sw::PteStore& e);
+  void on(const Event& event, const sw::FlushBegin& e);
+  void on(const Event& event, const sw::FlushEnd& e);
+  void on(const Event& event, const sw::NotifierCalled& e);
+  void on(const Event& event, const sw::CommandSubmitted& e);
+  void on(const Event& event, const sw::PageAllocated& e);
+  void on(const Event& event, const sw::PageFreed& e);
+  void on(const Event& event, const sw::ProtectionRemoved& e);
+  void on(const Event& event, const hw::TlbLookup& e);
+  void on(const Event& event, const hw::WalkRead& e);
+  void on(const Event& event, const hw::TlbFill& e);
+  void on(const Event& event, const hw::TlbEvict& e);
+  void on(const Event& event, const hw::TlbInvalidate& e);
+  void on(const Event& event, const hw::AccessDone& e);
+  void on(const Event& event, const hw::TranslationFault& e);
+  void on(const Event& event, const hw::AtsAnswered& e);
+  void on(const Event& event, const hw::CommandFetched& e);
+  void on(const Event& event, const hw::CommandError& e);
+  void on(const Event& event, const hw::SyncCompleted& e);
+  void on(const Event& event, const hw::AtcInvalidationCompleted& e);
+  void on(const Event& event, const hw::TlbiIssued& e);
+  void on(const Event& event, const hw::DsbCompleted& e);
+  template <class Other>
+  void on(const Event&, const Other&) {}
+
+  static Stamp stamp(const Event& event) {
+    return {event.sequence, event.time_ps, event.actor, event.thread};
+  }
+  std::string functions_of(ThreadId thread) const;
+  void retire(CachedEntry& entry, const Event& event);
+
+  using LeafKey = std::array<std::uint64_t, 3>;  // mm, level, first address
+  const EventLog& log_;
+  std::set<ActorId> cpus_;
+  std::map<std::uint32_t, std::string> devices_;
+  std::uint64_t generation_{1};
+  std::map<std::uint16_t, unsigned> mm_by_asid_;
+  std::map<std::uint32_t, Binding> bindings_;
+  std::map<LeafKey, std::uint64_t> entries_;
+  std::map<LeafKey, std::vector<StoreRecord>> stores_;
+  std::map<ActorId, std::vector<CachedEntry>> live_;
+  std::map<ActorId, std::vector<CachedEntry>> retired_;  // the last one per page and ASID
+  std::map<ActorId, std::map<std::uint64_t, Stamp>> leaf_reads_;  // by access
+  std::map<ActorId, std::map<std::uint64_t, CachedEntry>> access_fills_;  // until the access ends
+  std::map<ActorId, std::map<std::uint64_t, OpenAccess>> open_;
+  std::vector<FlushRecord> flushes_;
+  std::map<std::uint64_t, std::size_t> open_flushes_;
+  std::vector<TlbiRecord> tlbis_;
+  std::vector<NotifierRecord> notifiers_;
+  std::vector<CommandRecord> commands_;
+  std::size_t next_fetched_{};
+  std::vector<SyncRecord> syncs_;
+  std::vector<ProtectionRecord> protections_;
+  std::map<ActorId, std::vector<InvalidationRecord>> invalidations_;
+  std::set<std::uint64_t> atc_completed_;
+  std::map<std::uint64_t, FrameState> frames_;
+  std::map<std::uint64_t, Stamp> last_freed_;
+  std::map<ThreadId, std::vector<const char*>> stacks_;
+};
+
+}  // namespace shootdown::cosim
+
+#endif

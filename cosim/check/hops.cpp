@@ -1,0 +1,417 @@
+#include "cosim/check/hops.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "cosim/observe/format.h"
+#include "hw/arch/smmuv3_commands.h"
+
+namespace shootdown::cosim {
+
+namespace smmuv3 = arch::smmuv3;
+using smmuv3::Opcode;
+
+namespace {
+
+bool covers(arch::VirtAddr start, arch::VirtAddr limit, arch::VirtAddr va) {
+  return start <= va && (va < limit || limit.value == ~std::uint64_t{0});
+}
+
+/// Works through the hops in order and stops at the first that is missing.
+class HopFinder {
+ public:
+  HopFinder(const History& history, const StaleEntry& stale) : history_(history), stale_(stale) {
+    page_ = arch::page_of(stale.va);
+    since_ = stale.store != nullptr ? stale.store->at.sequence : 0;
+    find_flush();
+  }
+
+  MissingHop run() {
+    if (stale_.where == StaleEntry::Where::kCpu) {
+      follow_cpu();
+    } else {
+      follow_secondary();
+    }
+    return std::move(result_);
+  }
+
+ private:
+  void happened(const Stamp& at, std::string text, std::string note = {}) {
+    result_.items.push_back({.time_ps = at.time_ps,
+                             .happened = true,
+                             .actor = history_.log().actor_name(at.actor),
+                             .text = std::move(text),
+                             .note = std::move(note)});
+  }
+  void missing(std::string hop, std::string text, std::string what, const std::string& actor) {
+    result_.hop = std::move(hop);
+    result_.text = std::move(text);
+    result_.items.push_back({.time_ps = 0,
+                             .happened = false,
+                             .actor = actor,
+                             .text = std::move(what),
+                             .note = "MISSING"});
+  }
+  std::string actor(const Stamp& at) const { return history_.log().actor_name(at.actor); }
+  std::string store_actor() const {
+    return stale_.store != nullptr ? actor(stale_.store->at) : "kernel";
+  }
+
+  /// The first flush function entered after the store that covers the address. Flushes by the same
+  /// thread come first: it is the one that owes it.
+  void find_flush() {
+    for (const FlushRecord& flush : history_.flushes()) {
+      if (flush.begin.sequence < since_ || flush.mm != stale_.mm) continue;
+      if (!covers(flush.start, flush.limit, page_)) continue;
+      if (flush_ == nullptr) flush_ = &flush;
+      if (stale_.store != nullptr && flush.begin.thread == stale_.store->at.thread) {
+        flush_ = &flush;
+        return;
+      }
+    }
+  }
+  bool matches(const arch::Invalidation& what) const {
+    return what.covers(page_.value, page_.value + arch::kPageSize - 1, stale_.requester.asid,
+                       false);
+  }
+  bool matches_any_asid(arch::Invalidation what) const {
+    what.asid = stale_.requester.asid;
+    return matches(what);
+  }
+
+  /// TLBI, DSB and the effect in this TLB. Returns true if nothing is missing.
+  bool follow_cpu() {
+    const TlbiRecord* covering = nullptr;
+    const TlbiRecord* wrong_asid = nullptr;
+    const TlbiRecord* any = nullptr;
+    for (const TlbiRecord& tlbi : history_.tlbis()) {
+      if (tlbi.at.sequence < since_) continue;
+      const bool ours = flush_ != nullptr && tlbi.at.actor == flush_->begin.actor &&
+                        tlbi.at.sequence > flush_->begin.sequence &&
+                        (!flush_->end || tlbi.at.sequence < flush_->end.sequence);
+      if (matches(tlbi.what)) {
+        if (covering == nullptr) covering = &tlbi;
+      } else if (ours) {
+        any = &tlbi;
+        if (matches_any_asid(tlbi.what)) wrong_asid = &tlbi;
+      }
+    }
+    if (covering == nullptr) {
+      if (flush_ == nullptr) {
+        missing("flush", "nobody flushed after the entry changed",
+                "no flush function was called for " + hex(page_), store_actor());
+      } else if (wrong_asid != nullptr) {
+        happened(wrong_asid->at, tlbi_text(*wrong_asid), "another ASID");
+        missing("asid", fmt::format("the TLBI names ASID {}, the entry has ASID {}",
+                                    wrong_asid->what.asid.value, stale_.requester.asid.value),
+                fmt::format("TLBI for ASID {}", stale_.requester.asid.value), store_actor());
+      } else if (any != nullptr) {
+        happened(any->at, tlbi_text(*any), "another range");
+        missing("range", "the TLBI covers another address",
+                "TLBI that covers " + hex(page_), store_actor());
+      } else {
+        missing("cpu-tlbi", "the flush issued no TLBI", "TLBI: not issued", actor(flush_->begin));
+      }
+      return false;
+    }
+    happened(covering->at, tlbi_text(*covering),
+             covering->completed
+                 ? "complete at " + microseconds(covering->completed.time_ps)
+                 : std::string());
+    if (!covering->completed) {
+      missing("dsb", "nobody waited for the TLBI", "DSB ISH: not executed",
+              actor(covering->at));
+      return false;
+    }
+    for (const InvalidationRecord& record : history_.invalidations(stale_.tlb)) {
+      if (record.event.cause != hw::InvalidationCause::kDvm ||
+          record.event.cause_id != covering->dvm_id) {
+        continue;
+      }
+      if (record.at.sequence > covering->completed.sequence) break;
+      if (stale_.where != StaleEntry::Where::kAtc) {
+        missing("hardware", "every hop was made; the TLB kept the entry or took it back",
+                fmt::format("effect in this TLB ({} entries removed)", record.event.removed),
+                history_.log().actor_name(stale_.tlb));
+      }
+      return true;
+    }
+    missing("hardware", "the DSB completed without this TLB",
+            "invalidation before the DSB completed", history_.log().actor_name(stale_.tlb));
+    return false;
+  }
+
+  static std::string tlbi_text(const TlbiRecord& tlbi) {
+    return fmt::format("TLBI {}", name_of(tlbi.op));
+  }
+
+  void follow_secondary() {
+    const Binding* binding = history_.binding(stale_.requester.stream_id);
+    const bool atc = stale_.where == StaleEntry::Where::kAtc;
+    if (binding != nullptr && binding->broadcast && !atc) {
+      follow_cpu();
+      return;
+    }
+    // What the CPUs did is part of the story, whatever the missing hop turns out to be.
+    for (const TlbiRecord& tlbi : history_.tlbis()) {
+      if (tlbi.at.sequence < since_ || !matches(tlbi.what)) continue;
+      happened(tlbi.at, (flush_ != nullptr ? flush_name() + ": " : std::string()) + tlbi_text(tlbi),
+               tlbi.completed ? "complete on the CPUs at " + microseconds(tlbi.completed.time_ps)
+                              : std::string());
+      break;
+    }
+    const NotifierRecord* notifier = follow_notifier();
+    if (notifier == nullptr) return;
+    const CommandRecord* tlbi = nullptr;
+    if (binding == nullptr || !binding->broadcast) {
+      tlbi = follow_command(*notifier);
+      if (tlbi == nullptr) return;
+    }
+    if (atc) {
+      follow_atc(*notifier, tlbi);
+      return;
+    }
+    follow_sync(*tlbi, [&](const hw::TlbInvalidate& event) {
+      return event.cause == hw::InvalidationCause::kCommand && event.cause_id == tlbi->number;
+    });
+  }
+
+  std::string flush_name() const {
+    const auto last = flush_->functions.rfind(" > ");
+    return last == std::string::npos ? flush_->functions : flush_->functions.substr(last + 3);
+  }
+
+  const NotifierRecord* follow_notifier() {
+    const NotifierRecord* other = nullptr;
+    for (const NotifierRecord& notifier : history_.notifiers()) {
+      if (notifier.at.sequence < since_ || notifier.mm != stale_.mm) continue;
+      // start == end means "everything" to the driver.
+      if (notifier.start == notifier.limit || covers(notifier.start, notifier.limit, page_)) {
+        happened(notifier.at, fmt::format("mmu_notifier {}({}, {})", notifier.callback,
+                                          hex(notifier.start), hex(notifier.limit)));
+        return &notifier;
+      }
+      if (flush_ != nullptr && notifier.at.thread == flush_->begin.thread &&
+          notifier.at.sequence > flush_->begin.sequence &&
+          (!flush_->end || notifier.at.sequence < flush_->end.sequence)) {
+        other = &notifier;
+      }
+    }
+    if (other != nullptr) {
+      happened(other->at, fmt::format("mmu_notifier {}({}, {})", other->callback,
+                                      hex(other->start), hex(other->limit)),
+               "another range");
+      missing("range", "the notifier was given a range without the address",
+              "notifier for " + hex(page_), actor(other->at));
+    } else if (flush_ == nullptr) {
+      missing("flush", "nobody flushed after the entry changed",
+              "no flush function was called for " + hex(page_), store_actor());
+    } else {
+      missing("notifier", "the CPUs were told, the SMMU was not",
+              "mmu_notifier_arch_invalidate_secondary_tlbs: not called", actor(flush_->begin));
+    }
+    return nullptr;
+  }
+
+  /// The end of what one notifier call did: the next one, by whichever thread.
+  std::uint64_t end_of(const NotifierRecord& notifier) const {
+    for (const NotifierRecord& next : history_.notifiers()) {
+      if (next.at.sequence > notifier.at.sequence && next.at.thread == notifier.at.thread) {
+        return next.at.sequence;
+      }
+    }
+    return ~std::uint64_t{0};
+  }
+
+  bool belongs(const CommandRecord& command, const NotifierRecord& notifier) const {
+    return command.submitted.sequence > notifier.at.sequence &&
+           command.submitted.sequence < end_of(notifier) &&
+           command.submitted.thread == notifier.at.thread;
+  }
+
+  static std::string command_text(const CommandRecord& record) {
+    const arch::Invalidation what = smmuv3::decode_invalidation(record.command, true);
+    const Opcode opcode = smmuv3::opcode_of(record.command);
+    std::string text{name_of(opcode)};
+    if (smmuv3::is_tlbi_by_address(opcode)) {
+      text += fmt::format(" ASID {} {} to {}", what.asid.value, hex(what.start), hex(what.last));
+    }
+    return text;
+  }
+
+  const CommandRecord* follow_command(const NotifierRecord& notifier) {
+    const CommandRecord* wrong_asid = nullptr;
+    const CommandRecord* any = nullptr;
+    const CommandRecord* refused = nullptr;
+    for (const CommandRecord& command : history_.commands()) {
+      if (!belongs(command, notifier)) continue;
+      if (!smmuv3::is_tlbi(smmuv3::opcode_of(command.command))) continue;
+      if (command.refused) {
+        refused = &command;
+        continue;
+      }
+      const arch::Invalidation what = smmuv3::decode_invalidation(command.command, true);
+      if (matches(what)) {
+        happened(command.submitted, command_text(command));
+        return &command;
+      }
+      any = &command;
+      if (matches_any_asid(what)) wrong_asid = &command;
+    }
+    if (refused != nullptr) {
+      happened(refused->submitted, command_text(*refused),
+               "refused by the SMMU at " + microseconds(refused->refused.time_ps));
+      missing("command", "the SMMU refused the invalidation", "a legal CMD_TLBI_NH_VA",
+              actor(notifier.at));
+    } else if (wrong_asid != nullptr) {
+      const auto what = smmuv3::decode_invalidation(wrong_asid->command, true);
+      happened(wrong_asid->submitted, command_text(*wrong_asid), "another ASID");
+      missing("asid", fmt::format("the command names ASID {}, the entry has ASID {}",
+                                  what.asid.value, stale_.requester.asid.value),
+              fmt::format("CMD_TLBI for ASID {}", stale_.requester.asid.value),
+              actor(notifier.at));
+    } else if (any != nullptr) {
+      happened(any->submitted, command_text(*any), "another range");
+      missing("range", "the command covers another address", "CMD_TLBI for " + hex(page_),
+              actor(notifier.at));
+    } else {
+      missing("command", "the driver's callback sent no invalidation",
+              "CMD_TLBI_NH_VA: not sent", actor(notifier.at));
+    }
+    return nullptr;
+  }
+
+  void follow_atc(const NotifierRecord& notifier, const CommandRecord* tlbi) {
+    const CommandRecord* atc = nullptr;
+    for (const CommandRecord& command : history_.commands()) {
+      if (!belongs(command, notifier) ||
+          smmuv3::opcode_of(command.command) != Opcode::kAtcInv) {
+        continue;
+      }
+      const auto sid = smmuv3::cmd0::Sid::get(command.command.dw0);
+      if (sid != stale_.requester.stream_id.value) continue;
+      if (!smmuv3::decode_atc_inv(command.command)
+               .covers(page_.value, page_.value + arch::kPageSize - 1, {}, false)) {
+        continue;
+      }
+      atc = &command;
+      break;
+    }
+    if (atc == nullptr) {
+      missing("atc", "the SMMU's TLB was emptied, the device's ATC was not",
+              "CMD_ATC_INV: not sent", actor(notifier.at));
+      return;
+    }
+    happened(atc->submitted, std::string(name_of(Opcode::kAtcInv)));
+    if (tlbi != nullptr && atc->submitted.sequence < tlbi->submitted.sequence) {
+      missing("atc-order", "the ATC was emptied before the SMMU's TLB and filled again from it",
+              "CMD_ATC_INV after the CMD_TLBI has completed", actor(notifier.at));
+      return;
+    }
+    follow_sync(*atc, [&](const hw::TlbInvalidate& event) {
+      return event.cause == hw::InvalidationCause::kAtcInvalidation &&
+             event.cause_id == atc->number;
+    });
+  }
+
+  template <class Match>
+  void follow_sync(const CommandRecord& invalidation, Match&& match) {
+    const CommandRecord* sync = nullptr;
+    for (const CommandRecord& command : history_.commands()) {
+      if (command.submitted.sequence < invalidation.submitted.sequence) continue;
+      if (command.submitted.thread != invalidation.submitted.thread) continue;
+      if (flush_ != nullptr && flush_->end &&
+          command.submitted.sequence > flush_->end.sequence) {
+        break;
+      }
+      if (smmuv3::opcode_of(command.command) == Opcode::kSync) {
+        sync = &command;
+        break;
+      }
+    }
+    if (sync == nullptr) {
+      missing("sync", "nobody waited for the invalidation", "CMD_SYNC: not sent",
+              actor(invalidation.submitted));
+      return;
+    }
+    Stamp completed;
+    for (const SyncRecord& record : history_.syncs()) {
+      if (record.number == sync->number) completed = record.completed;
+    }
+    happened(sync->submitted, "CMD_SYNC",
+             completed ? "complete at " + microseconds(completed.time_ps) : std::string());
+    Stamp effect;
+    unsigned removed = 0;
+    for (const InvalidationRecord& record : history_.invalidations(stale_.tlb)) {
+      if (!match(record.event)) continue;
+      effect = record.at;
+      removed = record.event.removed;
+    }
+    if (completed && (!effect || effect.sequence > completed.sequence)) {
+      missing("sync", "CMD_SYNC completed before the invalidation took effect",
+              "effect before CMD_SYNC completed", history_.log().actor_name(stale_.tlb));
+      return;
+    }
+    missing("hardware", "every hop was made; the TLB kept the entry or took it back",
+            fmt::format("effect in this TLB ({} entries removed)", removed),
+            history_.log().actor_name(stale_.tlb));
+  }
+
+  const History& history_;
+  const StaleEntry& stale_;
+  arch::VirtAddr page_{};
+  std::uint64_t since_{};
+  const FlushRecord* flush_{};
+  MissingHop result_;
+};
+
+}  // namespace
+
+MissingHop find_missing_hop(const History& history, const StaleEntry& stale) {
+  return HopFinder(history, stale).run();
+}
+
+StaleEntry::Where where_of(const History& history, ActorId actor) {
+  if (history.is_cpu(actor)) return StaleEntry::Where::kCpu;
+  return history.log().actor_name(actor).ends_with(".atc") ? StaleEntry::Where::kAtc
+                                                           : StaleEntry::Where::kSmmu;
+}
+
+std::vector<ChainItem> build_chain(const History& history, const StaleEntry& stale,
+                                   const MissingHop& missing) {
+  std::vector<ChainItem> chain;
+  const auto actor = [&](const Stamp& at) { return history.log().actor_name(at.actor); };
+  if (stale.entry != nullptr) {
+    const hw::TlbFill& fill = stale.entry->fill;
+    chain.push_back({.time_ps = stale.entry->filled.time_ps,
+                     .happened = true,
+                     .actor = actor(stale.entry->filled),
+                     .text = fmt::format("TLB fill  ASID {}, {} -> {}, {}, {}",
+                                         fill.requester.asid.value, hex(fill.page),
+                                         hex(fill.output), page_size_name(fill.page_shift),
+                                         fill.permissions.user_write ? "writable" : "read-only"),
+                     .note = stale.store != nullptr ? "becomes stale" : ""});
+  }
+  if (stale.store != nullptr) {
+    const StoreRecord& store = *stale.store;
+    if (!store.functions.empty()) {
+      chain.push_back({.time_ps = store.at.time_ps,
+                       .happened = true,
+                       .actor = actor(store.at),
+                       .text = store.functions,
+                       .note = ""});
+    }
+    chain.push_back({.time_ps = store.at.time_ps,
+                     .happened = true,
+                     .actor = actor(store.at),
+                     .text = fmt::format("PTE {} -> {}: {} -> {}", hex(store.before),
+                                         hex(store.after), describe_entry(store.before, store.level),
+                                         describe_entry(store.after, store.level)),
+                     .note = ""});
+  }
+  chain.insert(chain.end(), missing.items.begin(), missing.items.end());
+  return chain;
+}
+
+}  // namespace shootdown::cosim

@@ -1,0 +1,129 @@
+#include "cosim/cli/commands.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+#include <optional>
+
+#include "cosim/cli/experiment.h"
+#include "cosim/cli/fst.h"
+#include "cosim/config/injections.h"
+#include "cosim/config/load.h"
+#include "cosim/observe/event_writer.h"
+#include "cosim/observe/waves.h"
+#include "cosim/report/json_report.h"
+#include "cosim/report/output_file.h"
+#include "cosim/report/text_report.h"
+#include "cosim/rtl/tlb_dut.h"
+#include "sw/kernel/version.h"
+
+namespace shootdown::cosim {
+
+namespace {
+
+Config load(const Options& options) {
+  return load_config(options.config, {.set = options.set,
+                                      .kernel = options.kernel,
+                                      .seed = options.seed,
+                                      .rtl_geometries = tlb_dut_geometries()});
+}
+
+int exit_status(const RunResult& result) {
+  if (result.verdict == Verdict::kLimit && !result.met) return kExitLimit;
+  return result.met ? kExitMet : kExitNotMet;
+}
+
+}  // namespace
+
+int run_command(const Options& options) {
+  const Config config = load(options);
+  // Outputs first: a name that cannot be written is found before the run.
+  std::optional<OutputFile> json;
+  std::optional<OutputFile> events;
+  std::optional<OutputFile> waves_file;
+  if (options.json) json.emplace("--json", *options.json);
+  if (options.events) events.emplace("--events", *options.events);
+  if (options.waves) {
+    check_wave_format(*options.waves);
+    waves_file.emplace("--waves", *options.waves);
+    waves_file->close();
+  }
+  Experiment experiment(config);
+  Platform& platform = experiment.platform();
+  std::optional<EventWriter> writer;
+  if (events) {
+    writer.emplace(platform.log(), events->stream());
+    platform.log().subscribe(*writer);
+  }
+  std::optional<Waves> waves;
+  if (waves_file) {
+    std::vector<RtlTlbEngine*> rtl;
+    for (const auto& engine : platform.rtl()) rtl.push_back(engine.get());
+    waves.emplace(platform.log(), platform.simulation(), rtl);
+    waves->open(waves_file->temporary_path());
+    platform.log().subscribe(*waves);
+  }
+  const RunResult result = experiment.run();
+  if (waves) {
+    waves->close();
+    finish_waves(*options.waves, waves_file->temporary_path());
+    waves_file->commit();
+  }
+  if (events) events->commit();
+  if (json) {
+    json->stream() << json_report(config, result);
+    json->commit();
+  }
+  std::cout << text_report(config, result);
+  return exit_status(result);
+}
+
+int check_command(const Options& options) {
+  const Config config = load(options);
+  std::cout << describe_run(config);
+  fmt::print("{}: ok, {} processes, {} devices, {} threads, {} expectations\n", config.path,
+             config.processes.size(), config.devices.size(),
+             config.cpu_threads.size() + config.device_threads.size(), config.expect.size());
+  return kExitMet;
+}
+
+int list_command(const Options& options) {
+  if (options.list == "kernels") {
+    for (const sw::Release& release : sw::kernel_releases()) {
+      fmt::print("{}\n", to_string(release));
+    }
+  } else if (options.list == "changes") {
+    for (const sw::KernelChange& change : sw::kernel_changes()) {
+      fmt::print("{}  {}  {}\n              {}\n", change.hash, to_string(change.first_release),
+                 change.title, change.switches);
+    }
+  } else if (options.list == "checkers") {
+    for (const CheckerInfo& info : checker_infos()) {
+      fmt::print("{:20} {}\n", info.name, info.holds_when);
+    }
+  } else if (options.list == "injections") {
+    for (const Injection& injection : injections()) {
+      fmt::print("{:26} {}\n", injection.name, injection.what);
+    }
+  } else {
+    std::vector<std::string> files;
+    std::error_code error;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator("configs", error)) {
+      if (entry.path().extension() == ".yaml") files.push_back(entry.path().string());
+    }
+    std::sort(files.begin(), files.end());
+    for (const std::string& file : files) {
+      const Config config = load_config(file, {.set = {},
+                                               .kernel = std::nullopt,
+                                               .seed = std::nullopt,
+                                               .rtl_geometries = tlb_dut_geometries()});
+      fmt::print("{:44} {}\n", file, config.description);
+    }
+    if (files.empty()) fmt::print("no folder configs/ here\n");
+  }
+  return kExitMet;
+}
+
+}  // namespace shootdown::cosim

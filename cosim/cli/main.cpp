@@ -1,0 +1,36 @@
+// The program `shootdown`. Errors of the user are caught here and nowhere else.
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <exception>
+#include <iostream>
+#include <systemc>
+
+#include "cosim/cli/commands.h"
+#include "cosim/cli/options.h"
+#include "cosim/config/strict_yaml.h"
+
+int sc_main(int argc, char** argv) {
+  using namespace shootdown::cosim;
+  int exit_code = kExitMet;
+  const auto options = parse_options(argc, argv, exit_code);
+  if (!options) return exit_code;
+  try {
+    switch (options->command) {
+      case Options::Command::kRun: return run_command(*options);
+      case Options::Command::kCheck: return check_command(*options);
+      case Options::Command::kList: return list_command(*options);
+    }
+  } catch (const ConfigError& error) {
+    std::cerr << error.what() << '\n';
+  } catch (const std::runtime_error& error) {
+    std::cerr << options->config << ":1:1: run: " << error.what() << '\n';
+  }
+  return kExitUsage;
+}
+
+int main(int argc, char** argv) {
+  // SystemC prints its banner otherwise, on stderr, at the first use.
+  setenv("SYSTEMC_DISABLE_COPYRIGHT_MESSAGE", "1", 1);
+  return sc_core::sc_elab_and_sim(argc, argv);
+}

@@ -1,0 +1,50 @@
+#include "cosim/cli/options.h"
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+namespace shootdown::cosim {
+
+std::optional<Options> parse_options(int argc, const char* const* argv, int& exit_code) {
+  Options options;
+  CLI::App app{"Shootdown: co-simulates page-table changes with the TLBs that cache them"};
+  app.name("shootdown");
+  app.set_version_flag("--version", std::string("shootdown ") + kVersion);
+  app.require_subcommand(1);
+  app.footer(
+      "Exit status: 0 the run did what the configuration expects; 1 it did not; 2 bad usage or\n"
+      "input; 3 a limit of simulated or wall time was reached.");
+
+  const auto add_common = [&](CLI::App* command) {
+    command->add_option("CONFIG", options.config, "configuration file (YAML)")->required();
+    command->add_option("--kernel", options.kernel, "kernel release instead of the file's: v5.18 to v6.7");
+    command->add_option("--set", options.set, "key.key=value: replaces a value of the file; may be repeated")
+        ->expected(1)
+        ->take_all();
+    command->add_option("--seed", options.seed, "seed instead of the file's (default 1)");
+  };
+  CLI::App* run = app.add_subcommand("run", "run a configuration and say what happened");
+  add_common(run);
+  run->add_option("--waves", options.waves, "write waves: F.vcd, or F.fst if vcd2fst is installed");
+  run->add_option("--json", options.json, "write the result as JSON");
+  run->add_option("--events", options.events, "write the event log as JSON lines");
+  CLI::App* check = app.add_subcommand("check", "validate a configuration");
+  add_common(check);
+  CLI::App* list = app.add_subcommand("list", "list what there is");
+  list->add_option("WHAT", options.list, "configs, kernels, changes, checkers or injections")
+      ->check(CLI::IsMember({"configs", "kernels", "changes", "checkers", "injections"}))
+      ->capture_default_str();
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    exit_code = app.exit(error, std::cout, std::cerr) == 0 ? kExitMet : kExitUsage;
+    return std::nullopt;
+  }
+  options.command = run->parsed()     ? Options::Command::kRun
+                    : check->parsed() ? Options::Command::kCheck
+                                      : Options::Command::kList;
+  return options;
+}
+
+}  // namespace shootdown::cosim

@@ -1,0 +1,38 @@
+// The command line as data.
+#ifndef SHOOTDOWN_COSIM_CLI_OPTIONS_H
+#define SHOOTDOWN_COSIM_CLI_OPTIONS_H
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace shootdown::cosim {
+
+inline constexpr const char* kVersion = "0.1.0";
+
+inline constexpr int kExitMet = 0;
+inline constexpr int kExitNotMet = 1;
+inline constexpr int kExitUsage = 2;
+inline constexpr int kExitLimit = 3;
+
+struct Options {
+  enum class Command : std::uint8_t { kRun, kCheck, kList };
+  Command command{Command::kRun};
+  std::string config;
+  std::optional<std::string> kernel;
+  std::vector<std::string> set;
+  std::optional<std::uint64_t> seed;
+  std::optional<std::string> waves;
+  std::optional<std::string> json;
+  std::optional<std::string> events;
+  std::string list{"configs"};
+};
+
+/// Parses the command line. Nothing: the program is done (help, version or an error was printed) and
+/// `exit_code` says how.
+std::optional<Options> parse_options(int argc, const char* const* argv, int& exit_code);
+
+}  // namespace shootdown::cosim
+
+#endif

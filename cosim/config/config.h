@@ -1,0 +1,159 @@
+// One experiment, as validated data. Every default of a configuration file is a default here.
+#ifndef SHOOTDOWN_COSIM_CONFIG_CONFIG_H
+#define SHOOTDOWN_COSIM_CONFIG_CONFIG_H
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "hw/arch/types.h"
+#include "hw/device/dma_config.h"
+#include "hw/mmu/mmu_config.h"
+#include "hw/smmu/smmu_config.h"
+#include "sw/kernel/injections.h"
+#include "sw/kernel/version.h"
+
+namespace shootdown::cosim {
+
+enum class TlbModel : std::uint8_t { kSystemc, kRtl, kLockstep };
+
+struct MemoryConfig {
+  arch::PhysAddr base{0x80000000};
+  std::uint64_t size_bytes{64 << 20};
+  unsigned latency_cycles{40};
+};
+
+struct HardwareConfig {
+  unsigned clock_period_ps{1000};
+  unsigned quantum_cycles{0};
+  unsigned cpus{2};
+  MemoryConfig memory;
+  unsigned interconnect_latency_cycles{10};
+  TlbModel cpu_tlb_model{TlbModel::kSystemc};
+  hw::MmuConfig cpu;
+  bool range_tlbi{true};  ///< FEAT_TLBIRANGE and FEAT_TTL
+  TlbModel smmu_tlb_model{TlbModel::kSystemc};
+  hw::SmmuConfig smmu;
+};
+
+enum class RegionKind : std::uint8_t { kAnonymous, kSharedFile, kPrivateFile };
+
+struct RegionConfig {
+  std::string name;
+  arch::VirtAddr start{};
+  std::uint64_t bytes{};
+  RegionKind kind{RegionKind::kAnonymous};
+  bool writable{true};
+  unsigned page_shift{arch::kPageShift};
+  arch::VirtAddr end() const { return start + bytes; }
+};
+
+struct ProcessConfig {
+  std::string name;
+  std::vector<RegionConfig> regions;
+};
+
+struct DeviceConfig {
+  std::string name;
+  std::size_t process{};  ///< index
+  hw::DmaDeviceConfig dma;
+};
+
+// Steps of a thread on a CPU. Devices have hw::DmaStep.
+struct CpuAccess {
+  arch::Access access{};
+  arch::VirtAddr va{};
+  unsigned bytes{8};
+  std::uint64_t value{};
+  std::uint64_t count{1};
+  std::uint64_t stride_bytes{};
+};
+struct Mprotect {
+  arch::VirtAddr start{};
+  arch::VirtAddr end{};
+  bool writable{};
+};
+struct Munmap {
+  arch::VirtAddr start{};
+  arch::VirtAddr end{};
+};
+struct AgePages {
+  arch::VirtAddr start{};
+  arch::VirtAddr end{};
+};
+struct Delay {
+  std::uint64_t cycles{};
+};
+struct WaitFor {
+  unsigned signal{};
+};
+struct Signal {
+  unsigned signal{};
+};
+using CpuStep = std::variant<CpuAccess, Mprotect, Munmap, AgePages, Delay, WaitFor, Signal>;
+
+struct CpuThread {
+  std::string name;
+  unsigned cpu{};
+  std::size_t process{};  ///< index
+  std::vector<CpuStep> steps;
+};
+struct DeviceThread {
+  std::string name;
+  std::size_t device{};  ///< index
+  std::vector<hw::DmaStep> steps;
+};
+
+/// Which kernels an expectation speaks of: a comparison of releases, or one change in or out.
+struct KernelCondition {
+  enum class Kind : std::uint8_t { kLess, kLessEqual, kEqual, kGreaterEqual, kGreater, kWith,
+                                   kWithout, kAny };
+  Kind kind{Kind::kAny};
+  sw::Release release;
+  const sw::KernelChange* change{};
+  bool matches(const sw::KernelVersion& kernel) const;
+};
+
+struct Expectation {
+  KernelCondition kernel;
+  std::vector<std::string> violations;  ///< all must be found; empty: none may be found
+  std::optional<std::string> missing_hop;  ///< of each of them
+  unsigned line{};  ///< in the file
+};
+
+struct CheckerConfig {
+  unsigned fault_loop_faults{16};  ///< faults in a row, although the entry permits the access
+};
+
+struct LimitConfig {
+  std::uint64_t simulated_us{10'000};
+  unsigned wall_seconds{60};
+};
+
+struct Config {
+  std::string path;
+  std::string name;  ///< file name without folder and ending
+  std::string description;
+  sw::KernelVersion kernel;
+  std::uint64_t seed{1};
+  HardwareConfig hardware;
+  std::vector<ProcessConfig> processes;
+  std::vector<DeviceConfig> devices;
+  std::vector<std::string> signals;  ///< names; steps refer to them by index
+  std::vector<CpuThread> cpu_threads;
+  std::vector<DeviceThread> device_threads;
+  sw::SoftwareInjections software_injections;
+  std::vector<std::string> injections;  ///< names of all that are planted
+  CheckerConfig checkers;
+  LimitConfig limits;
+  std::vector<Expectation> expect;
+
+  /// The first expectation that speaks of this kernel, or null.
+  const Expectation* expectation() const;
+};
+
+}  // namespace shootdown::cosim
+
+#endif

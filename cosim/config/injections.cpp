@@ -1,0 +1,73 @@
+#include "cosim/config/injections.h"
+
+#include <array>
+
+namespace shootdown::cosim {
+
+namespace {
+
+template <bool sw::SoftwareInjections::*Member>
+void software(Config& config) {
+  config.software_injections.*Member = true;
+}
+
+using sw::SoftwareInjections;
+
+constexpr std::array kInjections{
+    Injection{"skip_cpu_tlbi", "the kernel's flush functions issue no TLBI",
+              software<&SoftwareInjections::skip_cpu_tlbi>},
+    Injection{"skip_dsb", "the kernel's flush functions do not wait for their TLBIs",
+              software<&SoftwareInjections::skip_dsb>},
+    Injection{"wrong_asid_cpu_tlbi", "the kernel's TLBIs name another ASID",
+              software<&SoftwareInjections::wrong_asid_cpu_tlbi>},
+    Injection{"skip_notifier", "the secondary-TLB callback is never called",
+              software<&SoftwareInjections::skip_notifier>},
+    Injection{"notifier_wrong_range", "the callback is given the range after the flushed one",
+              software<&SoftwareInjections::notifier_wrong_range>},
+    Injection{"skip_smmu_tlbi", "the SMMU driver sends no CMD_TLBI_*",
+              software<&SoftwareInjections::skip_smmu_tlbi>},
+    Injection{"wrong_asid_smmu_tlbi", "the SMMU driver's CMD_TLBI_NH_* names another ASID",
+              software<&SoftwareInjections::wrong_asid_smmu_tlbi>},
+    Injection{"short_smmu_tlbi", "the SMMU driver's CMD_TLBI_NH_VA covers another page",
+              software<&SoftwareInjections::short_smmu_tlbi>},
+    Injection{"skip_cmd_sync", "the SMMU driver sends no CMD_SYNC after its invalidations",
+              software<&SoftwareInjections::skip_cmd_sync>},
+    Injection{"skip_atc_inv", "the SMMU driver sends no CMD_ATC_INV",
+              software<&SoftwareInjections::skip_atc_inv>},
+    Injection{"atc_inv_before_tlbi", "the SMMU driver sends CMD_ATC_INV before CMD_TLBI_*",
+              software<&SoftwareInjections::atc_inv_before_tlbi>},
+    Injection{"reserved_range_command",
+              "the SMMU driver encodes a range as TG with NUM = SCALE = TTL = 0",
+              software<&SoftwareInjections::reserved_range_command>},
+    Injection{"skip_mprotect_flush", "mprotect() does not flush the entries it made read-only",
+              software<&SoftwareInjections::skip_mprotect_flush>},
+    Injection{"free_before_flush", "munmap() frees its pages before it flushes",
+              software<&SoftwareInjections::free_before_flush>},
+    Injection{"cpu_tlb_ignores_tlbi", "the CPU TLBs acknowledge a TLBI and keep the entries",
+              [](Config& c) { c.hardware.cpu.ignore_invalidations = true; }},
+    Injection{"cpu_dsb_completes_early", "DSB does not wait for walks and accesses in flight",
+              [](Config& c) { c.hardware.cpu.complete_without_drain = true; }},
+    Injection{"cpu_overtaken_fill", "a CPU walk that a TLBI has overtaken is installed",
+              [](Config& c) { c.hardware.cpu.install_overtaken_fills = true; }},
+    Injection{"smmu_tlb_ignores_tlbi", "the SMMU executes CMD_TLBI_* and keeps the entries",
+              [](Config& c) { c.hardware.smmu.mmu.ignore_invalidations = true; }},
+    Injection{"smmu_sync_completes_early", "CMD_SYNC does not wait for the invalidations before it",
+              [](Config& c) { c.hardware.smmu.commands.sync_ignores_invalidations = true; }},
+    Injection{"smmu_sync_skips_drain", "CMD_SYNC does not wait for walks and accesses in flight",
+              [](Config& c) { c.hardware.smmu.mmu.complete_without_drain = true; }},
+    Injection{"smmu_overtaken_fill", "an SMMU walk that an invalidation has overtaken is installed",
+              [](Config& c) { c.hardware.smmu.mmu.install_overtaken_fills = true; }},
+};
+
+}  // namespace
+
+std::span<const Injection> injections() { return kInjections; }
+
+const Injection* find_injection(std::string_view name) {
+  for (const Injection& injection : kInjections) {
+    if (injection.name == name) return &injection;
+  }
+  return nullptr;
+}
+
+}  // namespace shootdown::cosim

@@ -1,0 +1,296 @@
+#include "cosim/config/load.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <filesystem>
+#include <map>
+
+#include "cosim/config/injections.h"
+#include "cosim/config/load_hardware.h"
+#include "cosim/config/load_threads.h"
+
+namespace shootdown::cosim {
+
+const std::vector<std::string>& violation_names() {
+  static const std::vector<std::string> kNames{
+      "fault-loop",  "stale-access", "use-after-free",    "write-after-protect",
+      "sync-order",  "driver-misuse", "lockstep-mismatch", "rtl-assertion"};
+  return kNames;
+}
+
+const std::vector<std::string>& missing_hop_names() {
+  static const std::vector<std::string> kNames{
+      "flush", "cpu-tlbi", "asid",  "range",    "dsb",     "notifier",
+      "command", "sync",   "atc",   "atc-order", "hardware", "unknown"};
+  return kNames;
+}
+
+namespace {
+
+std::string known_releases() {
+  std::vector<std::string> names;
+  for (const sw::Release& release : sw::kernel_releases()) names.push_back(to_string(release));
+  return join(names, ", ");
+}
+
+std::string known_changes() {
+  std::vector<std::string> names;
+  for (const sw::KernelChange& change : sw::kernel_changes()) names.emplace_back(change.hash);
+  return join(names, ", ");
+}
+
+sw::Release read_release(const YamlValue& value, const std::string& text) {
+  const auto release = sw::parse_release(text);
+  if (!release) value.fail("unknown kernel '" + text + "'", known_releases());
+  return *release;
+}
+
+const sw::KernelChange* read_change(const YamlValue& value, const std::string& text) {
+  const sw::KernelChange* change = sw::find_change(text);
+  if (change == nullptr) value.fail("unknown change '" + text + "'", known_changes());
+  return change;
+}
+
+sw::KernelVersion read_kernel(const YamlValue& value) {
+  sw::KernelVersion kernel;
+  if (!value.is_map()) {
+    kernel.base = read_release(value, value.text());
+    return kernel;
+  }
+  YamlMap map(value);
+  const YamlValue base = map.require("base");
+  kernel.base = read_release(base, base.text());
+  const auto changes = [&](const char* key, std::vector<const sw::KernelChange*>& list) {
+    const auto found = map.find(key);
+    if (!found) return;
+    for (const YamlValue& element : found->elements()) {
+      list.push_back(read_change(element, element.text()));
+    }
+  };
+  changes("revert", kernel.revert);
+  changes("apply", kernel.apply);
+  map.finish();
+  return kernel;
+}
+
+KernelCondition read_condition(const YamlValue& value) {
+  using Kind = KernelCondition::Kind;
+  const std::string text = value.text();
+  // Longest first: "<=" before "<".
+  static const std::vector<std::pair<std::string, Kind>> kForms{
+      {"<=", Kind::kLessEqual},   {">=", Kind::kGreaterEqual}, {"==", Kind::kEqual},
+      {"<", Kind::kLess},         {">", Kind::kGreater},       {"without ", Kind::kWithout},
+      {"with ", Kind::kWith}};
+  KernelCondition condition{.kind = Kind::kEqual, .release = {}, .change = nullptr};
+  if (text == "any") {
+    condition.kind = Kind::kAny;
+    return condition;
+  }
+  std::string rest = text;
+  for (const auto& [prefix, kind] : kForms) {
+    if (!text.starts_with(prefix)) continue;
+    condition.kind = kind;
+    rest = text.substr(prefix.size());
+    break;
+  }
+  rest.erase(0, rest.find_first_not_of(' '));
+  if (condition.kind == Kind::kWith || condition.kind == Kind::kWithout) {
+    condition.change = read_change(value, rest);
+  } else {
+    const auto release = sw::parse_release(rest);
+    if (!release) {
+      value.fail("is '" + text + "'",
+                 "a release, one of < <= == >= > and a release, 'with HASH', 'without HASH' or "
+                 "any; releases: " + known_releases());
+    }
+    condition.release = *release;
+  }
+  return condition;
+}
+
+Expectation read_expectation(const YamlValue& value) {
+  YamlMap map(value);
+  Expectation result;
+  result.line = value.line();
+  if (const auto kernel = map.find("kernel")) result.kernel = read_condition(*kernel);
+  std::vector<std::string> allowed = violation_names();
+  allowed.push_back("none");
+  const YamlValue violation = map.require("violation");
+  const auto read_one = [&](const YamlValue& one) { return allowed[one.word(allowed)]; };
+  if (violation.is_list()) {
+    for (const YamlValue& element : violation.elements()) {
+      const std::string name = read_one(element);
+      if (name == "none") element.fail("'none' in a list", "names of violations");
+      result.violations.push_back(name);
+    }
+    if (result.violations.empty()) violation.fail("is an empty list", "none, or violations");
+  } else if (const std::string name = read_one(violation); name != "none") {
+    result.violations.push_back(name);
+  }
+  if (const auto hop = map.find("missing_hop")) {
+    result.missing_hop = missing_hop_names()[hop->word(missing_hop_names())];
+    if (result.violations.empty()) hop->fail("given without a violation", "only with a violation");
+  }
+  map.finish();
+  return result;
+}
+
+RegionConfig read_region(const YamlValue& name, const YamlValue& value) {
+  YamlMap map(value);
+  RegionConfig region;
+  region.name = value.child(name.key(), name.node()).identifier();
+  map.read_word("kind", region.kind, {"anonymous", "shared_file", "private_file"});
+  std::size_t protection = 0;
+  map.read_word("protection", protection, {"read_write", "read_only"});
+  region.writable = protection == 0;
+  std::size_t size = 0;
+  map.read_word("page_size", size, {"4KiB", "2MiB"});
+  region.page_shift = size == 0 ? 12 : 21;
+  const YamlValue at = map.require("at");
+  region.start = {at.integer(arch::kPageSize, (std::uint64_t{1} << 48) - 1)};
+  if (arch::page_of(region.start, region.page_shift) != region.start) {
+    at.fail(fmt::format("is {:#x}", region.start.value), "a multiple of the page size");
+  }
+  const YamlValue pages = map.require("pages");
+  region.bytes = pages.integer(1, 1 << 20) << region.page_shift;
+  if (region.end().value > std::uint64_t{1} << 48) {
+    pages.fail("the region ends beyond the 48-bit address space", "an end of at most 2^48");
+  }
+  map.finish();
+  return region;
+}
+
+ProcessConfig read_process(const YamlValue& name, const YamlValue& value) {
+  YamlMap map(value);
+  ProcessConfig process;
+  process.name = name.identifier();
+  const YamlValue regions = map.require("regions");
+  YamlMap region_map(regions);
+  for (const auto& [region_name, region_value] : region_map.entries()) {
+    RegionConfig region = read_region(region_name, region_value);
+    for (const RegionConfig& other : process.regions) {
+      if (region.start < other.end() && other.start < region.end()) {
+        region_value.fail(fmt::format("overlaps region '{}' at {:#x} to {:#x}", other.name,
+                                      other.start.value, other.end().value),
+                          "regions of a process do not overlap");
+      }
+    }
+    process.regions.push_back(std::move(region));
+  }
+  if (process.regions.empty()) regions.fail("holds no region", "at least one region");
+  map.finish();
+  return process;
+}
+
+DeviceConfig read_device(const YamlValue& name, const YamlValue& value, const Config& config) {
+  YamlMap map(value);
+  DeviceConfig device;
+  device.name = name.identifier();
+  const YamlValue stream = map.require("stream_id");
+  device.dma.stream_id = arch::StreamId{static_cast<std::uint32_t>(
+      stream.integer(0, (1U << config.hardware.smmu.features.sid_bits) - 1))};
+  for (const DeviceConfig& other : config.devices) {
+    if (other.dma.stream_id == device.dma.stream_id) {
+      stream.fail("stream ID already used by '" + other.name + "'", "one device per stream ID");
+    }
+  }
+  const YamlValue process = map.require("process");
+  std::vector<std::string> names;
+  for (const ProcessConfig& p : config.processes) names.push_back(p.name);
+  device.process = process.word(names);
+  // Linux gives each address space one PASID, from 1 on.
+  device.dma.substream_id = arch::SubstreamId{static_cast<std::uint32_t>(device.process + 1)};
+  if (const auto atc = map.find("atc")) read_atc(*atc, device.dma);
+  if (const auto retry = map.find("retry")) {
+    YamlMap retry_map(*retry);
+    retry_map.read("attempts", device.dma.retry_attempts, 0, 1'000'000);
+    retry_map.read("delay_cycles", device.dma.retry_delay_cycles, 1, 100'000'000);
+    retry_map.finish();
+  }
+  map.finish();
+  return device;
+}
+
+void read_checkers(const YamlValue& value, CheckerConfig& checkers) {
+  YamlMap map(value);
+  map.read("fault_loop_faults", checkers.fault_loop_faults, 2, 100'000);
+  map.finish();
+}
+
+void read_limits(const YamlValue& value, LimitConfig& limits) {
+  YamlMap map(value);
+  map.read("simulated_us", limits.simulated_us, 1, 1'000'000'000);
+  map.read("wall_seconds", limits.wall_seconds, 1, 86'400);
+  map.finish();
+}
+
+void read_injections(const YamlValue& value, Config& config) {
+  for (const YamlValue& element : value.elements()) {
+    const Injection* injection = find_injection(element.text());
+    if (injection == nullptr) {
+      std::vector<std::string> names;
+      for (const Injection& known : injections()) names.emplace_back(known.name);
+      element.fail("unknown injection '" + element.text() + "'", join(names, ", "));
+    }
+    injection->plant(config);
+    config.injections.emplace_back(injection->name);
+  }
+}
+
+}  // namespace
+
+Config load_config(const std::string& path, const LoadOptions& options) {
+  YAML::Node root = load_yaml(path);
+  for (const std::string& assignment : options.set) set_in_yaml(root, assignment);
+  YamlMap map(YamlValue(path, "", root));
+
+  Config config;
+  config.path = path;
+  config.name = std::filesystem::path(path).stem().string();
+  map.require("schema_version").integer(1, 1);
+  config.description = map.require("description").text();
+  const YamlValue kernel = map.require("kernel");
+  config.kernel = read_kernel(kernel);
+  if (options.kernel) {
+    config.kernel = {};
+    const YamlValue given("--kernel", "kernel", YAML::Node(*options.kernel));
+    config.kernel.base = read_release(given, *options.kernel);
+  }
+  if (const auto architecture = map.find("architecture")) architecture->word({"arm64"});
+  map.read("seed", config.seed, 0, ~std::uint64_t{0});
+  if (options.seed) config.seed = *options.seed;
+  if (const auto hardware = map.find("hardware")) {
+    read_hardware(*hardware, options.rtl_geometries, config.hardware);
+  }
+  config.hardware.cpu.translator.tlb.seed = config.seed;
+  config.hardware.smmu.mmu.translator.tlb.seed = config.seed + 1;
+
+  const YamlValue processes = map.require("processes");
+  YamlMap process_map(processes);
+  for (const auto& [name, value] : process_map.entries()) {
+    config.processes.push_back(read_process(name, value));
+  }
+  if (config.processes.empty()) processes.fail("holds no process", "at least one process");
+  if (config.processes.size() > 200) processes.fail("holds too many", "at most 200 processes");
+  if (const auto devices = map.find("devices")) {
+    YamlMap device_map(*devices);
+    for (const auto& [name, value] : device_map.entries()) {
+      config.devices.push_back(read_device(name, value, config));
+    }
+  }
+  read_threads(map.require("threads"), config);
+  if (const auto inject = map.find("inject")) read_injections(*inject, config);
+  if (const auto checkers = map.find("checkers")) read_checkers(*checkers, config.checkers);
+  if (const auto limits = map.find("limits")) read_limits(*limits, config.limits);
+  if (const auto expect = map.find("expect")) {
+    for (const YamlValue& element : expect->elements()) {
+      config.expect.push_back(read_expectation(element));
+    }
+  }
+  map.finish();
+  return config;
+}
+
+}  // namespace shootdown::cosim

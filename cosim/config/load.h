@@ -1,0 +1,33 @@
+// From a configuration file to a validated Config.
+#ifndef SHOOTDOWN_COSIM_CONFIG_LOAD_H
+#define SHOOTDOWN_COSIM_CONFIG_LOAD_H
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cosim/config/config.h"
+#include "cosim/config/strict_yaml.h"
+
+namespace shootdown::cosim {
+
+/// TLB shapes for which the RTL has been built, as (entries, ways).
+using RtlGeometries = std::vector<std::pair<unsigned, unsigned>>;
+
+struct LoadOptions {
+  std::vector<std::string> set;  ///< key.key=value, applied before anything is read
+  std::optional<std::string> kernel;
+  std::optional<std::uint64_t> seed;
+  RtlGeometries rtl_geometries;
+};
+
+/// Throws ConfigError.
+Config load_config(const std::string& path, const LoadOptions& options);
+
+/// What `expect`, --kernel and `violation:` accept.
+const std::vector<std::string>& violation_names();
+const std::vector<std::string>& missing_hop_names();
+
+}  // namespace shootdown::cosim
+
+#endif

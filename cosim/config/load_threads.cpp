@@ -1,0 +1,267 @@
+#include "cosim/config/load_threads.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+namespace shootdown::cosim {
+
+namespace {
+
+/// An address in a region, with the bytes that are left in the region from there on.
+struct Place {
+  arch::VirtAddr at{};
+  const RegionConfig* region{};
+  std::uint64_t left() const { return region->end().value - at.value; }
+};
+
+/// `region`, `region + offset`, or an address inside a region of the process.
+Place read_place(const YamlValue& value, const ProcessConfig& process) {
+  std::vector<std::string> names;
+  for (const RegionConfig& region : process.regions) names.push_back(region.name);
+  const std::string allowed =
+      "a region of process '" + process.name + "' (" + join(names, ", ") +
+      "), region + offset, or an address inside one";
+  std::string text = value.text();
+  std::erase(text, ' ');
+  const auto inside = [&](const RegionConfig& region, arch::VirtAddr at) {
+    return at >= region.start && at < region.end();
+  };
+  if (!text.empty() && text[0] >= '0' && text[0] <= '9') {
+    const arch::VirtAddr at{
+        value.child(value.key(), YAML::Node(text)).integer(0, ~std::uint64_t{0})};
+    for (const RegionConfig& region : process.regions) {
+      if (inside(region, at)) return {at, &region};
+    }
+    value.fail(fmt::format("{:#x} lies in no region", at.value), allowed);
+  }
+  const auto plus = text.find('+');
+  const std::string name = text.substr(0, plus);
+  for (const RegionConfig& region : process.regions) {
+    if (region.name != name) continue;
+    if (plus == std::string::npos) return {region.start, &region};
+    YAML::Node offset_node(text.substr(plus + 1));
+    std::uint64_t offset = 0;
+    try {
+      offset = value.child(value.key(), offset_node).integer(0, region.bytes - 1);
+    } catch (const ConfigError&) {
+      value.fail("offset '" + text.substr(plus + 1) + "'",
+                 fmt::format("0 to {:#x} in region '{}'", region.bytes - 1, name));
+    }
+    return {region.start + offset, &region};
+  }
+  value.fail("is '" + value.text() + "'", allowed);
+}
+
+/// read: and write: of a CPU or a device.
+CpuAccess read_access(const YamlValue& value, arch::Access access, const ProcessConfig& process) {
+  CpuAccess result{.access = access};
+  if (value.is_scalar()) {
+    const Place place = read_place(value, process);
+    result.va = place.at;
+    if (place.left() < result.bytes) value.fail("crosses the end of the region", "8 bytes inside");
+    return result;
+  }
+  YamlMap map(value);
+  const YamlValue at = map.require("at");
+  const Place place = read_place(at, process);
+  result.va = place.at;
+  map.read("bytes", result.bytes, 1, 8);
+  if (access == arch::Access::kWrite) map.read("value", result.value, 0, ~std::uint64_t{0});
+  map.read("count", result.count, 1, 1'000'000'000);
+  result.stride_bytes = result.bytes;
+  map.read("stride_bytes", result.stride_bytes, 0, std::uint64_t{1} << 40);
+  const std::uint64_t page = arch::kPageSize;
+  const auto crosses = [&](arch::VirtAddr va) { return va.value % page + result.bytes > page; };
+  // Offsets within a page repeat with the stride; at most 4096 of them differ.
+  for (std::uint64_t i = 0; i < std::min<std::uint64_t>(result.count, page); ++i) {
+    if (crosses(result.va + i * result.stride_bytes)) {
+      at.fail(fmt::format("{} bytes at {:#x} cross a page", result.bytes,
+                          result.va.value + i * result.stride_bytes),
+              "accesses within one page");
+    }
+  }
+  const std::uint64_t room = place.left() - std::min<std::uint64_t>(place.left(), result.bytes);
+  const bool fits = place.left() >= result.bytes &&
+                    (result.stride_bytes == 0 || result.count - 1 <= room / result.stride_bytes);
+  if (!fits) {
+    at.fail("the accesses run past the end of region '" + place.region->name + "'",
+            fmt::format("{:#x} bytes from there on", place.left()));
+  }
+  map.finish();
+  return result;
+}
+
+struct PageRange {
+  arch::VirtAddr start{};
+  arch::VirtAddr end{};
+};
+
+/// `at` with `pages`; all the rest of the region without.
+PageRange read_range(const YamlValue& at, const std::optional<YamlValue>& pages,
+                     const ProcessConfig& process) {
+  const Place place = read_place(at, process);
+  const unsigned shift = place.region->page_shift;
+  if (arch::page_of(place.at, shift) != place.at) {
+    at.fail(fmt::format("is {:#x}", place.at.value), "the start of a page");
+  }
+  if (!pages) return {place.at, place.region->end()};
+  const std::uint64_t count = pages->integer(1, place.left() >> shift);
+  return {place.at, place.at + (count << shift)};
+}
+
+PageRange read_range_step(const YamlValue& value, const ProcessConfig& process) {
+  if (value.is_scalar()) return read_range(value, std::nullopt, process);
+  YamlMap map(value);
+  const PageRange range = read_range(map.require("at"), map.find("pages"), process);
+  map.finish();
+  return range;
+}
+
+Mprotect read_mprotect(const YamlValue& value, const ProcessConfig& process) {
+  YamlMap map(value);
+  const PageRange range = read_range(map.require("at"), map.find("pages"), process);
+  const bool writable = map.require("protection").word({"read_only", "read_write"}) == 1;
+  map.finish();
+  return {.start = range.start, .end = range.end, .writable = writable};
+}
+
+/// Numbers of signals, and who raises them: a signal nobody raises is a mistake.
+class Signals {
+ public:
+  explicit Signals(std::vector<std::string>& names) : names_(names) {}
+  unsigned number(const YamlValue& value, bool raises) {
+    const std::string name = value.identifier();
+    auto found = std::find(names_.begin(), names_.end(), name);
+    if (found == names_.end()) {
+      names_.push_back(name);
+      found = names_.end() - 1;
+    }
+    const auto number = static_cast<unsigned>(found - names_.begin());
+    if (raises) {
+      raised_[number] = true;
+    } else {
+      waits_.emplace_back(number, value);
+    }
+    return number;
+  }
+  void check() const {
+    for (const auto& [number, value] : waits_) {
+      if (raised_.count(number) != 0) continue;
+      std::vector<std::string> raised;
+      for (const auto& [n, _] : raised_) raised.push_back(names_[n]);
+      value.fail("nobody raises signal '" + names_[number] + "'",
+                 raised.empty() ? "some thread has to raise it" : "raised: " + join(raised, ", "));
+    }
+  }
+
+ private:
+  std::vector<std::string>& names_;
+  std::map<unsigned, bool> raised_;
+  std::vector<std::pair<unsigned, YamlValue>> waits_;
+};
+
+/// The one key of a step, and its value.
+std::pair<std::string, YamlValue> step_of(const YamlValue& step,
+                                          const std::vector<std::string>& kinds) {
+  const std::string allowed = "one of " + join(kinds, ", ");
+  if (!step.is_map() || step.node().size() != 1) step.fail("is not one step", allowed);
+  YamlMap map(step);
+  const auto& [key, value] = map.entries().front();
+  const std::string name = key.text();
+  if (std::find(kinds.begin(), kinds.end(), name) == kinds.end()) {
+    key.fail("unknown step '" + name + "'", allowed);
+  }
+  return {name, value};
+}
+
+CpuStep read_cpu_step(const YamlValue& step, const ProcessConfig& process, Signals& signals) {
+  const auto [kind, value] = step_of(step, {"read", "write", "mprotect", "munmap", "age",
+                                            "delay_cycles", "wait_for", "signal"});
+  if (kind == "read") return read_access(value, arch::Access::kRead, process);
+  if (kind == "write") return read_access(value, arch::Access::kWrite, process);
+  if (kind == "mprotect") return read_mprotect(value, process);
+  if (kind == "munmap") {
+    const PageRange range = read_range_step(value, process);
+    return Munmap{.start = range.start, .end = range.end};
+  }
+  if (kind == "age") {
+    const PageRange range = read_range_step(value, process);
+    return AgePages{.start = range.start, .end = range.end};
+  }
+  if (kind == "delay_cycles") return Delay{value.integer(1, 1'000'000'000)};
+  if (kind == "wait_for") return WaitFor{signals.number(value, false)};
+  return Signal{signals.number(value, true)};
+}
+
+hw::DmaStep read_dma_step(const YamlValue& step, const ProcessConfig& process, Signals& signals) {
+  const auto [kind, value] =
+      step_of(step, {"read", "write", "delay_cycles", "wait_for", "signal"});
+  if (kind == "read" || kind == "write") {
+    const CpuAccess access = read_access(
+        value, kind == "read" ? arch::Access::kRead : arch::Access::kWrite, process);
+    return hw::DmaAccess{.access = access.access,
+                         .va = access.va,
+                         .bytes = access.bytes,
+                         .value = access.value,
+                         .count = access.count,
+                         .stride_bytes = access.stride_bytes};
+  }
+  if (kind == "delay_cycles") return hw::DmaDelay{value.integer(1, 1'000'000'000)};
+  if (kind == "wait_for") return hw::DmaWaitFor{signals.number(value, false)};
+  return hw::DmaSignal{signals.number(value, true)};
+}
+
+void read_thread(const YamlValue& name, const YamlValue& value, Config& config,
+                 Signals& signals) {
+  YamlMap map(value);
+  std::vector<std::string> places;
+  for (unsigned cpu = 0; cpu < config.hardware.cpus; ++cpu) {
+    places.push_back(fmt::format("cpu{}", cpu));
+  }
+  for (const DeviceConfig& device : config.devices) places.push_back(device.name);
+  const YamlValue on = map.require("on");
+  const std::size_t place = on.word(places);
+  const YamlValue steps = map.require("steps");
+  if (place < config.hardware.cpus) {
+    std::vector<std::string> processes;
+    for (const ProcessConfig& process : config.processes) processes.push_back(process.name);
+    CpuThread thread{.name = name.identifier(), .cpu = static_cast<unsigned>(place), .steps = {}};
+    thread.process = map.require("process").word(processes);
+    for (const YamlValue& step : steps.elements()) {
+      thread.steps.push_back(read_cpu_step(step, config.processes[thread.process], signals));
+    }
+    config.cpu_threads.push_back(std::move(thread));
+  } else {
+    DeviceThread thread{
+        .name = name.identifier(), .device = place - config.hardware.cpus, .steps = {}};
+    for (const DeviceThread& other : config.device_threads) {
+      if (other.device == thread.device) {
+        on.fail("thread '" + other.name + "' already runs there", "one thread per device");
+      }
+    }
+    const ProcessConfig& process =
+        config.processes[config.devices[thread.device].process];
+    for (const YamlValue& step : steps.elements()) {
+      thread.steps.push_back(read_dma_step(step, process, signals));
+    }
+    config.device_threads.push_back(std::move(thread));
+  }
+  if (steps.node().size() == 0) steps.fail("holds no step", "at least one step");
+  map.finish();
+}
+
+}  // namespace
+
+void read_threads(const YamlValue& value, Config& config) {
+  YamlMap map(value);
+  Signals signals(config.signals);
+  for (const auto& [name, thread] : map.entries()) read_thread(name, thread, config, signals);
+  if (config.cpu_threads.empty() && config.device_threads.empty()) {
+    value.fail("holds no thread", "at least one thread");
+  }
+  signals.check();
+}
+
+}  // namespace shootdown::cosim

@@ -1,0 +1,19 @@
+#include "cosim/observe/event_log.h"
+
+namespace shootdown::cosim {
+
+ActorId EventLog::add_actor(const std::string& name) {
+  actors_.push_back(name);
+  return static_cast<ActorId>(actors_.size() - 1);
+}
+
+ThreadId EventLog::add_thread(const std::string& name) {
+  threads_.push_back(name);
+  return static_cast<ThreadId>(threads_.size() - 1);
+}
+
+std::string_view kind_name(const Payload& payload) {
+  return std::visit([](const auto& p) { return std::decay_t<decltype(p)>::kName; }, payload);
+}
+
+}  // namespace shootdown::cosim

@@ -1,0 +1,111 @@
+// One ordered log of everything that happens in a run: time, sequence number, actor, typed payload.
+//
+// Hardware events come from TLM analysis ports, software events from tracepoints. Checkers, waves,
+// counters and files are subscribers. Nothing is kept here: who needs the past remembers it.
+#ifndef SHOOTDOWN_COSIM_OBSERVE_EVENT_LOG_H
+#define SHOOTDOWN_COSIM_OBSERVE_EVENT_LOG_H
+
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "hw/events.h"
+#include "hw/sim/process.h"
+#include "sw/kernel/tracepoints.h"
+
+namespace shootdown::cosim {
+
+template <class... Variants>
+struct Concatenate;
+template <class... A, class... B>
+struct Concatenate<std::variant<A...>, std::variant<B...>> {
+  using type = std::variant<A..., B...>;
+};
+using Payload = Concatenate<hw::Event, sw::TraceEvent>::type;
+
+using ActorId = std::uint16_t;   ///< a piece of hardware: cpu0, smmu0, nic0, nic0.atc
+using ThreadId = std::uint16_t;  ///< a thread of execution on a CPU; kNoThread for hardware
+inline constexpr ThreadId kNoThread = 0xffff;
+
+struct Event {
+  std::uint64_t time_ps{};   ///< since the start of the run
+  std::uint64_t sequence{};  ///< 1, 2, 3 ... in a run
+  ActorId actor{};
+  ThreadId thread{kNoThread};
+  Payload payload;
+};
+
+class EventSubscriber {
+ public:
+  virtual ~EventSubscriber() = default;
+  virtual void on_event(const Event& event) = 0;
+};
+
+class EventLog {
+ public:
+  explicit EventLog(const hw::Simulation& simulation) : simulation_(simulation) {}
+  EventLog(const EventLog&) = delete;
+  EventLog& operator=(const EventLog&) = delete;
+
+  ActorId add_actor(const std::string& name);
+  ThreadId add_thread(const std::string& name);
+  const std::string& actor_name(ActorId actor) const { return actors_[actor]; }
+  const std::string& thread_name(ThreadId thread) const { return threads_[thread]; }
+  const std::vector<std::string>& actors() const { return actors_; }
+  const std::vector<std::string>& threads() const { return threads_; }
+
+  /// Subscribers are called in the order in which they came; they outlive the log or leave it.
+  void subscribe(EventSubscriber& subscriber) { subscribers_.push_back(&subscriber); }
+  void unsubscribe(EventSubscriber& subscriber) { std::erase(subscribers_, &subscriber); }
+
+  template <class P>
+  void append(ActorId actor, ThreadId thread, const P& payload) {
+    if (!open_) return;
+    event_.time_ps = simulation_.now_ps();
+    event_.sequence = ++sequence_;
+    event_.actor = actor;
+    event_.thread = thread;
+    event_.payload = payload;
+    for (EventSubscriber* subscriber : subscribers_) subscriber->on_event(event_);
+  }
+  /// Starts a run: sequence numbers from 1.
+  void open() {
+    sequence_ = 0;
+    open_ = true;
+  }
+  /// Ends a run: what unwinding threads still trace is not part of it.
+  void close() { open_ = false; }
+  std::uint64_t events() const { return sequence_; }
+
+ private:
+  const hw::Simulation& simulation_;
+  std::vector<std::string> actors_;
+  std::vector<std::string> threads_;
+  std::vector<EventSubscriber*> subscribers_;
+  Event event_;
+  std::uint64_t sequence_{};
+  bool open_{};
+};
+
+/// Connects an analysis port to the log under an actor's name.
+class HardwareProbe : public tlm::tlm_analysis_if<hw::Event> {
+ public:
+  HardwareProbe(EventLog& log, ActorId actor) : log_(log), actor_(actor) {}
+  void write(const hw::Event& event) override {
+    std::visit([this](const auto& payload) { log_.append(actor_, kNoThread, payload); }, event);
+  }
+
+ private:
+  EventLog& log_;
+  ActorId actor_;
+};
+
+/// The name of a payload's kind.
+std::string_view kind_name(const Payload& payload);
+
+}  // namespace shootdown::cosim
+
+#endif

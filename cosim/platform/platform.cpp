@@ -1,0 +1,270 @@
+#include "cosim/platform/platform.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+
+#include "cosim/observe/format.h"
+#include "sw/mm/memory.h"
+#include "sw/mm/mmap.h"
+
+namespace shootdown::cosim {
+
+namespace {
+
+constexpr std::uint64_t kPicosecondsPerMicrosecond = 1'000'000;
+constexpr unsigned kInterruptCpu = 0;  // where the SMMU's interrupts and fault worker run
+
+}  // namespace
+
+Platform::Platform(const Config& config)
+    : config_(config), context_(std::make_unique<sc_core::sc_simcontext>()) {
+  // A fresh kernel for this platform; SystemC keeps its current one in these two.
+  sc_core::sc_curr_simcontext = context_.get();
+  sc_core::sc_default_global_context = context_.get();
+  const HardwareConfig& hardware = config.hardware;
+  const auto period = sc_core::sc_time::from_value(hardware.clock_period_ps);
+  simulation_ = std::make_unique<hw::Simulation>(period);
+  simulation_->set_quantum(period * hardware.quantum_cycles);
+  log_ = std::make_unique<EventLog>(*simulation_);
+  build_hardware();
+  build_tasks();
+  // Elaborates; every process runs to its first wait.
+  sc_core::sc_start(sc_core::SC_ZERO_TIME);
+}
+
+Platform::~Platform() {
+  simulation_->abort_all();
+  log_->close();
+}
+
+void Platform::probe(hw::EventPort& port, ActorId actor) {
+  probes_.push_back(std::make_unique<HardwareProbe>(*log_, actor));
+  port.bind(*probes_.back());
+}
+
+std::unique_ptr<RtlTlbEngine> Platform::make_rtl(const std::string& name, TlbModel model,
+                                                 const hw::TlbGeometry& geometry,
+                                                 ActorId actor) {
+  auto engine = std::make_unique<RtlTlbEngine>(
+      *simulation_, name, make_tlb_dut(geometry.entries, geometry.ways, name), geometry,
+      model == TlbModel::kLockstep);
+  probe(engine->events, actor);
+  return engine;
+}
+
+void Platform::build_hardware() {
+  const HardwareConfig& hardware = config_.hardware;
+  const sc_core::sc_time& period = simulation_->clock_period();
+  memory_ = std::make_unique<hw::PhysicalMemory>(hardware.memory.base, hardware.memory.size_bytes);
+  memory_controller_ = std::make_unique<hw::MemoryController>(
+      "memory", *memory_, period * hardware.memory.latency_cycles);
+  interconnect_ = std::make_unique<hw::Interconnect>(
+      "interconnect", period * hardware.interconnect_latency_cycles);
+  dvm_ = std::make_unique<hw::DvmNetwork>(*simulation_, hardware.interconnect_latency_cycles);
+  signals_ = std::make_unique<hw::SignalBoard>(*simulation_,
+                                               static_cast<unsigned>(config_.signals.size()));
+  interconnect_->add_window(hardware.memory.base, hardware.memory.size_bytes, false);
+  interconnect_->out.bind(memory_controller_->in);
+
+  const auto engine_for = [&](const std::string& name, TlbModel model,
+                              const hw::TlbGeometry& geometry, ActorId actor) {
+    if (model == TlbModel::kSystemc) return static_cast<hw::TlbEngine*>(nullptr);
+    rtl_.push_back(make_rtl(name, model, geometry, actor));
+    return static_cast<hw::TlbEngine*>(rtl_.back().get());
+  };
+  for (unsigned i = 0; i < hardware.cpus; ++i) {
+    const std::string name = fmt::format("cpu{}", i);
+    cpu_actors_.push_back(log_->add_actor(name));
+    hw::TlbEngine* engine = engine_for(name + "_tlb", hardware.cpu_tlb_model,
+                                       hardware.cpu.translator.tlb, cpu_actors_.back());
+    cores_.push_back(std::make_unique<hw::CpuCore>(name.c_str(), *simulation_, *dvm_,
+                                                   hardware.cpu, engine));
+    cores_.back()->bus.out.bind(interconnect_->in);
+    probe(cores_.back()->events, cpu_actors_.back());
+    schedulers_.push_back(std::make_unique<CpuScheduler>(*simulation_));
+  }
+  smmu_actor_ = log_->add_actor("smmu0");
+  hw::TlbEngine* smmu_engine = engine_for("smmu0_tlb", hardware.smmu_tlb_model,
+                                          hardware.smmu.mmu.translator.tlb, smmu_actor_);
+  smmu_ = std::make_unique<hw::Smmu>("smmu0", *simulation_, *dvm_, hardware.smmu, smmu_engine);
+  smmu_->bus.out.bind(interconnect_->in);
+  interconnect_->add_window(kSmmuRegisters, arch::smmuv3::kRegisterBytes, true);
+  interconnect_->out.bind(smmu_->registers_in);
+  probe(smmu_->events, smmu_actor_);
+
+  for (const DeviceConfig& device : config_.devices) {
+    devices_.push_back(std::make_unique<hw::DmaDevice>(device.name.c_str(), *simulation_,
+                                                       *signals_, device.dma));
+    hw::DmaDevice& model = *devices_.back();
+    model.out.bind(smmu_->devices);
+    probe(model.events, log_->add_actor(device.name));
+    if (device.dma.atc) {
+      probe(model.atc_events, log_->add_actor(device.name + ".atc"));
+      smmu_->attach_atc(device.dma.stream_id, model);
+    }
+  }
+  for (const DeviceThread& thread : config_.device_threads) {
+    devices_[thread.device]->set_program(thread.steps);
+  }
+}
+
+void Platform::build_tasks() {
+  const auto place = [&](unsigned cpu, bool interrupt_context) {
+    return Task::Place{.simulation = *simulation_,
+                       .core = *cores_[cpu],
+                       .scheduler = interrupt_context ? nullptr : schedulers_[cpu].get(),
+                       .log = *log_,
+                       .cpu = cpu,
+                       .actor = cpu_actors_[cpu]};
+  };
+  boot_ = std::make_unique<Task>("boot", place(0, false), Priority::kUser,
+                                 [this](Task& task) { boot(task); });
+  event_thread_ = std::make_unique<Task>(
+      "evtq", place(kInterruptCpu, false), Priority::kInterruptThread, [this](Task& task) {
+        for (;;) {
+          while (!software_->event_pending) task.sleep_on(software_->event_interrupt());
+          software_->event_pending = false;
+          software_->smmu().evtq_thread(task, software_->faults());
+        }
+      });
+  fault_worker_ = std::make_unique<Task>(
+      "iopf", place(kInterruptCpu, false), Priority::kWorker,
+      [this](Task& task) { software_->faults().worker(task); });
+  gerror_ = std::make_unique<Task>("gerror", place(kInterruptCpu, true),
+                                   Priority::kInterruptThread, [this](Task& task) {
+                                     software_->smmu().gerror_handler(task);
+                                   });
+  smmu_->event_interrupt.connect([this] {
+    software_->event_pending = true;
+    event_thread_->wake_all(software_->event_interrupt());
+  });
+  smmu_->gerror_interrupt.connect([this] { gerror_->start(); });
+  for (const CpuThread& program : config_.cpu_threads) {
+    programs_.push_back(std::make_unique<Task>(
+        program.name, place(program.cpu, false), Priority::kUser,
+        [this, &program](Task& task) { run_program(task, program); }));
+  }
+}
+
+// ---- Programs --------------------------------------------------------------------------------
+
+void Platform::boot(Task& task) {
+  software_->boot(task);
+  event_thread_->start();
+  fault_worker_->start();
+  for (auto& program : programs_) program->start();
+  for (auto& device : devices_) device->start();
+}
+
+void Platform::run_program(Task& task, const CpuThread& program) {
+  sw::Mm& mm = software_->mm(program.process);
+  task.set_user_context({.pgd = mm.pgd, .asid = mm.asid});
+  struct Runner {
+    Platform& platform;
+    Task& task;
+    const CpuThread& program;
+    sw::Mm& mm;
+    void operator()(const CpuAccess& s) const { platform.run_step(task, program, s); }
+    void operator()(const Mprotect& s) const {
+      sw::do_mprotect(task, mm, s.start, s.end, {.read = true, .write = s.writable});
+    }
+    void operator()(const Munmap& s) const { sw::do_munmap(task, mm, s.start, s.end); }
+    void operator()(const AgePages& s) const { sw::age_pages(task, mm, s.start, s.end); }
+    void operator()(const Delay& s) const { task.delay(s.cycles); }
+    void operator()(const WaitFor& s) const {
+      task.wait_for(*platform.signals_, s.signal);
+    }
+    void operator()(const Signal& s) const {
+      task.delay(0);
+      platform.signals_->raise(s.signal);
+    }
+  };
+  const std::size_t before = remarks_.size();
+  for (const CpuStep& step : program.steps) {
+    std::visit(Runner{*this, task, program, mm}, step);
+    if (remarks_.size() != before) return;  // killed by a signal
+  }
+}
+
+void Platform::run_step(Task& task, const CpuThread& program, const CpuAccess& step) {
+  sw::Mm& mm = software_->mm(program.process);
+  for (std::uint64_t i = 0; i < step.count; ++i) {
+    const arch::VirtAddr va = step.va + i * step.stride_bytes;
+    std::uint64_t data = step.value;
+    while (task.user_access(va, step.access, data, step.bytes)) {
+      const bool write = step.access == arch::Access::kWrite;
+      if (sw::fault_in(task, mm, va, {.write = write, .remote = false}) !=
+          sw::VmFault::kHandled) {
+        remarks_.push_back(fmt::format("{}: SIGSEGV at {}, the thread ends here", program.name,
+                                       hex(va)));
+        return;
+      }
+    }
+  }
+}
+
+// ---- Runs ------------------------------------------------------------------------------------
+
+void Platform::reset() {
+  memory_->reset();
+  dvm_->reset();
+  signals_->reset();
+  smmu_->reset();
+  for (auto& core : cores_) core->reset();
+  for (auto& device : devices_) device->reset();
+  for (auto& scheduler : schedulers_) scheduler->reset();
+  for (Task* task : {boot_.get(), event_thread_.get(), fault_worker_.get(), gerror_.get()}) {
+    task->reset();
+  }
+  for (auto& program : programs_) program->reset();
+  unfinished_.clear();
+  remarks_.clear();
+  software_ = std::make_unique<SoftwareStack>(config_);
+}
+
+RunEnd Platform::run() {
+  reset();
+  simulation_->begin_run();
+  log_->open();
+  for (auto& engine : rtl_) engine->start();
+  dvm_->start();
+  smmu_->start();
+  boot_->start();
+  RunEnd end;
+  try {
+    end = advance();
+  } catch (...) {
+    log_->close();
+    simulation_->abort_all();
+    throw;
+  }
+  simulated_ps_ = simulation_->now_ps();
+  for (const auto& program : programs_) {
+    if (!program->finished()) unfinished_.push_back(program->name());
+  }
+  for (const DeviceThread& thread : config_.device_threads) {
+    if (!devices_[thread.device]->finished()) unfinished_.push_back(thread.name);
+  }
+  if (end == RunEnd::kFinished && !unfinished_.empty()) end = RunEnd::kStuck;
+  log_->close();
+  simulation_->abort_all();
+  return end;
+}
+
+RunEnd Platform::advance() {
+  using Clock = std::chrono::steady_clock;
+  const auto deadline = Clock::now() + std::chrono::seconds(config_.limits.wall_seconds);
+  const std::uint64_t limit_ps = config_.limits.simulated_us * kPicosecondsPerMicrosecond;
+  // The wall clock is looked at between slices of simulated time.
+  const std::uint64_t slice_ps = 100 * kPicosecondsPerMicrosecond;
+  for (std::uint64_t until = slice_ps;; until += slice_ps) {
+    simulation_->run_until(std::min(until, limit_ps));
+    if (simulation_->stop_requested()) return RunEnd::kStopped;
+    if (simulation_->quiet()) return RunEnd::kFinished;
+    if (until >= limit_ps) return RunEnd::kTimeLimit;
+    if (Clock::now() >= deadline) return RunEnd::kWallLimit;
+  }
+}
+
+}  // namespace shootdown::cosim

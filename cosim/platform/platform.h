@@ -1,0 +1,106 @@
+// Builds the machine a configuration describes, binds its parts, and runs it any number of times.
+//
+// A platform has a SystemC kernel of its own, so that many can be made in one process, one after
+// the other; each can be run many times, from the same initial state.
+#ifndef SHOOTDOWN_COSIM_PLATFORM_PLATFORM_H
+#define SHOOTDOWN_COSIM_PLATFORM_PLATFORM_H
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cosim/config/config.h"
+#include "cosim/observe/event_log.h"
+#include "cosim/platform/cpu_scheduler.h"
+#include "cosim/platform/software_stack.h"
+#include "cosim/platform/task.h"
+#include "cosim/rtl/rtl_tlb_engine.h"
+#include "hw/cpu/core.h"
+#include "hw/device/dma_device.h"
+#include "hw/interconnect/bus.h"
+#include "hw/interconnect/dvm.h"
+#include "hw/sim/process.h"
+#include "hw/sim/signal_board.h"
+#include "hw/smmu/smmu.h"
+
+namespace shootdown::cosim {
+
+enum class RunEnd : std::uint8_t {
+  kFinished,   ///< all programs have ended and nothing is left to do
+  kStopped,    ///< a checker has seen enough
+  kStuck,      ///< nothing is left to do, but a program has not ended
+  kTimeLimit,  ///< simulated time
+  kWallLimit,
+};
+
+class Platform {
+ public:
+  /// `config` outlives the platform.
+  explicit Platform(const Config& config);
+  ~Platform();
+  Platform(const Platform&) = delete;
+  Platform& operator=(const Platform&) = delete;
+
+  EventLog& log() { return *log_; }
+  hw::Simulation& simulation() { return *simulation_; }
+  hw::Smmu& smmu() { return *smmu_; }
+  hw::DmaDevice& device(std::size_t i) { return *devices_[i]; }
+  const std::vector<std::unique_ptr<RtlTlbEngine>>& rtl() const { return rtl_; }
+  ActorId cpu_actor(unsigned cpu) const { return cpu_actors_[cpu]; }
+  ActorId smmu_actor() const { return smmu_actor_; }
+
+  /// Runs from reset to the end. Subscribers have to be in place.
+  RunEnd run();
+  /// Ends the run early, from a subscriber.
+  void stop() { simulation_->request_stop(); }
+  /// After run(): picoseconds, programs that have not ended, what ended a program early.
+  std::uint64_t simulated_ps() const { return simulated_ps_; }
+  const std::vector<std::string>& unfinished() const { return unfinished_; }
+  const std::vector<std::string>& remarks() const { return remarks_; }
+
+ private:
+  std::unique_ptr<RtlTlbEngine> make_rtl(const std::string& name, TlbModel model,
+                                         const hw::TlbGeometry& geometry, ActorId actor);
+  template <class... Arguments>
+  Task& add_task(Arguments&&... arguments);
+  void probe(hw::EventPort& port, ActorId actor);
+  void build_hardware();
+  void build_tasks();
+  void boot(Task& task);
+  void run_program(Task& task, const CpuThread& program);
+  void run_step(Task& task, const CpuThread& program, const CpuAccess& step);
+  void reset();
+  RunEnd advance();
+
+  const Config& config_;
+  std::unique_ptr<sc_core::sc_simcontext> context_;
+  std::unique_ptr<hw::Simulation> simulation_;
+  std::unique_ptr<EventLog> log_;
+  std::vector<std::unique_ptr<HardwareProbe>> probes_;
+  std::unique_ptr<hw::PhysicalMemory> memory_;
+  std::unique_ptr<hw::Interconnect> interconnect_;
+  std::unique_ptr<hw::MemoryController> memory_controller_;
+  std::unique_ptr<hw::DvmNetwork> dvm_;
+  std::unique_ptr<hw::SignalBoard> signals_;
+  std::vector<std::unique_ptr<RtlTlbEngine>> rtl_;
+  std::vector<std::unique_ptr<hw::CpuCore>> cores_;
+  std::unique_ptr<hw::Smmu> smmu_;
+  std::vector<std::unique_ptr<hw::DmaDevice>> devices_;
+  std::vector<ActorId> cpu_actors_;
+  ActorId smmu_actor_{};
+  std::vector<std::unique_ptr<CpuScheduler>> schedulers_;
+  std::unique_ptr<SoftwareStack> software_;
+  std::unique_ptr<Task> boot_;
+  std::unique_ptr<Task> event_thread_;
+  std::unique_ptr<Task> fault_worker_;
+  std::unique_ptr<Task> gerror_;
+  std::vector<std::unique_ptr<Task>> programs_;
+  std::uint64_t simulated_ps_{};
+  std::vector<std::string> unfinished_;
+  std::vector<std::string> remarks_;
+};
+
+}  // namespace shootdown::cosim
+
+#endif

@@ -1,0 +1,50 @@
+// The software of one run: kernel state, address spaces, driver, fault queue. Made anew for each run.
+#ifndef SHOOTDOWN_COSIM_PLATFORM_SOFTWARE_STACK_H
+#define SHOOTDOWN_COSIM_PLATFORM_SOFTWARE_STACK_H
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cosim/config/config.h"
+#include "sw/arch/arm64/arm64_mmu.h"
+#include "sw/mm/mm_types.h"
+#include "sw/smmu/arm_smmu_v3.h"
+#include "sw/smmu/sva.h"
+
+namespace shootdown::cosim {
+
+/// Where the SMMU's registers are.
+inline constexpr arch::PhysAddr kSmmuRegisters{0x2b400000};
+
+class SoftwareStack {
+ public:
+  explicit SoftwareStack(const Config& config);
+
+  /// Boots: driver, address spaces, regions, SVA binds. Throws std::runtime_error if the simulated
+  /// memory does not suffice.
+  void boot(sw::Cpu& cpu);
+
+  sw::Mm& mm(std::size_t process) { return *mms_[process]; }
+  sw::smmu::ArmSmmuDevice& smmu() { return smmu_; }
+  sw::smmu::IopfQueue& faults() { return faults_; }
+  sw::WaitQueue& event_interrupt() { return event_interrupt_; }
+  bool event_pending{};
+
+ private:
+  const Config& config_;
+  sw::KernelState kernel_;
+  sw::Arm64Mmu arch_;
+  sw::smmu::ArmSmmuDevice smmu_;
+  sw::smmu::IopfQueue faults_;
+  sw::WaitQueue event_interrupt_;
+  std::vector<std::unique_ptr<sw::File>> files_;
+  std::vector<std::unique_ptr<sw::Mm>> mms_;
+  std::vector<std::unique_ptr<sw::smmu::SvaDomain>> domains_;
+  std::vector<std::unique_ptr<sw::smmu::Master>> masters_;
+};
+
+}  // namespace shootdown::cosim
+
+#endif

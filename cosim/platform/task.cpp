@@ -1,0 +1,225 @@
+#include "cosim/platform/task.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "hw/arch/check.h"
+
+namespace shootdown::cosim {
+
+namespace {
+constexpr unsigned kRelaxCycles = 50;   // one turn of a polling loop
+constexpr unsigned kSwitchCycles = 100;  // a switch of user context
+constexpr unsigned kLineBytes = 64;
+}  // namespace
+
+Task::Task(const std::string& name, const Place& place, Priority priority,
+           std::function<void(Task&)> body)
+    : place_(place),
+      name_(name),
+      priority_(priority),
+      body_(std::move(body)),
+      thread_(place.log.add_thread(name)),
+      process_(place.simulation, ("thread_" + name).c_str(), [this] { run(); }) {}
+
+void Task::start() { process_.start(); }
+
+void Task::reset() {
+  owed_ = sc_core::SC_ZERO_TIME;
+  preempt_count_ = 0;
+  woken_ = false;
+  context_.reset();
+  flush_depth = 0;
+}
+
+void Task::run() {
+  take_cpu();
+  body_(*this);
+  settle();
+  give_cpu();
+}
+
+void Task::take_cpu() {
+  if (place_.scheduler == nullptr) return;
+  place_.scheduler->acquire(static_cast<int>(priority_));
+  // Kernel threads run in whatever user context is there.
+  if (context_) {
+    place_.core.set_context({.asid = context_->asid, .ttb0 = context_->pgd,
+                             .t0sz = context_->t0sz});
+  }
+}
+
+void Task::give_cpu() {
+  if (place_.scheduler != nullptr) place_.scheduler->release();
+}
+
+void Task::settle() { place_.simulation.sleep(std::exchange(owed_, sc_core::SC_ZERO_TIME)); }
+
+void Task::next_instruction() {
+  settle();
+  if (place_.scheduler == nullptr || preempt_count_ != 0 ||
+      !place_.scheduler->wanted_above(static_cast<int>(priority_))) {
+    return;
+  }
+  give_cpu();
+  take_cpu();
+}
+
+// ---- Memory ----------------------------------------------------------------------------------
+
+void Task::transfer(tlm::tlm_command command, arch::PhysAddr address, void* data,
+                    unsigned bytes) {
+  next_instruction();
+  const bool ok = place_.core.bus.transport(command, address, data, bytes, owed_);
+  SHOOTDOWN_CHECK(ok, "kernel access outside memory");
+}
+
+std::uint64_t Task::load(arch::PhysAddr address) {
+  std::uint64_t value = 0;
+  transfer(tlm::TLM_READ_COMMAND, address, &value, 8);
+  return value;
+}
+
+void Task::store(arch::PhysAddr address, std::uint64_t value) {
+  transfer(tlm::TLM_WRITE_COMMAND, address, &value, 8);
+}
+
+std::uint64_t Task::compare_exchange(arch::PhysAddr address, std::uint64_t expected,
+                                     std::uint64_t desired) {
+  std::uint64_t found = 0;
+  transfer(tlm::TLM_READ_COMMAND, address, &found, 8);
+  if (found == expected) {
+    // The same instant: the exchange is atomic.
+    const bool ok =
+        place_.core.bus.transport(tlm::TLM_WRITE_COMMAND, address, &desired, 8, owed_);
+    SHOOTDOWN_CHECK(ok, "kernel access outside memory");
+  }
+  return found;
+}
+
+void Task::clear_page(arch::PhysAddr page) {
+  std::array<std::uint8_t, kLineBytes> zeroes{};
+  for (std::uint64_t offset = 0; offset < arch::kPageSize; offset += kLineBytes) {
+    // Stores of whole lines are pipelined: only the last one's latency shows.
+    owed_ = sc_core::SC_ZERO_TIME;
+    const bool ok = place_.core.bus.transport(tlm::TLM_WRITE_COMMAND, page + offset,
+                                              zeroes.data(), kLineBytes, owed_);
+    SHOOTDOWN_CHECK(ok, "kernel access outside memory");
+  }
+  owed_ += place_.simulation.clock_period() * (arch::kPageSize / kLineBytes);
+}
+
+void Task::copy_page(arch::PhysAddr to, arch::PhysAddr from) {
+  next_instruction();
+  std::array<std::uint8_t, arch::kPageSize> data{};
+  const bool read = place_.core.bus.transport(tlm::TLM_READ_COMMAND, from, data.data(),
+                                              arch::kPageSize, owed_);
+  const bool written = place_.core.bus.transport(tlm::TLM_WRITE_COMMAND, to, data.data(),
+                                                 arch::kPageSize, owed_);
+  SHOOTDOWN_CHECK(read && written, "kernel access outside memory");
+  owed_ += place_.simulation.clock_period() * (2 * arch::kPageSize / kLineBytes);
+}
+
+std::uint64_t Task::mmio_read(arch::PhysAddr address, unsigned bytes) {
+  std::uint64_t value = 0;
+  transfer(tlm::TLM_READ_COMMAND, address, &value, bytes);
+  settle();  // the value has to travel back before anything depends on it
+  return value;
+}
+
+void Task::mmio_write(arch::PhysAddr address, std::uint64_t value, unsigned bytes) {
+  next_instruction();
+  place_.simulation.synchronize();
+  transfer(tlm::TLM_WRITE_COMMAND, address, &value, bytes);
+}
+
+// ---- TLB maintenance -------------------------------------------------------------------------
+
+void Task::tlbi(arch::TlbiOp op, std::uint64_t operand) {
+  next_instruction();
+  place_.core.tlbi(op, operand);
+}
+
+void Task::dsb(sw::Barrier barrier) {
+  next_instruction();
+  // Stores are visible at once: a barrier for stores only has nothing to wait for.
+  if (barrier == sw::Barrier::kIsh) place_.core.dsb();
+}
+
+void Task::isb() { next_instruction(); }
+
+void Task::set_user_context(const sw::UserContext& context) {
+  next_instruction();
+  context_ = context;
+  place_.core.set_context({.asid = context.asid, .ttb0 = context.pgd, .t0sz = context.t0sz});
+  owed_ += place_.simulation.clock_period() * kSwitchCycles;
+}
+
+// ---- Scheduling ------------------------------------------------------------------------------
+
+void Task::wake() {
+  woken_ = true;
+  process_.wake();
+}
+
+void Task::wait_until_woken(sw::WaitQueue& queue) {
+  woken_ = false;
+  queue.waiters.push_back(this);
+  while (!woken_) place_.simulation.block();
+  std::erase(queue.waiters, this);
+}
+
+void Task::sleep_on(sw::WaitQueue& queue) {
+  SHOOTDOWN_CHECK(preempt_count_ == 0, "sleeping with preemption disabled");
+  // The condition was checked just now; spending time first could miss the wake.
+  woken_ = false;
+  queue.waiters.push_back(this);
+  settle();
+  give_cpu();
+  while (!woken_) place_.simulation.block();
+  std::erase(queue.waiters, this);
+  take_cpu();
+}
+
+void Task::spin_on(sw::WaitQueue& queue) { wait_until_woken(queue); }
+
+void Task::wake_all(sw::WaitQueue& queue) {
+  const auto waiters = std::exchange(queue.waiters, {});
+  for (sw::Waiter* waiter : waiters) waiter->wake();
+}
+
+void Task::cpu_relax() {
+  next_instruction();
+  place_.core.spend_cycles(kRelaxCycles);
+}
+
+void Task::trace(const sw::TraceEvent& event) {
+  std::visit([this](const auto& e) { place_.log.append(place_.actor, thread_, e); }, event);
+}
+
+// ---- User programs ---------------------------------------------------------------------------
+
+std::optional<hw::CpuFault> Task::user_access(arch::VirtAddr va, arch::Access access,
+                                              std::uint64_t& data, unsigned bytes) {
+  next_instruction();
+  return place_.core.user_access(va, access, data, bytes);
+}
+
+void Task::wait_for(hw::SignalBoard& signals, unsigned signal) {
+  settle();
+  place_.simulation.synchronize();
+  if (signals.raised(signal)) return;
+  give_cpu();
+  signals.wait(signal);
+  take_cpu();
+}
+
+void Task::delay(std::uint64_t cycles) {
+  settle();
+  give_cpu();
+  place_.simulation.sleep_cycles(cycles);
+  take_cpu();
+}
+
+}  // namespace shootdown::cosim

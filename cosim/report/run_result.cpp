@@ -1,0 +1,36 @@
+#include "cosim/report/run_result.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace shootdown::cosim {
+
+void judge(const Config& config, RunResult& result) {
+  const Expectation* expectation = config.expectation();
+  if (expectation == nullptr) {
+    // Nothing is said of this kernel: a violation is then no success.
+    result.met = result.verdict == Verdict::kPass;
+    return;
+  }
+  if (expectation->violations.empty()) {
+    result.expected = "no violation";
+    result.met = result.verdict == Verdict::kPass;
+  } else {
+    result.expected = fmt::format("{}", fmt::join(expectation->violations, " and "));
+    if (expectation->missing_hop) result.expected += ", missing hop " + *expectation->missing_hop;
+    result.met = std::all_of(
+        expectation->violations.begin(), expectation->violations.end(),
+        [&](const std::string& kind) {
+          return std::any_of(result.violations.begin(), result.violations.end(),
+                             [&](const Violation& violation) {
+                               return violation.kind == kind &&
+                                      (!expectation->missing_hop ||
+                                       violation.missing_hop == *expectation->missing_hop);
+                             });
+        });
+  }
+  result.expected += fmt::format(" ({}:{})", config.path, expectation->line);
+}
+
+}  // namespace shootdown::cosim

@@ -1,0 +1,109 @@
+#include "cosim/report/text_report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "cosim/config/strict_yaml.h"
+#include "cosim/observe/format.h"
+
+namespace shootdown::cosim {
+
+namespace {
+
+std::string shout(std::string kind) {
+  for (char& c : kind) c = c == '-' ? ' ' : static_cast<char>(std::toupper(c));
+  return kind;
+}
+
+const char* model_name(TlbModel model) {
+  switch (model) {
+    case TlbModel::kSystemc: return "SystemC";
+    case TlbModel::kRtl: return "RTL";
+    case TlbModel::kLockstep: return "RTL in lockstep";
+  }
+  return "?";
+}
+
+std::string chain_text(const std::vector<ChainItem>& chain) {
+  std::size_t actor_width = 0;
+  for (const ChainItem& item : chain) actor_width = std::max(actor_width, item.actor.size());
+  // "becomes stale" points to the store that follows: its number is known only now.
+  std::size_t store = 0;
+  for (std::size_t i = 0; i < chain.size() && store == 0; ++i) {
+    if (chain[i].text.starts_with("PTE ")) store = i + 1;
+  }
+  std::string text;
+  for (std::size_t i = 0; i < chain.size(); ++i) {
+    const ChainItem& item = chain[i];
+    std::string note = item.note;
+    if (note == "becomes stale" && store != 0) note += fmt::format(" at {}", store);
+    if (!note.empty()) note = "   <- " + note;
+    text += fmt::format("{:3}  {:>11}  {:{}}  {}{}\n", i + 1,
+                        item.happened ? microseconds(item.time_ps) : "-   ", item.actor,
+                        actor_width, item.text, note);
+  }
+  return text;
+}
+
+std::string violation_text(const Violation& violation) {
+  std::string text = fmt::format("{}   {}\n", shout(violation.kind), violation.headline);
+  text += fmt::format("missing hop  {}: {}\n\n", violation.missing_hop, violation.hop_text);
+  return text + chain_text(violation.chain);
+}
+
+std::string summary(const RunResult& result) {
+  std::uint64_t faults = 0;
+  std::uint64_t accesses = 0;
+  std::uint64_t flushes = 0;
+  for (const auto& [name, value] : result.counters) {
+    if (name.ends_with(".faults")) faults += value;
+    if (name.ends_with(".accesses")) accesses += value;
+    if (name.ends_with(".flushes")) flushes += value;
+  }
+  return fmt::format("PASS   {} accesses, {} faults, {} flushes in {}; no violation\n", accesses,
+                     faults, flushes, microseconds(result.simulated_ps));
+}
+
+}  // namespace
+
+std::string describe_run(const Config& config) {
+  const HardwareConfig& hardware = config.hardware;
+  std::string text = fmt::format("{}   Linux {}, arm64   {} CPU{} (TLB {}), SMMUv3 ({}, {}, TLB {})",
+                                 config.name, config.kernel.name(), hardware.cpus,
+                                 hardware.cpus == 1 ? "" : "s",
+                                 model_name(hardware.cpu_tlb_model),
+                                 hardware.smmu.features.stall_model ? "stall" : "terminate",
+                                 hardware.smmu.features.broadcast ? "broadcast" : "no broadcast",
+                                 model_name(hardware.smmu_tlb_model));
+  for (const DeviceConfig& device : config.devices) {
+    text += fmt::format(", {} ({})", device.name, device.dma.atc ? "ATC" : "no ATC");
+  }
+  text += fmt::format("   seed {}", config.seed);
+  if (!config.injections.empty()) text += "   injected: " + join(config.injections, ", ");
+  return text + "\n";
+}
+
+std::string text_report(const Config& config, const RunResult& result) {
+  std::string text = describe_run(config) + "\n";
+  for (const Violation& violation : result.violations) text += violation_text(violation) + "\n";
+  if (result.verdict == Verdict::kPass) text += summary(result) + "\n";
+  if (result.verdict == Verdict::kLimit) text += "LIMIT   " + result.limit + "\n\n";
+  for (const Note& note : result.notes) text += fmt::format("note  {}: {}\n\n", note.kind, note.text);
+  for (const std::string& remark : result.remarks) text += "note  " + remark + "\n\n";
+  const std::string kernel = config.kernel.name();
+  if (result.expected.empty()) {
+    text += fmt::format("{} expects nothing of {}\n", config.path, kernel);
+  } else {
+    text += fmt::format("{} for {}: {}\n", result.met ? "as expected" : "NOT AS EXPECTED", kernel,
+                        result.expected);
+  }
+  if (!result.violations.empty()) {
+    text += fmt::format("\nnext: {}--waves run.vcd, then gtkwave -a waves/permission_upgrade.gtkw "
+                        "run.vcd | --events run.jsonl | --json run.json\n",
+                        config.kernel.behaviour().notify_in_tlb_flush ? "" : "--kernel v6.6 | ");
+  }
+  return text;
+}
+
+}  // namespace shootdown::cosim

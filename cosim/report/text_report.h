@@ -1,0 +1,18 @@
+// The report a person reads: verdict first, then the missing hop, then the chain.
+#ifndef SHOOTDOWN_COSIM_REPORT_TEXT_REPORT_H
+#define SHOOTDOWN_COSIM_REPORT_TEXT_REPORT_H
+
+#include <string>
+
+#include "cosim/config/config.h"
+#include "cosim/report/run_result.h"
+
+namespace shootdown::cosim {
+
+/// One line: what was run on what.
+std::string describe_run(const Config& config);
+std::string text_report(const Config& config, const RunResult& result);
+
+}  // namespace shootdown::cosim
+
+#endif

@@ -1,0 +1,74 @@
+// The RTL TLB in simulated time, alone or in lockstep with the SystemC model.
+//
+// Its clock runs only while there is work. Operations queue up in the order of the calls and are
+// accepted one a cycle. If the simulation may run ahead and nothing is queued, the model is stepped
+// in the caller, without a switch of processes.
+#ifndef SHOOTDOWN_COSIM_RTL_RTL_TLB_ENGINE_H
+#define SHOOTDOWN_COSIM_RTL_RTL_TLB_ENGINE_H
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "cosim/rtl/tlb_dut.h"
+#include "hw/events.h"
+#include "hw/mmu/tlb.h"
+#include "hw/sim/process.h"
+
+namespace shootdown::cosim {
+
+class RtlTlbEngine : public hw::TlbEngine {
+ public:
+  /// `lockstep`: every operation is also done on a TlbArray and compared.
+  RtlTlbEngine(hw::Simulation& simulation, const std::string& name, std::unique_ptr<TlbDut> dut,
+               const hw::TlbGeometry& geometry, bool lockstep);
+
+  const hw::TlbEntry* lookup(arch::VirtAddr va, arch::Asid asid) override;
+  hw::TlbFillResult fill(const hw::TlbEntry& entry, std::uint64_t epoch) override;
+  unsigned invalidate(const arch::Invalidation& what) override;
+  std::uint64_t epoch() const override { return dut_->epoch(); }
+  unsigned occupancy() const override { return dut_->occupancy(); }
+  void reset() override;
+
+  /// Lockstep differences and failed assertions.
+  hw::EventPort events;
+  /// Called with the time before each change of the clock; see VcdFile.
+  void on_clock(std::function<void()> before_edge) { before_edge_ = std::move(before_edge); }
+  void start() { clock_.start(); }
+  TlbDut& dut() { return *dut_; }
+  /// Clock cycles since construction.
+  std::uint64_t cycles() const { return cycles_; }
+
+ private:
+  struct Operation {
+    TlbRequest request;
+    hw::Process* caller{};
+    TlbResponse response;
+    bool done{};
+  };
+  TlbResponse execute(const TlbRequest& request);
+  void run_here(Operation& operation);
+  void clock_loop();
+  void rising_edge();
+  void compare(const char* field, const char* operation, std::uint64_t va, std::uint64_t systemc,
+               std::uint64_t rtl);
+  void compare_entry(const hw::TlbEntry* model, const TlbResponse& rtl, arch::VirtAddr va);
+
+  hw::Simulation& simulation_;
+  std::unique_ptr<TlbDut> dut_;
+  std::optional<hw::TlbArray> model_;
+  hw::Process clock_;
+  std::function<void()> before_edge_;
+  std::deque<Operation*> waiting_;   // not accepted yet
+  std::deque<Operation*> accepted_;  // in the pipeline
+  hw::TlbEntry result_;
+  std::uint64_t cycles_{};
+  unsigned seen_assertions_{};
+};
+
+}  // namespace shootdown::cosim
+
+#endif

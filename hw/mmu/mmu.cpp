@@ -1,0 +1,122 @@
+#include "hw/mmu/mmu.h"
+
+namespace shootdown::hw {
+
+using Fault = arch::smmuv3::EventType;
+
+Mmu::Mmu(Simulation& simulation, BusMaster& walker, EventPort& events, const MmuConfig& config,
+         TlbEngine* engine)
+    : simulation_(simulation),
+      walker_(walker),
+      events_(events),
+      config_(config),
+      translator_(config.translator, engine),
+      walkers_(simulation, config.walkers),
+      drained_(simulation) {}
+
+Mmu::Outcome Mmu::translate(std::uint64_t access_id, const Requester& requester,
+                            const Stage1Context& context, arch::VirtAddr va, arch::Access access,
+                            bool privileged) {
+  const std::uint64_t start_ps = simulation_.now_ps();
+  const TlbEntry* hit = translator_.lookup(va, context.asid);
+  const bool permitted = hit != nullptr && hit->permissions.permits(access, privileged);
+  events_.write(TlbLookup{.access_id = access_id,
+                          .requester = requester,
+                          .va = va,
+                          .access = access,
+                          .outcome = hit == nullptr ? LookupOutcome::kMiss
+                                     : permitted    ? LookupOutcome::kHit
+                                                    : LookupOutcome::kNoPermission,
+                          .pa = hit == nullptr ? arch::PhysAddr{} : hit->translate(va)});
+  Outcome outcome;
+  if (hit != nullptr) outcome.entry = *hit;
+  // An RTL TLB has spent cycles of its own; the configured latency is a lower bound.
+  const std::uint64_t spent =
+      (simulation_.now_ps() - start_ps) / simulation_.clock_period().value();
+  if (spent < config_.hit_latency_cycles) {
+    simulation_.sleep_cycles(config_.hit_latency_cycles - spent);
+  }
+  if (hit == nullptr) return walk(access_id, requester, context, va, access, privileged);
+  if (permitted) return outcome;
+  switch (config_.hit_without_permission) {
+    case HitWithoutPermission::kFault: outcome.fault = Fault::kFPermission; return outcome;
+    case HitWithoutPermission::kRewalk:
+    case HitWithoutPermission::kIgnore: break;
+  }
+  const bool rewalk = config_.hit_without_permission == HitWithoutPermission::kRewalk;
+  events_.write(PermissionPolicy{.access_id = access_id,
+                                 .requester = requester,
+                                 .va = va,
+                                 .access = access,
+                                 .rewalk = rewalk});
+  return rewalk ? walk(access_id, requester, context, va, access, privileged) : outcome;
+}
+
+Mmu::Outcome Mmu::walk(std::uint64_t access_id, const Requester& requester,
+                       const Stage1Context& context, arch::VirtAddr va, arch::Access access,
+                       bool privileged) {
+  const ArbiterHold walker(walkers_);
+  events_.write(WalkBegin{.access_id = access_id, .requester = requester, .va = va});
+  Stage1Walk walk = translator_.begin_walk(context, va);
+  while (!walk.done()) {
+    const arch::PhysAddr address = walk.descriptor_address();
+    const int level = walk.level();
+    std::uint64_t descriptor = 0;
+    sc_core::sc_time delay;
+    // The event stands where the value was read, before the latency: its order among stores counts.
+    if (walker_.transport(tlm::TLM_READ_COMMAND, address, &descriptor, sizeof descriptor, delay)) {
+      events_.write(WalkRead{
+          .access_id = access_id, .level = level, .address = address, .descriptor = descriptor});
+      walk.feed(descriptor);
+    } else {
+      walk.feed_abort();
+    }
+    simulation_.sleep(delay);
+  }
+  events_.write(WalkEnd{.access_id = access_id, .fault = walk.fault()});
+  if (config_.install_overtaken_fills) translator_.set_age(walk);
+  const TlbFillResult filled = translator_.install(walk);
+  Outcome outcome{.fault = walk.fault(), .entry = walk.entry(), .source = TranslationSource::kWalk};
+  if (outcome.fault != Fault::kNone) return outcome;
+  if (filled.evicted) {
+    events_.write(TlbEvict{.asid = filled.evicted->asid,
+                           .global = filled.evicted->global,
+                           .page = filled.evicted->page,
+                           .page_shift = filled.evicted->page_shift});
+  }
+  events_.write(TlbFill{.access_id = access_id,
+                        .requester = requester,
+                        .global = outcome.entry.global,
+                        .page = outcome.entry.page,
+                        .page_shift = outcome.entry.page_shift,
+                        .output = outcome.entry.output,
+                        .permissions = outcome.entry.permissions,
+                        .dropped = filled.dropped});
+  if (!outcome.entry.permissions.permits(access, privileged)) {
+    outcome.fault = Fault::kFPermission;
+  }
+  return outcome;
+}
+
+void Mmu::invalidate(const arch::Invalidation& what, InvalidationCause cause,
+                     std::uint64_t cause_id) {
+  simulation_.sleep_cycles(config_.invalidate_latency_cycles);
+  const unsigned removed = config_.ignore_invalidations ? 0 : translator_.invalidate(what);
+  events_.write(
+      TlbInvalidate{.cause = cause, .cause_id = cause_id, .what = what, .removed = removed});
+}
+
+void Mmu::drain() {
+  if (config_.complete_without_drain) return;
+  const InFlight::Generation generation = in_flight_.close();
+  while (!in_flight_.drained(generation)) drained_.wait();
+}
+
+void Mmu::reset() {
+  translator_.reset();
+  walkers_.reset();
+  in_flight_.reset();
+  drained_.reset();
+}
+
+}  // namespace shootdown::hw

@@ -1,0 +1,77 @@
+// A translating unit in simulated time: TLB look-up, hardware walk, invalidation and the rules for
+// when an invalidation is complete. CPUs and the SMMU each own one.
+//
+// Completion (Arm ARM D8.14, IHI 0070 section 3.21): the matching entries are gone, every walk that
+// began earlier has ended, and every access that was already translated has been performed.
+#ifndef SHOOTDOWN_HW_MMU_MMU_H
+#define SHOOTDOWN_HW_MMU_MMU_H
+
+#include <cstdint>
+
+#include "hw/events.h"
+#include "hw/interconnect/bus.h"
+#include "hw/mmu/in_flight.h"
+#include "hw/mmu/mmu_config.h"
+#include "hw/mmu/translator.h"
+#include "hw/sim/process.h"
+
+namespace shootdown::hw {
+
+class Mmu {
+ public:
+  /// All arguments outlive this object. `engine` may be null.
+  Mmu(Simulation& simulation, BusMaster& walker, EventPort& events, const MmuConfig& config,
+      TlbEngine* engine);
+
+  struct Outcome {
+    arch::smmuv3::EventType fault{};  ///< kNone: `entry` translates the access
+    TlbEntry entry;
+    TranslationSource source{};
+  };
+  /// Translates for an access that has entered in_flight(). Blocks for look-up and walk.
+  Outcome translate(std::uint64_t access_id, const Requester& requester,
+                    const Stage1Context& context, arch::VirtAddr va, arch::Access access,
+                    bool privileged);
+
+  /// Takes effect in TLB and walk cache after the invalidation latency, and blocks for it.
+  void invalidate(const arch::Invalidation& what, InvalidationCause cause, std::uint64_t cause_id);
+  /// Blocks until every access that has entered so far is done.
+  void drain();
+
+  InFlight::Generation enter() { return in_flight_.enter(); }
+  void leave(InFlight::Generation generation) {
+    if (in_flight_.leave(generation)) drained_.wake_all();
+  }
+  unsigned occupancy() const { return translator_.occupancy(); }
+  void reset();
+
+ private:
+  Outcome walk(std::uint64_t access_id, const Requester& requester, const Stage1Context& context,
+               arch::VirtAddr va, arch::Access access, bool privileged);
+
+  Simulation& simulation_;
+  BusMaster& walker_;
+  EventPort& events_;
+  MmuConfig config_;
+  Translator translator_;
+  Arbiter walkers_;
+  InFlight in_flight_;
+  WaitList drained_;
+};
+
+/// An access between enter() and leave(), for a scope.
+class InFlightAccess {
+ public:
+  explicit InFlightAccess(Mmu& mmu) : mmu_(mmu), generation_(mmu.enter()) {}
+  ~InFlightAccess() { mmu_.leave(generation_); }
+  InFlightAccess(const InFlightAccess&) = delete;
+  InFlightAccess& operator=(const InFlightAccess&) = delete;
+
+ private:
+  Mmu& mmu_;
+  InFlight::Generation generation_;
+};
+
+}  // namespace shootdown::hw
+
+#endif

@@ -1,0 +1,44 @@
+// Parameters of TLBs, walkers and MMUs. Plain data; validated by whoever fills it in.
+#ifndef SHOOTDOWN_HW_MMU_MMU_CONFIG_H
+#define SHOOTDOWN_HW_MMU_MMU_CONFIG_H
+
+#include <cstdint>
+
+namespace shootdown::hw {
+
+enum class Replacement : std::uint8_t { kPlru, kLru, kRandom };
+
+struct TlbGeometry {
+  unsigned entries{64};
+  unsigned ways{4};  ///< divides entries; entries / ways is a power of two. PLRU: a power of two
+  Replacement replacement{Replacement::kPlru};
+  std::uint64_t seed{1};  ///< of Replacement::kRandom
+};
+
+struct TranslatorConfig {
+  TlbGeometry tlb;
+  unsigned walk_cache_entries{16};
+};
+
+/// What a hit with too little permission does. The architecture permits the first two.
+enum class HitWithoutPermission : std::uint8_t {
+  kFault,   ///< a permission fault, without looking at memory
+  kRewalk,  ///< a fresh walk decides; hides a missing flush after an upgrade
+  kIgnore,  ///< a hardware bug: the hit path does not look at permissions
+};
+
+struct MmuConfig {
+  TranslatorConfig translator;
+  unsigned hit_latency_cycles{1};
+  unsigned invalidate_latency_cycles{4};
+  unsigned walkers{1};  ///< walks at the same time
+  HitWithoutPermission hit_without_permission{HitWithoutPermission::kFault};
+  // Hardware defects to plant.
+  bool ignore_invalidations{};      ///< acknowledges an invalidation and keeps the entries
+  bool complete_without_drain{};    ///< completes while earlier walks and accesses are on their way
+  bool install_overtaken_fills{};   ///< takes the epoch of a walk at its end, not at its start
+};
+
+}  // namespace shootdown::hw
+
+#endif

@@ -1,0 +1,59 @@
+// A TLB as the translation logic sees it: the SystemC model itself, or another implementation of
+// the same contract behind TlbEngine (RTL, or both in lockstep).
+#ifndef SHOOTDOWN_HW_MMU_TLB_H
+#define SHOOTDOWN_HW_MMU_TLB_H
+
+#include <cstdint>
+
+#include "hw/arch/tlbi.h"
+#include "hw/arch/types.h"
+#include "hw/mmu/tlb_array.h"
+
+namespace shootdown::hw {
+
+/// Another implementation of TlbArray's contract. Calls may block the running process while the
+/// implementation's clock runs; operations take effect in the order in which they were called.
+class TlbEngine {
+ public:
+  virtual ~TlbEngine() = default;
+  /// The result stays valid until the next call by the same process.
+  virtual const TlbEntry* lookup(arch::VirtAddr va, arch::Asid asid) = 0;
+  virtual TlbFillResult fill(const TlbEntry& entry, std::uint64_t epoch) = 0;
+  virtual unsigned invalidate(const arch::Invalidation& what) = 0;
+  virtual std::uint64_t epoch() const = 0;
+  virtual unsigned occupancy() const = 0;
+  virtual void reset() = 0;
+};
+
+class Tlb {
+ public:
+  /// `engine`, if not null, does the work and outlives this object.
+  Tlb(const TlbGeometry& geometry, TlbEngine* engine) : array_(geometry), engine_(engine) {}
+
+  const TlbEntry* lookup(arch::VirtAddr va, arch::Asid asid) {
+    if (engine_ == nullptr) [[likely]] return array_.lookup(va, asid);
+    return engine_->lookup(va, asid);
+  }
+  TlbFillResult fill(const TlbEntry& entry, std::uint64_t epoch) {
+    return engine_ == nullptr ? array_.fill(entry, epoch) : engine_->fill(entry, epoch);
+  }
+  unsigned invalidate(const arch::Invalidation& what) {
+    return engine_ == nullptr ? array_.invalidate(what) : engine_->invalidate(what);
+  }
+  std::uint64_t epoch() const { return engine_ == nullptr ? array_.epoch() : engine_->epoch(); }
+  unsigned occupancy() const {
+    return engine_ == nullptr ? array_.occupancy() : engine_->occupancy();
+  }
+  void reset() {
+    array_.reset();
+    if (engine_ != nullptr) engine_->reset();
+  }
+
+ private:
+  TlbArray array_;
+  TlbEngine* engine_;
+};
+
+}  // namespace shootdown::hw
+
+#endif

@@ -1,0 +1,196 @@
+#include "hw/sim/process.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace shootdown::hw {
+
+namespace {
+constexpr std::size_t kStackBytes = 512 * 1024;
+}
+
+Process::Process(Simulation& simulation, sc_core::sc_module_name name,
+                 std::function<void()> body)
+    : sc_core::sc_module(name),
+      simulation_(simulation),
+      body_(std::move(body)),
+      event_("wake") {
+  SC_HAS_PROCESS(Process);
+  SC_THREAD(main);
+  set_stack_size(kStackBytes);
+  simulation_.processes_.push_back(this);
+}
+
+Process::~Process() { std::erase(simulation_.processes_, this); }
+
+void Process::main() {
+  for (;;) {
+    while (!start_pending_) {
+      state_ = State::kIdle;
+      sc_core::wait(event_);
+    }
+    start_pending_ = false;
+    state_ = State::kRunning;
+    simulation_.current_ = this;
+    ++simulation_.activations_;
+    try {
+      body_();
+    } catch (const Aborted&) {
+    } catch (...) {
+      // An exception must not leave an SC_THREAD: it is carried to run_until()'s caller.
+      simulation_.fail(std::current_exception());
+    }
+    aborting_ = false;
+    wake_pending_ = false;
+    ahead_ = sc_core::SC_ZERO_TIME;
+  }
+}
+
+void Process::start() {
+  start_pending_ = true;
+  event_.notify(sc_core::SC_ZERO_TIME);
+}
+
+void Process::wake() {
+  if (state_ == State::kBlocked) {
+    event_.notify(sc_core::SC_ZERO_TIME);
+  } else {
+    wake_pending_ = true;
+  }
+}
+
+void Process::wait_for_event() {
+  sc_core::wait(event_);
+  state_ = State::kRunning;
+  simulation_.current_ = this;
+  ++simulation_.activations_;
+  if (aborting_) throw Aborted{};
+}
+
+std::uint64_t Simulation::now_ps() const {
+  const auto kernel = (sc_core::sc_time_stamp() - run_start_).value();
+  return may_run_ahead() && current_ != nullptr ? kernel + current_->ahead_.value() : kernel;
+}
+
+void Simulation::sleep(const sc_core::sc_time& duration) {
+  if (duration == sc_core::SC_ZERO_TIME) return;
+  Process& process = *current_;
+  if (process.aborting_) throw Aborted{};
+  if (may_run_ahead()) {
+    process.ahead_ += duration;
+    if (process.ahead_ < quantum_) return;
+    synchronize();
+    return;
+  }
+  process.state_ = Process::State::kSleeping;
+  process.event_.notify(duration);
+  process.wait_for_event();
+}
+
+void Simulation::synchronize() {
+  Process& process = *current_;
+  if (process.ahead_ == sc_core::SC_ZERO_TIME) return;
+  process.state_ = Process::State::kSleeping;
+  process.event_.notify(std::exchange(process.ahead_, sc_core::SC_ZERO_TIME));
+  process.wait_for_event();
+}
+
+void Simulation::block() {
+  synchronize();
+  Process& process = *current_;
+  if (process.aborting_) throw Aborted{};
+  if (process.wake_pending_) {
+    process.wake_pending_ = false;
+    return;
+  }
+  process.state_ = Process::State::kBlocked;
+  process.wait_for_event();
+}
+
+void Simulation::begin_run() {
+  run_start_ = sc_core::sc_time_stamp();
+  stop_requested_ = false;
+  error_ = nullptr;
+}
+
+void Simulation::request_stop() {
+  stop_requested_ = true;
+  sc_core::sc_pause();
+}
+
+void Simulation::run_until(std::uint64_t limit_ps) {
+  const auto now = now_ps();
+  if (now < limit_ps) {
+    sc_core::sc_start(sc_core::sc_time::from_value(limit_ps - now),
+                      sc_core::SC_EXIT_ON_STARVATION);
+  }
+  if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+}
+
+bool Simulation::quiet() const { return !sc_core::sc_pending_activity(); }
+
+void Simulation::fail(std::exception_ptr error) {
+  if (!error_) error_ = std::move(error);
+  request_stop();
+}
+
+void Simulation::abort_all() {
+  bool any = false;
+  for (Process* process : processes_) {
+    process->start_pending_ = false;
+    if (process->finished()) continue;
+    any = true;
+    process->aborting_ = true;
+    process->event_.cancel();
+    process->event_.notify(sc_core::SC_ZERO_TIME);
+  }
+  // The unwinding takes deltas, not time.
+  if (any) sc_core::sc_start(sc_core::SC_ZERO_TIME);
+  while (sc_core::sc_pending_activity_at_current_time()) sc_core::sc_start(sc_core::SC_ZERO_TIME);
+  for (Process* process : processes_) {
+    process->event_.cancel();
+    process->wake_pending_ = false;
+    process->start_pending_ = false;
+    process->aborting_ = false;
+  }
+}
+
+void Arbiter::acquire() {
+  if (free_ != 0) {
+    --free_;
+    return;
+  }
+  Process& self = simulation_.current();
+  queue_.push_back(&self);
+  // release() hands its slot over: the slot stays taken and this process leaves the queue.
+  while (std::find(queue_.begin(), queue_.end(), &self) != queue_.end()) simulation_.block();
+}
+
+void Arbiter::release() {
+  if (queue_.empty()) {
+    ++free_;
+    return;
+  }
+  Process* next = queue_.front();
+  queue_.erase(queue_.begin());
+  next->wake();
+}
+
+void Arbiter::reset() {
+  free_ = slots_;
+  queue_.clear();
+}
+
+void WaitList::wait() {
+  Process& self = simulation_.current();
+  waiting_.push_back(&self);
+  simulation_.block();
+  std::erase(waiting_, &self);
+}
+
+void WaitList::wake_all() {
+  auto waiting = std::exchange(waiting_, {});
+  for (Process* process : waiting) process->wake();
+}
+
+}  // namespace shootdown::hw

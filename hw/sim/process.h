@@ -1,0 +1,154 @@
+// Simulated processes on the SystemC kernel: abortable, restartable, counted.
+//
+// One elaboration serves many runs: a process waits for start(), runs body() once, and waits again.
+// Every blocking call goes through Simulation, so that abort_all() can unwind whatever a run was
+// in the middle of. Nothing here is global: each platform owns one Simulation.
+#ifndef SHOOTDOWN_HW_SIM_PROCESS_H
+#define SHOOTDOWN_HW_SIM_PROCESS_H
+
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <systemc>
+#include <vector>
+
+namespace shootdown::hw {
+
+class Simulation;
+
+/// Unwinds a process when its run is aborted. Never caught except by Process itself.
+struct Aborted {};
+
+/// A SystemC thread that can be run many times and aborted at every blocking point.
+class Process : public sc_core::sc_module {
+ public:
+  /// `body` is what one run does; it may return. A process that serves for ever never does.
+  Process(Simulation& simulation, sc_core::sc_module_name name, std::function<void()> body);
+  ~Process() override;
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+
+  /// Makes the process run its body from the start, at the current time.
+  void start();
+  /// Wakes the process if it is in Simulation::block(); a wake before the block is remembered.
+  void wake();
+  bool finished() const { return state_ == State::kIdle; }
+  bool blocked() const { return state_ == State::kBlocked; }
+
+ private:
+  friend class Simulation;
+  enum class State : std::uint8_t { kIdle, kRunning, kSleeping, kBlocked };
+  void main();
+  void wait_for_event();
+
+  Simulation& simulation_;
+  std::function<void()> body_;
+  sc_core::sc_event event_;
+  State state_{State::kIdle};
+  bool wake_pending_{};
+  bool start_pending_{};
+  bool aborting_{};
+  sc_core::sc_time ahead_;  // local time minus kernel time, below the quantum
+};
+
+/// The scheduler of one platform: which process runs, time relative to the start of the run, and
+/// the only blocking calls of the models.
+class Simulation {
+ public:
+  explicit Simulation(sc_core::sc_time clock_period) : clock_period_(clock_period) {}
+  Simulation(const Simulation&) = delete;
+  Simulation& operator=(const Simulation&) = delete;
+
+  const sc_core::sc_time& clock_period() const { return clock_period_; }
+  /// Picoseconds since the start of the run, as the running process sees it.
+  std::uint64_t now_ps() const;
+  /// Spends `cycles` clock periods in the running process. Zero does not block. With a quantum, a
+  /// process may run ahead of the others by less than it; without (the default) it never does.
+  void sleep_cycles(std::uint64_t cycles) {
+    sleep(sc_core::sc_time::from_value(clock_period_.value() * cycles));
+  }
+  void sleep(const sc_core::sc_time& duration);
+  /// Gives up what the running process is ahead of the others. Called before anything that orders:
+  /// doorbells, barriers, signals.
+  void synchronize();
+  /// How far a process may run ahead. Zero keeps every access in its exact order.
+  void set_quantum(const sc_core::sc_time& quantum) { quantum_ = quantum; }
+  bool may_run_ahead() const { return quantum_ != sc_core::SC_ZERO_TIME; }
+  /// Blocks the running process until wake(). Returns at once if a wake is pending.
+  void block();
+  Process& current() const { return *current_; }
+
+  /// Starts a run at the current SystemC time.
+  void begin_run();
+  /// Asks run_for() to return as soon as the running process blocks.
+  void request_stop();
+  bool stop_requested() const { return stop_requested_; }
+  /// Advances until nothing is left to do, `limit_ps` of the run is reached or a stop is asked for.
+  void run_until(std::uint64_t limit_ps);
+  /// Whether any process or event is still due.
+  bool quiet() const;
+  /// Unwinds every process that is not idle. Afterwards all are idle and start() works again.
+  void abort_all();
+  /// Times any process was resumed by the SystemC kernel since elaboration.
+  std::uint64_t activations() const { return activations_; }
+  /// An exception that left a process body; rethrown by run_until().
+  void fail(std::exception_ptr error);
+
+ private:
+  friend class Process;
+  sc_core::sc_time clock_period_;
+  sc_core::sc_time quantum_{sc_core::SC_ZERO_TIME};
+  sc_core::sc_time run_start_{sc_core::SC_ZERO_TIME};
+  std::vector<Process*> processes_;
+  Process* current_{};
+  std::uint64_t activations_{};
+  bool stop_requested_{};
+  std::exception_ptr error_;
+};
+
+/// A hardware resource of which `slots` processes may hold one each; first come, first served.
+class Arbiter {
+ public:
+  explicit Arbiter(Simulation& simulation, unsigned slots = 1)
+      : simulation_(simulation), slots_(slots), free_(slots) {}
+  void acquire();
+  void release();
+  void reset();
+
+ private:
+  Simulation& simulation_;
+  unsigned slots_;
+  unsigned free_;
+  std::vector<Process*> queue_;
+};
+
+/// Holds one slot of an arbiter for a scope.
+class ArbiterHold {
+ public:
+  explicit ArbiterHold(Arbiter& arbiter) : arbiter_(arbiter) { arbiter_.acquire(); }
+  ~ArbiterHold() { arbiter_.release(); }
+  ArbiterHold(const ArbiterHold&) = delete;
+  ArbiterHold& operator=(const ArbiterHold&) = delete;
+
+ private:
+  Arbiter& arbiter_;
+};
+
+/// Processes that wait for a condition. The waiter re-checks its condition after each wake.
+class WaitList {
+ public:
+  explicit WaitList(Simulation& simulation) : simulation_(simulation) {}
+  /// Blocks the running process until the next wake_all().
+  void wait();
+  void wake_all();
+  void reset() { waiting_.clear(); }
+  bool empty() const { return waiting_.empty(); }
+
+ private:
+  Simulation& simulation_;
+  std::vector<Process*> waiting_;
+};
+
+}  // namespace shootdown::hw
+
+#endif

@@ -1,0 +1,39 @@
+// Named one-shot signals between program threads: how an experiment fixes the order of its steps.
+#ifndef SHOOTDOWN_HW_SIM_SIGNAL_BOARD_H
+#define SHOOTDOWN_HW_SIM_SIGNAL_BOARD_H
+
+#include <vector>
+
+#include "hw/sim/process.h"
+
+namespace shootdown::hw {
+
+class SignalBoard {
+ public:
+  SignalBoard(Simulation& simulation, unsigned signals)
+      : simulation_(simulation), set_(signals), changed_(simulation) {}
+  void raise(unsigned signal) {
+    simulation_.synchronize();
+    set_[signal] = true;
+    changed_.wake_all();
+  }
+  bool raised(unsigned signal) const { return set_[signal]; }
+  /// Blocks until the signal has been raised; it stays raised for the run.
+  void wait(unsigned signal) {
+    simulation_.synchronize();
+    while (!set_[signal]) changed_.wait();
+  }
+  void reset() {
+    set_.assign(set_.size(), false);
+    changed_.reset();
+  }
+
+ private:
+  Simulation& simulation_;
+  std::vector<bool> set_;
+  WaitList changed_;
+};
+
+}  // namespace shootdown::hw
+
+#endif

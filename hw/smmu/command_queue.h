@@ -1,0 +1,85 @@
+// The SMMU's command queue: fetches commands, carries them out, completes CMD_SYNC.
+//
+// CONS passing a command promises nothing; invalidations are handed to an engine of their own and
+// run beside the following commands. CMD_SYNC waits for that engine, for the walks and accesses
+// that began before, and for the ATCs (IHI 0070 sections 3.5, 3.21, 4.7).
+#ifndef SHOOTDOWN_HW_SMMU_COMMAND_QUEUE_H
+#define SHOOTDOWN_HW_SMMU_COMMAND_QUEUE_H
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "hw/arch/smmuv3_commands.h"
+#include "hw/arch/smmuv3_registers.h"
+#include "hw/events.h"
+#include "hw/interconnect/bus.h"
+#include "hw/mmu/mmu.h"
+#include "hw/sim/interrupt.h"
+#include "hw/sim/process.h"
+#include "hw/smmu/config_cache.h"
+#include "hw/smmu/register_file.h"
+#include "hw/smmu/stall_table.h"
+#include "hw/smmu/transaction.h"
+
+namespace shootdown::hw {
+
+class CommandQueue {
+ public:
+  /// The parts of the SMMU that commands act on. All outlive the queue.
+  struct Parts {
+    Simulation& simulation;
+    BusMaster& bus;
+    EventPort& events;
+    RegisterFile& registers;
+    Mmu& mmu;
+    ConfigCache& configs;
+    StallTable& stalls;
+    InterruptLine& gerror_interrupt;
+  };
+  CommandQueue(const std::string& name, const Parts& parts, const SmmuFeatures& features,
+               const CommandQueueConfig& config);
+
+  /// Streams whose devices have an ATC.
+  void attach_atc(arch::StreamId stream_id, AtcPort& atc) { atcs_[stream_id.value] = &atc; }
+  /// Software wrote PROD, CR0 or GERRORN.
+  void software_moved();
+  void start();
+  void reset();
+
+ private:
+  struct PendingInvalidation {
+    arch::Invalidation what;
+    std::uint64_t number{};
+  };
+  void fetch_loop();
+  void invalidation_loop();
+  bool runnable() const;
+  unsigned log2_size() const;
+  /// Why the command is an error, if it is one.
+  std::optional<std::string_view> illegal(const arch::smmuv3::Command& command) const;
+  void report_questionable(const arch::smmuv3::Command& command);
+  void execute(const arch::smmuv3::Command& command);
+  void invalidate_configuration(const arch::smmuv3::Command& command);
+  void invalidate_atc(const arch::smmuv3::Command& command);
+  void resume(const arch::smmuv3::Command& command);
+  void sync();
+  void fail(arch::smmuv3::CommandErrorCode code);
+
+  Parts parts_;
+  SmmuFeatures features_;
+  CommandQueueConfig config_;
+  Process fetcher_;
+  Process invalidator_;
+  std::deque<PendingInvalidation> invalidations_;
+  bool invalidating_{};
+  WaitList idle_;
+  std::map<std::uint32_t, AtcPort*> atcs_;
+  unsigned atc_pending_{};
+  std::uint64_t number_{};
+};
+
+}  // namespace shootdown::hw
+
+#endif

@@ -1,0 +1,46 @@
+// Stalled transactions, each named by its StreamID and STAG until software answers.
+// Source: IHI 0070 section 3.12.2, CMD_RESUME and CMD_STALL_TERM.
+#ifndef SHOOTDOWN_HW_SMMU_STALL_TABLE_H
+#define SHOOTDOWN_HW_SMMU_STALL_TABLE_H
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "hw/arch/types.h"
+#include "hw/sim/process.h"
+
+namespace shootdown::hw {
+
+enum class StallAnswer : std::uint8_t { kRetry, kAbort, kRazWi };
+
+class StallTable {
+ public:
+  StallTable(Simulation& simulation, unsigned capacity)
+      : simulation_(simulation), freed_(simulation), slots_(capacity) {}
+
+  /// Takes a free STAG; blocks while all are in use.
+  std::uint16_t allocate(arch::StreamId stream_id);
+  /// Blocks until software has answered for `stag`, then frees it.
+  StallAnswer wait(std::uint16_t stag);
+  /// CMD_RESUME. False if no stall has this StreamID and STAG: a no-op, not an error.
+  bool resume(arch::StreamId stream_id, std::uint16_t stag, StallAnswer answer);
+  /// CMD_STALL_TERM, or SMMUEN going to 0 (no StreamID: all).
+  void terminate(std::optional<arch::StreamId> stream_id);
+  void reset();
+
+ private:
+  struct Slot {
+    bool used{};
+    arch::StreamId stream_id{};
+    Process* process{};
+    std::optional<StallAnswer> answer;
+  };
+  Simulation& simulation_;
+  WaitList freed_;
+  std::vector<Slot> slots_;
+};
+
+}  // namespace shootdown::hw
+
+#endif

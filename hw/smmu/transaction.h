@@ -1,0 +1,59 @@
+// What a device transaction carries beside address and data.
+#ifndef SHOOTDOWN_HW_SMMU_TRANSACTION_H
+#define SHOOTDOWN_HW_SMMU_TRANSACTION_H
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <tlm>
+
+#include "hw/arch/tlbi.h"
+#include "hw/arch/types.h"
+#include "hw/arch/vmsa64.h"
+#include "hw/events.h"
+
+namespace shootdown::hw {
+
+/// Set by the initiator and read-only after, except `answer` (written by the SMMU).
+struct StreamExtension : tlm::tlm_extension<StreamExtension> {
+  enum class Kind : std::uint8_t {
+    kUntranslated,        ///< the address is an IOVA
+    kTranslated,          ///< the address came from an ATS translation
+    kTranslationRequest,  ///< ATS: no data, `answer` is filled in
+    kPageRequest,         ///< asks for access to a page, without data; may stall. Stands in for PRI,
+                          ///< which Linux's SMMUv3 driver does not serve
+  };
+  struct Answer {
+    bool unsupported{};  ///< ATS is off for this stream (UR)
+    bool read{};
+    bool write{};
+    arch::PhysAddr output{};  ///< of the whole page of 2^page_shift bytes
+    unsigned page_shift{arch::kPageShift};
+    arch::Asid asid{};  ///< for observers; real devices do not see it
+  };
+
+  Kind kind{Kind::kUntranslated};
+  arch::StreamId stream_id{};
+  std::optional<arch::SubstreamId> substream_id;
+  std::uint64_t access_id{};  ///< unique within the device
+  Answer answer;
+
+  tlm::tlm_extension_base* clone() const override { return new StreamExtension(*this); }
+  void copy_from(const tlm::tlm_extension_base& other) override {
+    *this = static_cast<const StreamExtension&>(other);
+  }
+};
+
+/// The invalidation side of a device's ATC.
+class AtcPort {
+ public:
+  virtual ~AtcPort() = default;
+  /// Starts an invalidation and returns at once. `completed` is called when the entries are gone
+  /// and every access that used them is done.
+  virtual void invalidate_atc(const arch::Invalidation& what, std::uint64_t command_number,
+                              std::function<void()> completed) = 0;
+};
+
+}  // namespace shootdown::hw
+
+#endif

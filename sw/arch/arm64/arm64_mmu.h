@@ -1,0 +1,72 @@
+// arm64: table entries and the lowering of TLB flushes to broadcast TLBI.
+//
+// Mirrors arch/arm64/include/asm/{tlbflush,tlb,pgtable}.h and arch/arm64/mm/fault.c, v6.1; from
+// 6bbd42e2df8f on the flush functions also notify. Not modelled: KPTI, repeat-TLBI errata, contpte.
+#ifndef SHOOTDOWN_SW_ARCH_ARM64_ARM64_MMU_H
+#define SHOOTDOWN_SW_ARCH_ARM64_ARM64_MMU_H
+
+#include <cstdint>
+
+#include "hw/arch/tlbi.h"
+#include "sw/mm/arch_mmu.h"
+
+namespace shootdown::sw {
+
+struct Arm64Features {
+  bool tlbi_range{};  ///< FEAT_TLBIRANGE
+  bool ttl{};         ///< FEAT_TTL: level hints
+};
+
+/// What __flush_tlb_range() takes beside the range.
+struct FlushShape {
+  std::uint64_t stride_bytes{arch::kPageSize};
+  bool last_level{};
+  int level{};  ///< level hint 1 to 3; 0 = unknown
+};
+
+class Arm64Mmu : public ArchMmu {
+ public:
+  explicit Arm64Mmu(Arm64Features features) : features_(features) {}
+
+  bool pte_present(Pte pte) const override;
+  bool pte_table(Pte pte, int level) const override;
+  bool pte_write(Pte pte) const override;
+  bool pte_dirty(Pte pte) const override;
+  bool pte_young(Pte pte) const override;
+  Pte mk_pte(arch::PhysAddr page, int level) const override;
+  Pte mk_table(arch::PhysAddr table) const override;
+  Pte pte_mkwrite(Pte pte) const override;
+  Pte pte_mkdirty(Pte pte) const override;
+  Pte pte_mkyoung(Pte pte) const override;
+  Pte pte_mkold(Pte pte) const override;
+  Pte pte_wrprotect(Pte pte) const override;
+  arch::PhysAddr pte_address(Pte pte) const override;
+
+  void flush_tlb_page(Cpu& cpu, Mm& mm, arch::VirtAddr address) override;
+  void flush_tlb_mm(Cpu& cpu, Mm& mm) override;
+  void tlb_flush(Cpu& cpu, MmuGather& tlb) override;
+  bool ptep_set_access_flags(Cpu& cpu, Mm& mm, const PteSlot& slot, Pte entry,
+                             bool dirty) override;
+  bool ptep_clear_flush_young(Cpu& cpu, Mm& mm, const PteSlot& slot) override;
+  /// Nothing: the architecture drops a stale entry that faulted only by invalidation, and the one
+  /// who changed the entry has flushed.
+  void flush_tlb_fix_spurious_fault(Cpu&, Mm&, arch::VirtAddr) override {}
+
+  /// __flush_tlb_range(): [start, end) is rounded to the stride.
+  void flush_tlb_range(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end,
+                       const FlushShape& shape);
+  /// Issues the TLBI and notifies; the caller owes the DSB.
+  void flush_tlb_page_nosync(Cpu& cpu, Mm& mm, arch::VirtAddr address);
+
+ private:
+  void tlbi(Cpu& cpu, const Mm& mm, arch::TlbiOp op, std::uint64_t operand) const;
+  void dsb_ish(Cpu& cpu, const Mm& mm) const;
+  void notify(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end) const;
+  void tlbi_range_loop(Cpu& cpu, Mm& mm, std::uint64_t start, std::uint64_t pages,
+                       const FlushShape& shape) const;
+  Arm64Features features_;
+};
+
+}  // namespace shootdown::sw
+
+#endif

@@ -1,0 +1,225 @@
+// Tracepoints of the software stack: plain values, named like the kernel's where one exists.
+#ifndef SHOOTDOWN_SW_KERNEL_TRACEPOINTS_H
+#define SHOOTDOWN_SW_KERNEL_TRACEPOINTS_H
+
+#include <cstdint>
+#include <string_view>
+#include <variant>
+
+#include "hw/arch/smmuv3_commands.h"
+#include "hw/arch/types.h"
+
+namespace shootdown::sw {
+
+struct FunctionEnter {
+  static constexpr std::string_view kName = "function_enter";
+  const char* function{};  ///< static storage
+  template <class Visitor>
+  void fields(Visitor&& v) const {
+    v("function", std::string_view(function));
+  }
+};
+
+struct FunctionExit {
+  static constexpr std::string_view kName = "function_exit";
+  const char* function{};
+  template <class Visitor>
+  void fields(Visitor&& v) const {
+    v("function", std::string_view(function));
+  }
+};
+
+/// An address space exists. `asid` tags its translations on CPUs and, shared, in the SMMU.
+struct MmCreated {
+  static constexpr std::string_view kName = "mm_created";
+  unsigned mm{};
+  arch::Asid asid{};
+  arch::PhysAddr pgd{};
+  template <class Visitor>
+  void fields(Visitor&& v) const {
+    v("mm", mm);
+    v("asid", asid.value);
+    v("pgd", pgd);
+  }
+};
+
+/// A device uses the page tables of `mm` (shared virtual addressing).
+struct SvaBound {
+  static constexpr std::string_view kName = "sva_bound";
+  unsigned mm{};
+  arch::StreamId stream_id{};
+  arch::SubstreamId substream_id{};
+  arch::Asid asid{};
+  bool atc{};        ///< the device has an ATC
+  bool broadcast{};  ///< the SMMU follows the CPUs' broadcast TLBIs for this ASID
+  template <class Visitor>
+  void fields(Visitor&& v) const {
+    v("mm", mm);
+    v("stream_id", stream_id.value);
+    v("substream_id", substream_id.value);
+    v("asid", asid.value);
+    v("atc", atc);
+    v("broadcast", broadcast);
+  }
+};
+
+/// A table entry was stored. `level` 0 to 3; `va` is the first address the entry maps.
+struct PteStore {
+  static constexpr std::string_view kName = "pte_store";
+  unsigned mm{};
+  arch::VirtAddr va{};
+  int level{};
+  arch::PhysAddr entry{};
+  std::uint64_t before{};
+  std::uint64_t after{};
+  template <class Visitor>
+  void fields(Visitor&& v) const {
+    v("mm", mm);
+    v("va", va);
+    v("level", level);
+    v("entry", entry);
+    v("before", arch::PhysAddr{before});
+    v("after", arch::PhysAddr{after});
+  }
+};
+
+/// A flush function was entered: translations of [start, end) that earlier stores made stale have
+/// to be gone from every TLB, of CPUs and devices, when it returns. end = ~0: the whole mm.
+struct FlushBegin {
+  static constexpr std::string_view kName = "tlb_flush_begin";
+  std::uint64_t flush{};  ///< number, unique in a run
+  unsigned mm{};
+  arch::VirtAddr start{};
+  arch::VirtAddr end{};
+  template <class Visitor>
+  void fields(Visitor&& v) const {
+    v("flush", flush);
+    v("mm", mm);
+    v("start", start);
+    v("end", end);
+  }
+};
+
+struct FlushEnd {
+  static constexpr std::string_view kName = "tlb_flush_end";
+  std::uint64_t flush{};
+  template <class Visitor>
+  void fields(Visitor&& v) const {
+    v("flush", flush);
+  }
+};
+
+/// The secondary-TLB callback of a notifier was called (arch_invalidate_secondary_tlbs from v6.6 on,
+/// invalidate_range before). end is exclusive; end = ~0: everything.
+struct NotifierCalled {
+  static constexpr std::string_view kName = "mmu_notifier_invalidate";
+  unsigned mm{};
+  arch::VirtAddr start{};
+  arch::VirtAddr end{};
+  const char* callback{};  ///< static storage
+  template <class Visitor>
+  void fields(Visitor&& v) const {
+    v("mm", mm);
+    v("start", start);
+    v("end", end);
+    v("callback", std::string_view(callback));
+  }
+};
+
+/// The driver made commands visible to the SMMU and, if it asked for a CMD_SYNC, saw it consumed.
+struct CommandSubmitted {
+  static constexpr std::string_view kName = "command_submitted";
+  arch::smmuv3::Command command;
+  template <class Visitor>
+  void fields(Visitor&& v) const {
+    v("opcode", name_of(arch::smmuv3::opcode_of(command)));
+    v("dw0", arch::PhysAddr{command.dw0});
+    v("dw1", arch::PhysAddr{command.dw1});
+  }
+};
+
+struct SyncObserved {
+  static constexpr std::string_view kName = "sync_observed";
+  template <class Visitor>
+  void fields(Visitor&&) const {}
+};
+
+enum class PageUse : std::uint8_t { kAnonymous, kFile, kTable, kDriver };
+constexpr std::string_view name_of(PageUse use) {
+  switch (use) {
+    case PageUse::kAnonymous: return "anonymous";
+    case PageUse::kFile: return "file";
+    case PageUse::kTable: return "table";
+    case PageUse::kDriver: return "driver";
+  }
+  return "?";
+}
+
+struct PageAllocated {
+  static constexpr std::string_view kName = "mm_page_alloc";
+  arch::PhysAddr page{};
+  unsigned order{};
+  PageUse use{};
+  template <class Visitor>
+  void fields(Visitor&& v) const {
+    v("page", page);
+    v("order", order);
+    v("use", name_of(use));
+  }
+};
+
+struct PageFreed {
+  static constexpr std::string_view kName = "mm_page_free";
+  arch::PhysAddr page{};
+  unsigned order{};
+  PageUse use{};
+  template <class Visitor>
+  void fields(Visitor&& v) const {
+    v("page", page);
+    v("order", order);
+    v("use", name_of(use));
+  }
+};
+
+/// handle_mm_fault() returned. `address` is the faulting one.
+struct FaultHandled {
+  static constexpr std::string_view kName = "handle_mm_fault";
+  unsigned mm{};
+  arch::VirtAddr address{};
+  bool write{};
+  std::string_view how;  ///< which path resolved it; static storage
+  bool failed{};
+  template <class Visitor>
+  void fields(Visitor&& v) const {
+    v("mm", mm);
+    v("address", address);
+    v("write", write);
+    v("how", how);
+    v("failed", failed);
+  }
+};
+
+/// A system call that removes access returned to user space.
+struct ProtectionRemoved {
+  static constexpr std::string_view kName = "protection_removed";
+  unsigned mm{};
+  arch::VirtAddr start{};
+  arch::VirtAddr end{};
+  std::string_view operation;  ///< static storage
+  template <class Visitor>
+  void fields(Visitor&& v) const {
+    v("mm", mm);
+    v("start", start);
+    v("end", end);
+    v("operation", operation);
+  }
+};
+
+using TraceEvent = std::variant<FunctionEnter, FunctionExit, MmCreated, SvaBound, PteStore,
+                                FlushBegin, FlushEnd, NotifierCalled, CommandSubmitted,
+                                SyncObserved, PageAllocated, PageFreed, FaultHandled,
+                                ProtectionRemoved>;
+
+}  // namespace shootdown::sw
+
+#endif

@@ -1,0 +1,60 @@
+// Kernel releases, and the changes between them that this stack can switch one by one.
+#ifndef SHOOTDOWN_SW_KERNEL_VERSION_H
+#define SHOOTDOWN_SW_KERNEL_VERSION_H
+
+#include <compare>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace shootdown::sw {
+
+struct Release {
+  unsigned major{};
+  unsigned minor{};
+  auto operator<=>(const Release&) const = default;
+};
+
+/// What the changes switch. Each member is one change of kChanges; code reads it where the kernel's
+/// text differs before and after.
+struct KernelBehaviour {
+  /// 6bbd42e2df8f: the arch flush functions call the notifier, core mm no longer does.
+  bool notify_in_tlb_flush{};
+  bool operator==(const KernelBehaviour&) const = default;
+};
+
+struct KernelChange {
+  std::string_view hash;  ///< twelve digits, as the kernel's log cites it
+  std::string_view title;
+  Release first_release;
+  bool KernelBehaviour::*member;
+  std::string_view switches;  ///< what it changes here, one sentence
+};
+
+/// In the order of the kernel's history.
+std::span<const KernelChange> kernel_changes();
+/// v5.18 to v6.7, oldest first.
+std::span<const Release> kernel_releases();
+
+std::string to_string(const Release& release);
+/// "v6.5"; nothing if it is not one of kernel_releases().
+std::optional<Release> parse_release(std::string_view text);
+/// By hash, at least seven digits of it.
+const KernelChange* find_change(std::string_view hash);
+
+/// A release with single changes taken out or put in.
+struct KernelVersion {
+  Release base{6, 5};
+  std::vector<const KernelChange*> revert;
+  std::vector<const KernelChange*> apply;
+
+  KernelBehaviour behaviour() const;
+  bool has(const KernelChange& change) const { return behaviour().*change.member; }
+  std::string name() const;
+};
+
+}  // namespace shootdown::sw
+
+#endif

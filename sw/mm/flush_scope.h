@@ -1,0 +1,32 @@
+// Marks a flush function in the trace: when it ends, nothing stale may be left in any TLB.
+#ifndef SHOOTDOWN_SW_MM_FLUSH_SCOPE_H
+#define SHOOTDOWN_SW_MM_FLUSH_SCOPE_H
+
+#include "sw/kernel/cpu.h"
+#include "sw/mm/mm_types.h"
+
+namespace shootdown::sw {
+
+/// Flush functions call one another; the outermost one is the flush point.
+class FlushScope {
+ public:
+  FlushScope(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end)
+      : cpu_(cpu), number_(mm.kernel.flushes) {
+    if (cpu_.flush_depth++ != 0) return;
+    number_ = ++mm.kernel.flushes;
+    cpu_.trace(FlushBegin{.flush = number_, .mm = mm.id, .start = start, .end = end});
+  }
+  ~FlushScope() {
+    if (--cpu_.flush_depth == 0) cpu_.trace(FlushEnd{.flush = number_});
+  }
+  FlushScope(const FlushScope&) = delete;
+  FlushScope& operator=(const FlushScope&) = delete;
+
+ private:
+  Cpu& cpu_;
+  std::uint64_t number_;
+};
+
+}  // namespace shootdown::sw
+
+#endif

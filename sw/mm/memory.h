@@ -1,0 +1,31 @@
+// Page faults: from a faulting address to a table entry that permits the access.
+// Mirrors mm/memory.c.
+#ifndef SHOOTDOWN_SW_MM_MEMORY_H
+#define SHOOTDOWN_SW_MM_MEMORY_H
+
+#include <string_view>
+
+#include "hw/arch/types.h"
+#include "sw/kernel/cpu.h"
+#include "sw/mm/arch_mmu.h"
+#include "sw/mm/mm_types.h"
+
+namespace shootdown::sw {
+
+enum class VmFault : std::uint8_t { kHandled, kSigsegv, kOom };
+
+struct FaultFlags {
+  bool write{};   ///< FAULT_FLAG_WRITE
+  bool remote{};  ///< FAULT_FLAG_REMOTE: on behalf of a device
+};
+
+/// Makes `address` accessible in `vma`. mmap_lock held for reading.
+VmFault handle_mm_fault(Cpu& cpu, Mm& mm, Vma& vma, arch::VirtAddr address, FaultFlags flags);
+
+/// do_page_fault() of a CPU, or iommu_sva_handle_mm() of a device: takes mmap_lock, finds the area,
+/// checks that it permits the access, and calls handle_mm_fault().
+VmFault fault_in(Cpu& cpu, Mm& mm, arch::VirtAddr address, FaultFlags flags);
+
+}  // namespace shootdown::sw
+
+#endif

@@ -1,0 +1,87 @@
+// struct mm_struct and struct vm_area_struct, as far as this stack needs them.
+#ifndef SHOOTDOWN_SW_MM_MM_TYPES_H
+#define SHOOTDOWN_SW_MM_MM_TYPES_H
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "hw/arch/types.h"
+#include "sw/kernel/injections.h"
+#include "sw/kernel/lock.h"
+#include "sw/kernel/version.h"
+#include "sw/mm/page_alloc.h"
+
+namespace shootdown::sw {
+
+class ArchMmu;
+class MmuNotifier;
+
+/// What one simulated kernel is made of, beside its threads. Outlives everything that refers to it.
+struct KernelState {
+  KernelBehaviour behaviour;
+  SoftwareInjections inject;
+  PageAllocator pages;
+  Page* zero_page{};       ///< empty_zero_page
+  Page* huge_zero_page{};  ///< allocated at first use
+  std::uint64_t flushes{};  ///< numbers of FlushBegin
+};
+
+/// Access that a mapping permits. Reading is always permitted.
+struct Protection {
+  bool read{true};
+  bool write{};
+  bool operator==(const Protection&) const = default;
+};
+
+struct Vma {
+  arch::VirtAddr start{};
+  arch::VirtAddr end{};  ///< exclusive
+  Protection protection;  ///< VM_READ, VM_WRITE
+  bool shared{};          ///< VM_SHARED
+  File* file{};           ///< null: anonymous
+  std::uint64_t file_offset{};   ///< of `start`
+  unsigned page_shift{arch::kPageShift};  ///< 12, or 21 for a mapping of 2 MiB pages
+
+  /// Shared writable file mappings map clean pages read-only, to learn of the first write
+  /// (vma_wants_writenotify()).
+  bool wants_writenotify() const { return shared && file != nullptr && protection.write; }
+  int leaf_level() const { return page_shift == arch::kPageShift ? 3 : 2; }
+};
+
+class Mm {
+ public:
+  Mm(KernelState& kernel_state, ArchMmu& arch_mmu, unsigned number, arch::Asid context_asid)
+      : kernel(kernel_state), arch(arch_mmu), id(number), asid(context_asid) {}
+  Mm(const Mm&) = delete;
+  Mm& operator=(const Mm&) = delete;
+
+  /// The area that contains `address`, or null. mmap_lock held.
+  Vma* find_vma(arch::VirtAddr address) {
+    for (Vma& vma : vmas) {
+      if (address >= vma.start && address < vma.end) return &vma;
+    }
+    return nullptr;
+  }
+  /// The lock of one table (split page-table locks).
+  SpinLock& ptl(arch::PhysAddr table) { return ptls_[table.value]; }
+
+  KernelState& kernel;
+  ArchMmu& arch;
+  const unsigned id;
+  const arch::Asid asid;
+  arch::PhysAddr pgd{};
+  RwSemaphore mmap_lock;
+  std::vector<Vma> vmas;  ///< ascending, not overlapping
+  std::vector<MmuNotifier*> notifiers;
+  int tlb_flush_pending{};  ///< gathers and others that owe a flush
+  std::uint64_t pgtable_pages{};
+
+ private:
+  std::map<std::uint64_t, SpinLock> ptls_;
+};
+
+}  // namespace shootdown::sw
+
+#endif

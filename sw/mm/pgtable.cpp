@@ -1,0 +1,113 @@
+#include "sw/mm/pgtable.h"
+
+#include "hw/arch/check.h"
+#include "hw/arch/vmsa64.h"
+#include "sw/mm/flush_scope.h"
+#include "sw/mm/mmu_notifier.h"
+
+namespace shootdown::sw {
+
+namespace vmsa64 = arch::vmsa64;  // four levels of 512 entries, on every architecture here
+
+namespace {
+
+PteSlot slot_in(arch::PhysAddr table, arch::VirtAddr va, int level) {
+  return {.address = table + std::uint64_t{vmsa64::table_index(va.value, level)} * 8,
+          .va = arch::page_of(va, vmsa64::level_shift(level)),
+          .level = level};
+}
+
+void trace_store(Cpu& cpu, const Mm& mm, const PteSlot& slot, std::uint64_t before, Pte after) {
+  cpu.trace(PteStore{.mm = mm.id,
+                     .va = slot.va,
+                     .level = slot.level,
+                     .entry = slot.address,
+                     .before = before,
+                     .after = after.value});
+}
+
+}  // namespace
+
+Page* pagetable_alloc(Cpu& cpu, Mm& mm) {
+  Page* page = mm.kernel.pages.alloc_pages(cpu, 0, PageUse::kTable);
+  if (page == nullptr) return nullptr;
+  cpu.clear_page(page->address);
+  ++mm.pgtable_pages;
+  return page;
+}
+
+std::optional<PteSlot> pte_offset(Cpu& cpu, Mm& mm, arch::VirtAddr va, int level) {
+  PteSlot slot = slot_in(mm.pgd, va, 0);
+  while (slot.level < level) {
+    const Pte entry = ptep_get(cpu, slot);
+    if (!mm.arch.pte_table(entry, slot.level)) return std::nullopt;
+    slot = slot_in(mm.arch.pte_address(entry), va, slot.level + 1);
+  }
+  return slot;
+}
+
+std::optional<PteSlot> pte_alloc(Cpu& cpu, Mm& mm, arch::VirtAddr va, int level) {
+  PteSlot slot = slot_in(mm.pgd, va, 0);
+  while (slot.level < level) {
+    Pte entry = ptep_get(cpu, slot);
+    if (!mm.arch.pte_table(entry, slot.level)) {
+      Page* table = pagetable_alloc(cpu, mm);
+      if (table == nullptr) return std::nullopt;
+      const SpinGuard guard(pte_lockptr(mm, slot), cpu);
+      entry = ptep_get(cpu, slot);
+      if (mm.arch.pte_table(entry, slot.level)) {
+        // Another CPU was first.
+        --mm.pgtable_pages;
+        mm.kernel.pages.put_page(cpu, *table);
+      } else {
+        SHOOTDOWN_CHECK(!mm.arch.pte_present(entry), "table populated over a leaf");
+        // The table is filled (zeroed) before it is linked: rule 5 of the architecture.
+        cpu.dsb(Barrier::kIshst);
+        entry = mm.arch.mk_table(table->address);
+        set_pte_at(cpu, mm, slot, entry);
+      }
+    }
+    slot = slot_in(mm.arch.pte_address(entry), va, slot.level + 1);
+  }
+  return slot;
+}
+
+SpinLock& pte_lockptr(Mm& mm, const PteSlot& slot) { return mm.ptl(arch::page_of(slot.address)); }
+
+Pte ptep_get(Cpu& cpu, const PteSlot& slot) { return {cpu.load(slot.address)}; }
+
+// An implementation of Cpu lets no time pass between a store and the trace that follows it.
+void set_pte_at(Cpu& cpu, Mm& mm, const PteSlot& slot, Pte pte) {
+  const std::uint64_t before = cpu.load(slot.address);
+  cpu.store(slot.address, pte.value);
+  trace_store(cpu, mm, slot, before, pte);
+}
+
+Pte ptep_get_and_clear(Cpu& cpu, Mm& mm, const PteSlot& slot) {
+  std::uint64_t seen = cpu.load(slot.address);
+  for (;;) {
+    const std::uint64_t found = cpu.compare_exchange(slot.address, seen, 0);
+    if (found == seen) break;
+    seen = found;
+  }
+  trace_store(cpu, mm, slot, seen, {});
+  return {seen};
+}
+
+Pte ptep_clear_flush(Cpu& cpu, Mm& mm, const PteSlot& slot) {
+  const FunctionTrace trace(cpu, "ptep_clear_flush");
+  const Pte pte = ptep_get_and_clear(cpu, mm, slot);
+  if (mm.arch.pte_present(pte)) mm.arch.flush_tlb_page(cpu, mm, slot.va);
+  return pte;
+}
+
+Pte ptep_clear_flush_notify(Cpu& cpu, Mm& mm, const PteSlot& slot) {
+  const arch::VirtAddr end =
+      slot.va + arch::page_bytes(vmsa64::level_shift(slot.level));
+  const FlushScope scope(cpu, mm, slot.va, end);
+  const Pte pte = ptep_clear_flush(cpu, mm, slot);
+  mmu_notifier_invalidate_range(cpu, mm, slot.va, end);
+  return pte;
+}
+
+}  // namespace shootdown::sw

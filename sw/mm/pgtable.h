@@ -1,0 +1,36 @@
+// Walking, building and tearing down a process's page tables, from software.
+#ifndef SHOOTDOWN_SW_MM_PGTABLE_H
+#define SHOOTDOWN_SW_MM_PGTABLE_H
+
+#include <optional>
+
+#include "hw/arch/types.h"
+#include "sw/kernel/cpu.h"
+#include "sw/mm/arch_mmu.h"
+#include "sw/mm/mm_types.h"
+
+namespace shootdown::sw {
+
+/// The slot of `level` for `va`, if the tables above it exist.
+std::optional<PteSlot> pte_offset(Cpu& cpu, Mm& mm, arch::VirtAddr va, int level);
+/// The same, building missing tables. Null only if memory is exhausted.
+std::optional<PteSlot> pte_alloc(Cpu& cpu, Mm& mm, arch::VirtAddr va, int level);
+/// The lock that protects a slot.
+SpinLock& pte_lockptr(Mm& mm, const PteSlot& slot);
+
+Pte ptep_get(Cpu& cpu, const PteSlot& slot);
+/// Stores over an entry that no hardware walker changes concurrently.
+void set_pte_at(Cpu& cpu, Mm& mm, const PteSlot& slot, Pte pte);
+/// Atomically reads and clears.
+Pte ptep_get_and_clear(Cpu& cpu, Mm& mm, const PteSlot& slot);
+/// Clears, then flushes the page on CPUs (and, from 6bbd42e2df8f on, in secondary TLBs).
+Pte ptep_clear_flush(Cpu& cpu, Mm& mm, const PteSlot& slot);
+/// The same, and tells secondary TLBs in every release.
+Pte ptep_clear_flush_notify(Cpu& cpu, Mm& mm, const PteSlot& slot);
+
+/// A zeroed page for a table, counted in the mm.
+Page* pagetable_alloc(Cpu& cpu, Mm& mm);
+
+}  // namespace shootdown::sw
+
+#endif
