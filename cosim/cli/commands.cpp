@@ -61,7 +61,7 @@ int run_command(const Options& options) {
   if (waves_file) {
     std::vector<RtlTlbEngine*> rtl;
     for (const auto& engine : platform.rtl()) rtl.push_back(engine.get());
-    waves.emplace(platform.log(), platform.simulation(), rtl);
+    waves.emplace(platform.log(), platform.simulation(), platform.rtl_context(), rtl);
     waves->open(waves_file->temporary_path());
     platform.log().subscribe(*waves);
   }

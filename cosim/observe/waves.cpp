@@ -17,9 +17,9 @@ constexpr unsigned kVaBits = 64;
 constexpr unsigned kCountBits = 32;
 }  // namespace
 
-Waves::Waves(const EventLog& log, const hw::Simulation& simulation,
+Waves::Waves(const EventLog& log, const hw::Simulation& simulation, RtlContext& context,
              const std::vector<RtlTlbEngine*>& rtl)
-    : log_(log), simulation_(simulation), rtl_(rtl) {
+    : log_(log), simulation_(simulation), rtl_(rtl), file_(context) {
   declare();
 }
 

@@ -18,7 +18,7 @@ namespace shootdown::cosim {
 class Waves : public EventSubscriber {
  public:
   /// All outlive the waves.
-  Waves(const EventLog& log, const hw::Simulation& simulation,
+  Waves(const EventLog& log, const hw::Simulation& simulation, RtlContext& context,
         const std::vector<RtlTlbEngine*>& rtl);
   ~Waves() override;
   /// Throws std::runtime_error if the file cannot be written.

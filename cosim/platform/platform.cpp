@@ -27,6 +27,7 @@ Platform::Platform(const Config& config)
   simulation_ = std::make_unique<hw::Simulation>(period);
   simulation_->set_quantum(period * hardware.quantum_cycles);
   log_ = std::make_unique<EventLog>(*simulation_);
+  rtl_context_ = std::make_unique<RtlContext>();
   build_hardware();
   build_tasks();
   // Elaborates; every process runs to its first wait.
@@ -47,8 +48,7 @@ std::unique_ptr<RtlTlbEngine> Platform::make_rtl(const std::string& name, TlbMod
                                                  const hw::TlbGeometry& geometry,
                                                  ActorId actor) {
   auto engine = std::make_unique<RtlTlbEngine>(
-      *simulation_, name, make_tlb_dut(geometry.entries, geometry.ways, name), geometry,
-      model == TlbModel::kLockstep);
+      *simulation_, *rtl_context_, name, geometry, model == TlbModel::kLockstep);
   probe(engine->events, actor);
   return engine;
 }

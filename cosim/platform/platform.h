@@ -46,6 +46,7 @@ class Platform {
   hw::Simulation& simulation() { return *simulation_; }
   hw::Smmu& smmu() { return *smmu_; }
   hw::DmaDevice& device(std::size_t i) { return *devices_[i]; }
+  RtlContext& rtl_context() { return *rtl_context_; }
   const std::vector<std::unique_ptr<RtlTlbEngine>>& rtl() const { return rtl_; }
   ActorId cpu_actor(unsigned cpu) const { return cpu_actors_[cpu]; }
   ActorId smmu_actor() const { return smmu_actor_; }
@@ -83,6 +84,7 @@ class Platform {
   std::unique_ptr<hw::MemoryController> memory_controller_;
   std::unique_ptr<hw::DvmNetwork> dvm_;
   std::unique_ptr<hw::SignalBoard> signals_;
+  std::unique_ptr<RtlContext> rtl_context_;
   std::vector<std::unique_ptr<RtlTlbEngine>> rtl_;
   std::vector<std::unique_ptr<hw::CpuCore>> cores_;
   std::unique_ptr<hw::Smmu> smmu_;

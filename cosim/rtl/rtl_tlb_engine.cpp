@@ -39,12 +39,13 @@ std::uint8_t size_code(unsigned page_shift) {
 
 }  // namespace
 
-RtlTlbEngine::RtlTlbEngine(hw::Simulation& simulation, const std::string& name,
-                           std::unique_ptr<TlbDut> dut, const hw::TlbGeometry& geometry,
+RtlTlbEngine::RtlTlbEngine(hw::Simulation& simulation, RtlContext& context,
+                           const std::string& name, const hw::TlbGeometry& geometry,
                            bool lockstep)
     : events((name + "_events").c_str()),
       simulation_(simulation),
-      dut_(std::move(dut)),
+      context_(context),
+      dut_(make_tlb_dut(context, geometry.entries, geometry.ways, name)),
       clock_(simulation, (name + "_clock").c_str(), [this] { clock_loop(); }) {
   SHOOTDOWN_CHECK(dut_ != nullptr, "the RTL was not built for this geometry");
   if (lockstep) model_.emplace(geometry);
@@ -62,10 +63,8 @@ TlbResponse RtlTlbEngine::execute(const TlbRequest& request) {
     clock_.wake();
     while (!operation.done) simulation_.block();
   }
-  const unsigned failures = dut_->failed_assertions();
-  if (failures != seen_assertions_) {
-    events.write(hw::RtlAssertionFailed{.failures = failures - seen_assertions_});
-    seen_assertions_ = failures;
+  if (const unsigned failures = context_.take_failed_assertions(); failures != 0) {
+    events.write(hw::RtlAssertionFailed{.failures = failures});
   }
   return operation.response;
 }

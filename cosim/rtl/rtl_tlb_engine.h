@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 
+#include "cosim/rtl/rtl_context.h"
 #include "cosim/rtl/tlb_dut.h"
 #include "hw/events.h"
 #include "hw/mmu/tlb.h"
@@ -22,8 +23,9 @@ namespace shootdown::cosim {
 
 class RtlTlbEngine : public hw::TlbEngine {
  public:
+  /// The geometry has to be one that was built; `simulation` and `context` outlive the engine.
   /// `lockstep`: every operation is also done on a TlbArray and compared.
-  RtlTlbEngine(hw::Simulation& simulation, const std::string& name, std::unique_ptr<TlbDut> dut,
+  RtlTlbEngine(hw::Simulation& simulation, RtlContext& context, const std::string& name,
                const hw::TlbGeometry& geometry, bool lockstep);
 
   const hw::TlbEntry* lookup(arch::VirtAddr va, arch::Asid asid) override;
@@ -58,6 +60,7 @@ class RtlTlbEngine : public hw::TlbEngine {
   void compare_entry(const hw::TlbEntry* model, const TlbResponse& rtl, arch::VirtAddr va);
 
   hw::Simulation& simulation_;
+  RtlContext& context_;
   std::unique_ptr<TlbDut> dut_;
   std::optional<hw::TlbArray> model_;
   hw::Process clock_;
@@ -66,7 +69,6 @@ class RtlTlbEngine : public hw::TlbEngine {
   std::deque<Operation*> accepted_;  // in the pipeline
   hw::TlbEntry result_;
   std::uint64_t cycles_{};
-  unsigned seen_assertions_{};
 };
 
 }  // namespace shootdown::cosim

@@ -11,6 +11,7 @@
 
 namespace shootdown::cosim {
 
+class RtlContext;
 class VcdFile;
 
 /// Operations and scopes as rtl/tlb_pkg.sv numbers them.
@@ -64,16 +65,16 @@ class TlbDut {
   virtual bool busy() const = 0;
   /// Asserts reset and clocks once.
   virtual void reset() = 0;
-  /// Assertions that have failed since construction.
-  virtual unsigned failed_assertions() const = 0;
   /// Puts every signal of the model into a wave file that is not open yet.
   virtual void trace(VcdFile& file) = 0;
 };
 
 /// (entries, ways) for which the RTL was built, smallest first.
 const std::vector<std::pair<unsigned, unsigned>>& tlb_dut_geometries();
-/// `name` is the model's scope in wave files. Null for a geometry that was not built.
-std::unique_ptr<TlbDut> make_tlb_dut(unsigned entries, unsigned ways, const std::string& name);
+/// `name` is the model's scope in wave files. Null for a geometry that was not built. `context`
+/// outlives the model.
+std::unique_ptr<TlbDut> make_tlb_dut(RtlContext& context, unsigned entries, unsigned ways,
+                                     const std::string& name);
 
 }  // namespace shootdown::cosim
 

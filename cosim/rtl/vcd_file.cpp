@@ -7,6 +7,8 @@
 #include <map>
 #include <vector>
 
+#include "cosim/rtl/rtl_context.h"
+
 namespace shootdown::cosim {
 
 struct VcdFile::Implementation : public VerilatedModel {
@@ -20,7 +22,7 @@ struct VcdFile::Implementation : public VerilatedModel {
     bool changed{};
   };
 
-  Implementation() : VerilatedModel(context) {}
+  explicit Implementation(RtlContext& context) : VerilatedModel(context.verilated()) {}
 
   const char* hierName() const override { return "shootdown"; }
   const char* modelName() const override { return "shootdown"; }
@@ -93,7 +95,6 @@ struct VcdFile::Implementation : public VerilatedModel {
     }
   }
 
-  VerilatedContext context;
   VerilatedVcdC file;
   std::vector<Entry> entries;
   std::uint32_t first_code{};
@@ -101,9 +102,8 @@ struct VcdFile::Implementation : public VerilatedModel {
   std::uint64_t last_ps{};
 };
 
-VcdFile::VcdFile() : implementation_(std::make_unique<Implementation>()) {
-  implementation_->context.traceEverOn(true);
-}
+VcdFile::VcdFile(RtlContext& context)
+    : implementation_(std::make_unique<Implementation>(context)) {}
 
 VcdFile::~VcdFile() { close(); }
 

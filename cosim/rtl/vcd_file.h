@@ -12,9 +12,12 @@ class VerilatedVcdC;
 
 namespace shootdown::cosim {
 
+class RtlContext;
+
 class VcdFile {
  public:
-  VcdFile();
+  /// The context of the models that are traced into it; outlives the file.
+  explicit VcdFile(RtlContext& context);
   ~VcdFile();
   VcdFile(const VcdFile&) = delete;
   VcdFile& operator=(const VcdFile&) = delete;

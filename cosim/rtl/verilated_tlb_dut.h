@@ -5,10 +5,10 @@
 #include <verilated.h>
 #include <verilated_vcd_c.h>
 
-#include <limits>
 #include <memory>
 #include <string>
 
+#include "cosim/rtl/rtl_context.h"
 #include "cosim/rtl/tlb_dut.h"
 #include "cosim/rtl/vcd_file.h"
 
@@ -17,12 +17,8 @@ namespace shootdown::cosim {
 template <class Model>
 class VerilatedTlbDut : public TlbDut {
  public:
-  explicit VerilatedTlbDut(const std::string& name)
-      : context_(std::make_unique<VerilatedContext>()),
-        model_(std::make_unique<Model>(context_.get(), name.c_str())) {
-    context_->traceEverOn(true);
-    // A failing assertion is counted; by default it would end the process.
-    context_->errorLimit(std::numeric_limits<int>::max());
+  VerilatedTlbDut(RtlContext& context, const std::string& name)
+      : model_(std::make_unique<Model>(&context.verilated(), name.c_str())) {
     reset();
   }
   ~VerilatedTlbDut() override { model_->final(); }
@@ -77,13 +73,9 @@ class VerilatedTlbDut : public TlbDut {
     clock(true);
     clock(false);
   }
-  unsigned failed_assertions() const override {
-    return static_cast<unsigned>(context_->errorCount());
-  }
   void trace(VcdFile& file) override { model_->trace(&file.verilated(), 99); }
 
  private:
-  std::unique_ptr<VerilatedContext> context_;
   std::unique_ptr<Model> model_;
 };
 
