@@ -12,8 +12,13 @@ const char* verb(arch::Access access) {
   return access == arch::Access::kWrite ? "writes" : "reads";
 }
 
-bool covers(arch::VirtAddr start, arch::VirtAddr limit, arch::VirtAddr va) {
-  return start <= va && (va < limit || limit.value == ~std::uint64_t{0});
+/// Whether [start, limit) touches what the entry that was stored maps: any address of a block
+/// stands for the whole of it.
+bool covers(arch::VirtAddr start, arch::VirtAddr limit, const StoreRecord& store) {
+  const std::uint64_t last =
+      store.va.value + (arch::page_bytes(arch::vmsa64::level_shift(store.level)) - 1);
+  return start.value <= last &&
+         (store.va < limit || limit.value == ~std::uint64_t{0});
 }
 
 }  // namespace
@@ -75,7 +80,8 @@ void AccessChecker::judge(const Event& event, const hw::AccessDone& done, unsign
                    .entry = done.source == hw::TranslationSource::kWalk
                                 ? history_.fill_of_access(tlb, done.access_id)
                                 : history_.cached(tlb, done.va, done.requester.asid),
-                   .store = nullptr};
+                   .store = nullptr,
+                   .freed = {}};
   const std::uint64_t read = stale.entry == nullptr ? 0 : stale.entry->read.sequence;
   for (const StoreRecord* store : history_.stores(mm, done.va)) {
     if (store->at.sequence <= read) continue;
@@ -100,6 +106,7 @@ void AccessChecker::judge(const Event& event, const hw::AccessDone& done, unsign
   const std::uint64_t since = stale.store->at.sequence;
   const Stamp freed = history_.last_freed(done.pa);
   if (freed && freed.sequence > since) {
+    stale.freed = freed;
     report(event, done, stale, "use-after-free",
            "in a frame freed at " + microseconds(freed.time_ps));
     return;
@@ -111,7 +118,7 @@ void AccessChecker::judge(const Event& event, const hw::AccessDone& done, unsign
   const bool protection = same_frame && done.access == arch::Access::kWrite;
   for (const ProtectionRecord& record : history_.removed_protections()) {
     if (record.at.sequence < since || record.mm != mm) continue;
-    if (!covers(record.start, record.limit, done.va)) continue;
+    if (!covers(record.start, record.limit, *stale.store)) continue;
     report(event, done, stale, protection ? "write-after-protect" : "stale-access",
            fmt::format("after {} returned at {}", record.operation,
                        microseconds(record.at.time_ps)));
@@ -119,7 +126,7 @@ void AccessChecker::judge(const Event& event, const hw::AccessDone& done, unsign
   }
   for (const FlushRecord& flush : history_.flushes()) {
     if (flush.mm != mm || flush.begin.sequence < since || !flush.end) continue;
-    if (!covers(flush.start, flush.limit, done.va)) continue;
+    if (!covers(flush.start, flush.limit, *stale.store)) continue;
     report(event, done, stale, "stale-access",
            "through a translation that was flushed at " + microseconds(flush.end.time_ps));
     return;
@@ -169,7 +176,8 @@ void AccessChecker::on_free(const Event& event, const sw::PageFreed& freed) {
                      .mm = *mm,
                      .va = entry->fill.page,
                      .entry = entry,
-                     .store = nullptr};
+                     .store = nullptr,
+                     .freed = {event.sequence, event.time_ps, event.actor, event.thread}};
     for (const StoreRecord* store : history_.stores(*mm, entry->fill.page)) {
       if (store->at.sequence > entry->read.sequence) {
         stale.store = store;

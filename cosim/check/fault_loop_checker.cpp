@@ -10,6 +10,14 @@ namespace {
 const char* verb(arch::Access access) {
   return access == arch::Access::kWrite ? "write" : "read";
 }
+std::string fault_text(const hw::TranslationFault& fault) {
+  const bool cached = fault.source != hw::TranslationSource::kWalk;
+  std::string text = fmt::format("{} of {}{}: {}", verb(fault.access), hex(fault.va),
+                                 cached ? " meets the cached entry" : "", name_of(fault.type));
+  if (fault.stalled) text += fmt::format(", stalled as STAG {}", fault.stag);
+  return text;
+}
+
 }  // namespace
 
 void FaultLoopChecker::on_event(const Event& event) {
@@ -39,6 +47,11 @@ void FaultLoopChecker::on_fault(const Event& event, const hw::TranslationFault& 
                 fault.access};
   if (!history_.leaf(*mm, fault.va).permits(fault.access)) {
     loops_.erase(key);
+    refused_[key] = {.time_ps = event.time_ps,
+                     .happened = true,
+                     .actor = actor_name(event.actor),
+                     .text = fault_text(fault),
+                     .note = ""};
     return;
   }
   Loop& loop = loops_[key];
@@ -54,39 +67,55 @@ void FaultLoopChecker::on_fault(const Event& event, const hw::TranslationFault& 
 }
 
 StaleEntry FaultLoopChecker::stale_entry(ActorId actor, const hw::Requester& requester,
-                                         arch::VirtAddr va, arch::Access access, unsigned mm,
-                                         std::vector<const StoreRecord*>& stores) const {
+                                         arch::VirtAddr va, unsigned mm) const {
   StaleEntry stale{.where = where_of(history_, actor),
                    .tlb = actor,
                    .requester = requester,
                    .mm = mm,
                    .va = va,
                    .entry = nullptr,
-                   .store = nullptr};
+                   .store = nullptr,
+                   .freed = {}};
   if (const Binding* binding = history_.binding(requester.stream_id);
       binding != nullptr && stale.where != StaleEntry::Where::kCpu) {
     stale.requester.asid = binding->asid;
   }
   stale.entry = history_.cached(actor, va, stale.requester.asid);
-  stores = history_.stores(mm, va);
-  for (const StoreRecord* store : stores) {
-    // The store that made the entry permit the access is the one whose flush was missed.
+  for (const StoreRecord* store : history_.stores(mm, va)) {
+    if (stale.entry != nullptr && store->at.sequence <= stale.entry->read.sequence) continue;
+    // The first store that changes what hardware sees is the one whose flush was due.
+    const History::Leaf before{.entry = store->before, .level = store->level};
     const History::Leaf after{.entry = store->after, .level = store->level};
-    const bool later = stale.entry == nullptr || store->at.sequence > stale.entry->read.sequence;
-    if (later && after.permits(access)) {
-      stale.store = store;
-      break;
+    if (before.permits(arch::Access::kWrite) == after.permits(arch::Access::kWrite) &&
+        before.permits(arch::Access::kRead) == after.permits(arch::Access::kRead) &&
+        before.output(va) == after.output(va)) {
+      continue;
     }
+    stale.store = store;
+    break;
   }
   return stale;
+}
+
+const StoreRecord* FaultLoopChecker::permitted_since(const StaleEntry& stale,
+                                                     arch::Access access) const {
+  const StoreRecord* since = nullptr;
+  for (const StoreRecord* store : history_.stores(stale.mm, stale.va)) {
+    const bool permits =
+        History::Leaf{.entry = store->after, .level = store->level}.permits(access);
+    if (!permits) {
+      since = nullptr;
+    } else if (since == nullptr) {
+      since = store;
+    }
+  }
+  return since;
 }
 
 void FaultLoopChecker::report(const Event& event, const hw::TranslationFault& fault,
                               const Loop& loop, unsigned mm) {
   const std::string requester = requester_name(event.actor, fault.requester);
-  std::vector<const StoreRecord*> stores;
-  const StaleEntry stale =
-      stale_entry(event.actor, fault.requester, fault.va, fault.access, mm, stores);
+  const StaleEntry stale = stale_entry(event.actor, fault.requester, fault.va, mm);
   const MissingHop missing = find_missing_hop(history_, stale);
   Violation violation{.kind = "fault-loop",
                       .time_ps = loop.first_ps,
@@ -100,9 +129,16 @@ void FaultLoopChecker::report(const Event& event, const hw::TranslationFault& fa
   violation.headline = fmt::format(
       "{} {}s {}: {} faults in {}", requester, verb(fault.access), hex(fault.va), loop.faults,
       microseconds(loop.last_ps - loop.first_ps));
-  if (stale.store != nullptr) {
+  if (const StoreRecord* since = permitted_since(stale, fault.access)) {
     violation.headline += fmt::format(", although the entry permits the {} since {}",
-                                      verb(fault.access), microseconds(stale.store->at.time_ps));
+                                      verb(fault.access), microseconds(since->at.time_ps));
+  }
+  const Key key{requester, arch::page_of(fault.va).value, fault.access};
+  if (const auto refused = refused_.find(key);
+      refused != refused_.end() && stale.store != nullptr &&
+      refused->second.time_ps <= stale.store->at.time_ps) {
+    const std::ptrdiff_t after_fill = stale.entry != nullptr ? 1 : 0;
+    violation.chain.insert(violation.chain.begin() + after_fill, refused->second);
   }
   const auto fault_line = [&](std::uint64_t at, const std::string& text) {
     violation.chain.push_back({.time_ps = at,
@@ -111,9 +147,7 @@ void FaultLoopChecker::report(const Event& event, const hw::TranslationFault& fa
                                .text = text,
                                .note = ""});
   };
-  fault_line(loop.first_ps,
-             fmt::format("{} of {} meets the old entry: {}", verb(fault.access), hex(fault.va),
-                         name_of(fault.type)));
+  fault_line(loop.first_ps, fault_text(loop.first));
   if (loop.faults > 1) {
     fault_line(loop.last_ps, fmt::format("... {} more rounds, one each {}", loop.faults - 1,
                                          microseconds((loop.last_ps - loop.first_ps) /
@@ -127,9 +161,7 @@ void FaultLoopChecker::on_policy(const Event& event, const hw::PermissionPolicy&
   if (!policy.rewalk) return;
   const auto mm = history_.mm_of(policy.requester.asid);
   if (!mm || !history_.leaf(*mm, policy.va).permits(policy.access)) return;
-  std::vector<const StoreRecord*> stores;
-  const StaleEntry stale =
-      stale_entry(event.actor, policy.requester, policy.va, policy.access, *mm, stores);
+  const StaleEntry stale = stale_entry(event.actor, policy.requester, policy.va, *mm);
   if (stale.store == nullptr) return;
   const MissingHop missing = find_missing_hop(history_, stale);
   findings_.note(

@@ -15,7 +15,10 @@ class FaultLoopChecker : public Checker {
   FaultLoopChecker(const History& history, Findings& findings, unsigned faults)
       : Checker(history, findings), threshold_(faults) {}
   void on_event(const Event& event) override;
-  void reset() override { loops_.clear(); }
+  void reset() override {
+    loops_.clear();
+    refused_.clear();
+  }
 
  private:
   struct Loop {
@@ -34,11 +37,13 @@ class FaultLoopChecker : public Checker {
   void report(const Event& event, const hw::TranslationFault& fault, const Loop& loop,
               unsigned mm);
   StaleEntry stale_entry(ActorId actor, const hw::Requester& requester, arch::VirtAddr va,
-                         arch::Access access, unsigned mm,
-                         std::vector<const StoreRecord*>& stores) const;
+                         unsigned mm) const;
+  /// The store since which the entry permits the access, or null.
+  const StoreRecord* permitted_since(const StaleEntry& stale, arch::Access access) const;
 
   unsigned threshold_;
   std::map<Key, Loop> loops_;
+  std::map<Key, ChainItem> refused_;  ///< the last fault that the entry did not permit
 };
 
 }  // namespace shootdown::cosim

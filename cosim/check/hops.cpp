@@ -14,21 +14,28 @@ using smmuv3::Opcode;
 
 namespace {
 
-bool covers(arch::VirtAddr start, arch::VirtAddr limit, arch::VirtAddr va) {
-  return start <= va && (va < limit || limit.value == ~std::uint64_t{0});
-}
-
 /// Works through the hops in order and stops at the first that is missing.
 class HopFinder {
  public:
   HopFinder(const History& history, const StaleEntry& stale) : history_(history), stale_(stale) {
     page_ = arch::page_of(stale.va);
+    first_ = page_.value;
+    last_ = first_ + arch::kPageSize - 1;
+    if (stale.entry != nullptr) {
+      // Any address of a block stands for the whole of it.
+      first_ = stale.entry->fill.page.value;
+      last_ = stale.entry->last();
+    }
     since_ = stale.store != nullptr ? stale.store->at.sequence : 0;
     find_flush();
   }
 
   MissingHop run() {
-    if (stale_.where == StaleEntry::Where::kCpu) {
+    const bool flushed = flush_ != nullptr && flush_->end;
+    if (stale_.freed && (!flushed || flush_->end.sequence > stale_.freed.sequence)) {
+      missing("flush", "the frame was freed before its translations were flushed",
+              "flush before the frame was freed", store_actor());
+    } else if (stale_.where == StaleEntry::Where::kCpu) {
       follow_cpu();
     } else {
       follow_secondary();
@@ -63,7 +70,7 @@ class HopFinder {
   void find_flush() {
     for (const FlushRecord& flush : history_.flushes()) {
       if (flush.begin.sequence < since_ || flush.mm != stale_.mm) continue;
-      if (!covers(flush.start, flush.limit, page_)) continue;
+      if (!covers(flush.start, flush.limit)) continue;
       if (flush_ == nullptr) flush_ = &flush;
       if (stale_.store != nullptr && flush.begin.thread == stale_.store->at.thread) {
         flush_ = &flush;
@@ -71,9 +78,11 @@ class HopFinder {
       }
     }
   }
+  bool covers(arch::VirtAddr start, arch::VirtAddr limit) const {
+    return start.value <= last_ && (first_ < limit.value || limit.value == ~std::uint64_t{0});
+  }
   bool matches(const arch::Invalidation& what) const {
-    return what.covers(page_.value, page_.value + arch::kPageSize - 1, stale_.requester.asid,
-                       false);
+    return what.covers(first_, last_, stale_.requester.asid, false);
   }
   bool matches_any_asid(arch::Invalidation what) const {
     what.asid = stale_.requester.asid;
@@ -187,7 +196,7 @@ class HopFinder {
     for (const NotifierRecord& notifier : history_.notifiers()) {
       if (notifier.at.sequence < since_ || notifier.mm != stale_.mm) continue;
       // start == end means "everything" to the driver.
-      if (notifier.start == notifier.limit || covers(notifier.start, notifier.limit, page_)) {
+      if (notifier.start == notifier.limit || covers(notifier.start, notifier.limit)) {
         happened(notifier.at, fmt::format("mmu_notifier {}({}, {})", notifier.callback,
                                           hex(notifier.start), hex(notifier.limit)));
         return &notifier;
@@ -292,7 +301,7 @@ class HopFinder {
       const auto sid = smmuv3::cmd0::Sid::get(command.command.dw0);
       if (sid != stale_.requester.stream_id.value) continue;
       if (!smmuv3::decode_atc_inv(command.command)
-               .covers(page_.value, page_.value + arch::kPageSize - 1, {}, false)) {
+               .covers(first_, last_, {}, false)) {
         continue;
       }
       atc = &command;
@@ -361,6 +370,8 @@ class HopFinder {
   const History& history_;
   const StaleEntry& stale_;
   arch::VirtAddr page_{};
+  std::uint64_t first_{};  // of what the stale entry maps
+  std::uint64_t last_{};
   std::uint64_t since_{};
   const FlushRecord* flush_{};
   MissingHop result_;

@@ -22,6 +22,7 @@ struct StaleEntry {
   arch::VirtAddr va{};
   const CachedEntry* entry{};  ///< null if the checker has lost sight of it
   const StoreRecord* store{};  ///< what made it stale
+  Stamp freed;                 ///< when its frame was freed, if that is what is wrong
 };
 
 struct MissingHop {

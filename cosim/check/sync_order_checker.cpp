@@ -39,6 +39,7 @@ void SyncOrderChecker::on_sync(const Event& event, const hw::SyncCompleted& sync
     const CommandRecord& command = commands[i];
     if (!command.fetched || command.number > sync.number) break;
     first_command_ = i + 1;
+    if (command.refused) continue;  // driver-misuse says so
     const auto opcode = smmuv3::opcode_of(command.command);
     const std::string what{name_of(opcode)};
     if (smmuv3::is_tlbi(opcode)) {

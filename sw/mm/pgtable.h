@@ -23,9 +23,7 @@ Pte ptep_get(Cpu& cpu, const PteSlot& slot);
 void set_pte_at(Cpu& cpu, Mm& mm, const PteSlot& slot, Pte pte);
 /// Atomically reads and clears.
 Pte ptep_get_and_clear(Cpu& cpu, Mm& mm, const PteSlot& slot);
-/// Clears, then flushes the page on CPUs (and, from 6bbd42e2df8f on, in secondary TLBs).
-Pte ptep_clear_flush(Cpu& cpu, Mm& mm, const PteSlot& slot);
-/// The same, and tells secondary TLBs in every release.
+/// Clears, then flushes the page on CPUs and, in every release, in secondary TLBs.
 Pte ptep_clear_flush_notify(Cpu& cpu, Mm& mm, const PteSlot& slot);
 
 /// A zeroed page for a table, counted in the mm.
