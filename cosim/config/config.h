@@ -30,7 +30,8 @@ struct HardwareConfig {
   unsigned quantum_cycles{0};
   unsigned cpus{2};
   MemoryConfig memory;
-  unsigned interconnect_latency_cycles{10};
+  unsigned interconnect_latency_cycles{10};  ///< added to every memory and register access
+  unsigned dvm_latency_cycles{10};           ///< of a broadcast TLBI on its way to another observer
   TlbModel cpu_tlb_model{TlbModel::kSystemc};
   hw::MmuConfig cpu;
   bool range_tlbi{true};  ///< FEAT_TLBIRANGE and FEAT_TTL

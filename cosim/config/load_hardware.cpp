@@ -89,6 +89,7 @@ void read_smmu(const YamlValue& value, const RtlGeometries& rtl, HardwareConfig&
   }
   map.read("walk_cache_entries", smmu.mmu.translator.walk_cache_entries, 0, 4096);
   map.read("walkers", smmu.mmu.walkers, 1, 64);
+  map.read("walk_step_cycles", smmu.mmu.walk_step_cycles, 0, kMaxLatencyCycles);
   map.read("config_cache_entries", smmu.config_cache_entries, 0, 4096);
   std::size_t faults = 0;
   map.read_word("faults", faults, {"stall", "terminate"});
@@ -121,10 +122,12 @@ void read_hardware(const YamlValue& value, const RtlGeometries& rtl, HardwareCon
   if (const auto memory = map.find("memory")) read_memory(*memory, hardware.memory);
   map.read("interconnect_latency_cycles", hardware.interconnect_latency_cycles, 0,
            kMaxLatencyCycles);
+  map.read("dvm_latency_cycles", hardware.dvm_latency_cycles, 0, kMaxLatencyCycles);
   if (const auto tlb = map.find("cpu_tlb")) {
     YamlMap tlb_map(*tlb);
     read_tlb(tlb_map, hardware.cpu_tlb_model, hardware.cpu, rtl);
     tlb_map.read("walk_cache_entries", hardware.cpu.translator.walk_cache_entries, 0, 4096);
+    tlb_map.read("walk_step_cycles", hardware.cpu.walk_step_cycles, 0, kMaxLatencyCycles);
     tlb_map.finish();
   }
   map.read("range_tlbi", hardware.range_tlbi);

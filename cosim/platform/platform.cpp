@@ -61,7 +61,7 @@ void Platform::build_hardware() {
       "memory", *memory_, period * hardware.memory.latency_cycles);
   interconnect_ = std::make_unique<hw::Interconnect>(
       "interconnect", period * hardware.interconnect_latency_cycles);
-  dvm_ = std::make_unique<hw::DvmNetwork>(*simulation_, hardware.interconnect_latency_cycles);
+  dvm_ = std::make_unique<hw::DvmNetwork>(*simulation_, hardware.dvm_latency_cycles);
   signals_ = std::make_unique<hw::SignalBoard>(*simulation_,
                                                static_cast<unsigned>(config_.signals.size()));
   interconnect_->add_window(hardware.memory.base, hardware.memory.size_bytes, false);

@@ -72,6 +72,7 @@ Mmu::Outcome Mmu::walk(std::uint64_t access_id, const Requester& requester,
       walk.feed_abort();
     }
     simulation_.sleep(delay);
+    simulation_.sleep_cycles(config_.walk_step_cycles);
   }
   events_.write(WalkEnd{.access_id = access_id, .fault = walk.fault()});
   if (config_.install_overtaken_fills) translator_.set_age(walk);

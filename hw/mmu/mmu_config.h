@@ -32,6 +32,7 @@ struct MmuConfig {
   unsigned hit_latency_cycles{1};
   unsigned invalidate_latency_cycles{4};
   unsigned walkers{1};  ///< walks at the same time
+  unsigned walk_step_cycles{0};  ///< of the walker itself, for each descriptor, beside memory's
   HitWithoutPermission hit_without_permission{HitWithoutPermission::kFault};
   // Hardware defects to plant.
   bool ignore_invalidations{};      ///< acknowledges an invalidation and keeps the entries

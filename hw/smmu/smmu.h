@@ -33,7 +33,10 @@ class Smmu : public sc_core::sc_module, private DvmTarget {
   Smmu(const sc_core::sc_module_name& name, Simulation& simulation, DvmNetwork& dvm,
        const SmmuConfig& config, TlbEngine* engine);
 
-  tlm_utils::multi_passthrough_target_socket<Smmu> devices{"devices"};
+  /// A machine may have no device behind its SMMU.
+  tlm_utils::multi_passthrough_target_socket<Smmu, 32, tlm::tlm_base_protocol_types, 0,
+                                             sc_core::SC_ZERO_OR_MORE_BOUND>
+      devices{"devices"};
   tlm_utils::simple_target_socket<Smmu> registers_in{"registers_in"};
   BusMaster bus;
   EventPort events{"events"};

@@ -1,0 +1,107 @@
+// Every configuration does what its `expect` says, on every release and hardware model.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "support/scenario.h"
+#include "sw/kernel/version.h"
+
+namespace shootdown::tests {
+namespace {
+
+struct Case {
+  std::string config;
+  std::string model;
+  std::string name;
+};
+std::ostream& operator<<(std::ostream& out, const Case& c) { return out << c.name; }
+
+std::vector<Case> all_cases() {
+  std::vector<std::string> configs;
+  const std::string root = SHOOTDOWN_SOURCE_DIR;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(root + "/configs")) {
+    if (entry.path().extension() == ".yaml") {
+      configs.push_back(std::filesystem::relative(entry.path(), root).string());
+    }
+  }
+  std::sort(configs.begin(), configs.end());
+  std::vector<Case> cases;
+  for (const std::string& config : configs) {
+    for (const char* model : {"systemc", "rtl", "lockstep"}) {
+      cases.push_back(
+          {config, model, std::filesystem::path(config).stem().string() + "_" + model});
+    }
+  }
+  return cases;
+}
+
+class ConfigurationTest : public testing::TestWithParam<Case> {};
+
+TEST_P(ConfigurationTest, MeetsItsExpectationOnEveryRelease) {
+  for (const sw::Release& release : sw::kernel_releases()) {
+    const auto config =
+        load_file(GetParam().config,
+                  {"hardware.smmu.tlb.model=" + GetParam().model,
+                   "hardware.cpu_tlb.model=" + GetParam().model},
+                  to_string(release));
+    ASSERT_NE(config.expectation(), nullptr) << to_string(release);
+
+    const auto result = run(config);
+
+    EXPECT_TRUE(result.met) << to_string(release) << ": expected " << result.expected << ", found "
+                            << testing::PrintToString(violations_of(result)) << " "
+                            << result.limit;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Configs, ConfigurationTest, testing::ValuesIn(all_cases()),
+                         [](const auto& test) { return test.param.name; });
+
+TEST(PermissionUpgradeTest, OneRevertedChangeBringsTheLoopBack) {
+  auto config = load_file("configs/permission_upgrade.yaml",
+                          {"kernel={base: v6.7, revert: [6bbd42e2df8f]}"});
+  EXPECT_TRUE(has_violation(run(config), "fault-loop", "notifier"));
+}
+
+TEST(PermissionUpgradeTest, OneAppliedChangeMendsTheOldKernel) {
+  auto config = load_file("configs/permission_upgrade.yaml",
+                          {"kernel={base: v6.1, apply: [6bbd42e2df8f]}"});
+  EXPECT_EQ(run(config).verdict, cosim::Verdict::kPass);
+}
+
+TEST(PermissionUpgradeTest, ChainTellsFillStoreAndMissingNotifierInOrder) {
+  const auto result = run(load_file("configs/permission_upgrade.yaml"));
+
+  ASSERT_EQ(result.violations.size(), 1U);
+  const auto& chain = result.violations[0].chain;
+  const auto find = [&](const std::string& text) {
+    return std::find_if(chain.begin(), chain.end(), [&](const cosim::ChainItem& item) {
+      return item.text.find(text) != std::string::npos;
+    });
+  };
+  const auto fill = find("TLB fill");
+  const auto store = find("PTE 0x60_");
+  const auto tlbi = find("TLBI VALE1IS");
+  const auto notifier = find("mmu_notifier_arch_invalidate_secondary_tlbs");
+  ASSERT_NE(notifier, chain.end());
+  EXPECT_LT(fill, store);
+  EXPECT_LT(store, tlbi);
+  EXPECT_LT(tlbi, notifier);
+  EXPECT_FALSE(notifier->happened);
+}
+
+TEST(PermissionUpgradeTest, RewalkPolicyIsNotedAsHidingTheLoop) {
+  const auto result = run(load_file("configs/rewalk_hides.yaml"));
+
+  ASSERT_EQ(result.notes.size(), 1U);
+  EXPECT_EQ(result.notes[0].kind, "hidden-fault-loop");
+  EXPECT_NE(result.notes[0].text.find("notifier"), std::string::npos);
+  EXPECT_TRUE(run(load_file("configs/rewalk_hides.yaml", {}, "v6.6")).notes.empty());
+}
+
+}  // namespace
+}  // namespace shootdown::tests

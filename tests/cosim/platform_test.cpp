@@ -1,0 +1,111 @@
+// What the platform promises beside correctness: cost of a hit, many runs, limits, stuck programs.
+#include <gtest/gtest.h>
+
+#include <chrono>
+
+#include "support/scenario.h"
+
+namespace shootdown::tests {
+namespace {
+
+std::string hits(unsigned count) {
+  return small_machine(R"(
+threads:
+  app_main:
+    on: cpu0
+    process: app
+    steps:
+      - write: {at: heap, count: 16, stride_bytes: 4096, value: 1}
+      - signal: mapped
+  dma:
+    on: nic0
+    steps:
+      - wait_for: mapped
+      - read: {at: heap, count: 16, stride_bytes: 4096}
+      - read: {at: heap, stride_bytes: 0, count: )" +
+                       std::to_string(count) + "}\n");
+}
+
+std::uint64_t activations_of(const std::string& yaml) {
+  const auto config = load_text(yaml);
+  cosim::Experiment experiment(config);
+  const std::uint64_t before = experiment.platform().simulation().activations();
+  EXPECT_EQ(experiment.run().verdict, cosim::Verdict::kPass);
+  return experiment.platform().simulation().activations() - before;
+}
+
+TEST(PlatformTest, DmaHitTakesAtMostTwoProcessActivations) {
+  const std::uint64_t few = activations_of(hits(1000));
+  const std::uint64_t many = activations_of(hits(3000));
+  EXPECT_LE(many - few, 2U * 2000U);
+  EXPECT_GT(many, few);
+}
+
+TEST(PlatformTest, RunsHundredsOfTimesFromTheSameState) {
+  const auto config = load_text(hits(10));
+  cosim::Experiment experiment(config);
+  const auto first = experiment.run();
+  for (int i = 0; i < 300; ++i) {
+    const auto again = experiment.run();
+    ASSERT_EQ(again.simulated_ps, first.simulated_ps);
+    ASSERT_EQ(again.counters, first.counters);
+  }
+}
+
+TEST(PlatformTest, SimulatedTimeLimitEndsTheRun) {
+  const auto config = load_text(hits(100000), {"limits.simulated_us=50"});
+  const auto result = run(config);
+  EXPECT_EQ(result.verdict, cosim::Verdict::kLimit);
+  EXPECT_NE(result.limit.find("simulated_us"), std::string::npos);
+  EXPECT_LE(result.simulated_ps, 50'000'000U);
+}
+
+TEST(PlatformTest, ProgramThatWaitsForEverIsNamed) {
+  // Each waits for the other.
+  const auto config = load_text(small_machine(R"(
+threads:
+  one: {on: cpu0, process: app, steps: [{wait_for: b}, {signal: a}]}
+  two: {on: nic0, steps: [{wait_for: a}, {signal: b}]}
+)"));
+  const auto result = run(config);
+  EXPECT_EQ(result.verdict, cosim::Verdict::kLimit);
+  EXPECT_NE(result.limit.find("one, two"), std::string::npos) << result.limit;
+}
+
+TEST(PlatformTest, AccessToUnmappedMemoryEndsTheThreadWithSigsegv) {
+  const auto config = load_text(small_machine(R"(
+threads:
+  one: {on: cpu0, process: app, steps: [{write: heap}, {munmap: heap}, {read: heap}, {write: file}]}
+)"));
+  const auto result = run(config);
+  ASSERT_EQ(result.remarks.size(), 1U);
+  EXPECT_NE(result.remarks[0].find("SIGSEGV"), std::string::npos);
+}
+
+TEST(PlatformTest, ThreadsShareACpuAndItsTlb) {
+  const auto config = load_text(R"(schema_version: 1
+description: Two processes on one CPU.
+kernel: v6.6
+hardware: {cpus: 1}
+processes:
+  a: {regions: {heap: {at: 0x10000000, pages: 4}}}
+  b: {regions: {heap: {at: 0x10000000, pages: 4}}}
+threads:
+  first: {on: cpu0, process: a, steps: [{write: {at: heap, value: 1, count: 64}}, {delay_cycles: 500}, {read: {at: heap, count: 64}}]}
+  second: {on: cpu0, process: b, steps: [{write: {at: heap, value: 2, count: 64}}, {delay_cycles: 700}, {read: {at: heap, count: 64}}]}
+)");
+  const auto result = run(config);
+  EXPECT_EQ(result.verdict, cosim::Verdict::kPass);
+  EXPECT_GT(result.counters.at("cpu0.tlb_hits"), 100U);
+}
+
+TEST(PlatformTest, QuantumKeepsResultsOfIndependentWork) {
+  // Run-ahead changes the order between initiators, not what one of them does.
+  const auto exact = run(load_text(hits(500)));
+  const auto ahead = run(load_text(hits(500), {"hardware.quantum_cycles=1000"}));
+  EXPECT_EQ(ahead.verdict, cosim::Verdict::kPass);
+  EXPECT_EQ(ahead.counters.at("smmu0.accesses"), exact.counters.at("smmu0.accesses"));
+}
+
+}  // namespace
+}  // namespace shootdown::tests

@@ -1,0 +1,177 @@
+// Races between invalidations and what they invalidate: with the rule kept nothing is found, with
+// the rule broken the checker that guards it fires.
+#include <gtest/gtest.h>
+
+#include <ostream>
+#include <string>
+
+#include "support/scenario.h"
+
+namespace shootdown::tests {
+namespace {
+
+// A CPU unmaps pages that another one keeps reading; messages between CPUs are slow.
+const char* const kSlowBroadcast = R"(
+hardware: {cpus: 2, dvm_latency_cycles: 5000}
+limits: {simulated_us: 1000000}
+threads:
+  unmapper:
+    on: cpu0
+    process: app
+    steps:
+      - write: {at: heap, count: 4, stride_bytes: 4096, value: 1}
+      - signal: mapped
+      - wait_for: warm
+      - munmap: heap
+  reader:
+    on: cpu1
+    process: app
+    steps:
+      - wait_for: mapped
+      - read: {at: heap, count: 4, stride_bytes: 4096}
+      - signal: warm
+      - read: {at: heap, count: 2000, stride_bytes: 0}
+)";
+
+// A device keeps accessing pages whose protection changes; SMMU invalidations are slow.
+const char* const kSlowInvalidation = R"(
+hardware: {cpus: 1, smmu: {tlb: {invalidate_latency_cycles: 20000}}}
+limits: {simulated_us: 1000000}
+threads:
+  protector:
+    on: cpu0
+    process: app
+    steps:
+      - write: {at: heap, count: 4, stride_bytes: 4096, value: 1}
+      - signal: mapped
+      - wait_for: warm
+      - mprotect: {at: heap, protection: read_only}
+  dma:
+    on: nic0
+    steps:
+      - wait_for: mapped
+      - write: {at: heap, count: 4, stride_bytes: 4096, value: 2}
+      - signal: warm
+      - write: {at: heap, count: 1000, stride_bytes: 0, value: 3}
+)";
+
+// The walker is slow and the TLB holds one page: walks are long on their way. The device goes back
+// and forth between two pages whose protection changes all the time.
+std::string slow_walks(const std::string& hardware, const std::string& user,
+                       const std::string& where) {
+  std::string protects;
+  std::string accesses;
+  for (int round = 0; round < 24; ++round) {
+    const std::string at = round % 2 == 0 ? "heap" : "heap + 0x1000";
+    protects += "      - mprotect: {at: " + at + ", pages: 1, protection: read_only}\n";
+    protects += "      - delay_cycles: " + std::to_string(1500 + 700 * (round % 5)) + "\n";
+    protects += "      - mprotect: {at: " + at + ", pages: 1, protection: read_write}\n";
+    protects += "      - write: {at: " + at + ", value: 1}\n";
+    protects += "      - delay_cycles: " + std::to_string(900 + 1300 * (round % 7)) + "\n";
+  }
+  for (int round = 0; round < 250; ++round) {
+    accesses += "      - " + where + ": {at: heap, count: 2, stride_bytes: 4096}\n";
+  }
+  return "\nhardware: {cpus: 2, " + hardware + R"(}
+limits: {simulated_us: 1000000}
+threads:
+  protector:
+    on: cpu0
+    process: app
+    steps:
+      - write: {at: heap, count: 2, stride_bytes: 4096, value: 1}
+      - signal: mapped
+      - wait_for: warm
+)" + protects + "  user:\n    on: " +
+         user + R"(
+    steps:
+      - wait_for: mapped
+      - read: {at: heap, count: 2, stride_bytes: 4096}
+      - signal: warm
+)" + accesses;
+}
+
+std::string slow_device_walks(const std::string& tlb) {
+  return slow_walks("smmu: {tlb: " + tlb + ", walk_step_cycles: 2500, walk_cache_entries: 0}",
+                    "nic0", "write");
+}
+
+std::string slow_cpu_walks(const std::string& where) {
+  return slow_walks("cpu_tlb: {entries: 1, ways: 1, walk_step_cycles: 2500, "
+                    "walk_cache_entries: 0}",
+                    "cpu1\n    process: app", where);
+}
+
+// The device has an ATC and never rests; the driver may send the two invalidations in either order.
+const char* const kBusyAtc = R"(
+hardware: {cpus: 1, smmu: {tlb: {invalidate_latency_cycles: 3000}}}
+limits: {simulated_us: 1000000}
+threads:
+  unmapper:
+    on: cpu0
+    process: app
+    steps:
+      - write: {at: heap, count: 4, stride_bytes: 4096, value: 1}
+      - signal: mapped
+      - wait_for: warm
+      - munmap: heap
+  dma:
+    on: nic0
+    steps:
+      - wait_for: mapped
+      - read: {at: heap, count: 4, stride_bytes: 4096}
+      - signal: warm
+      - read: {at: heap, count: 600, stride_bytes: 0}
+)";
+
+struct Case {
+  const char* injection;
+  std::string body;
+  const char* violation;
+  const char* hop;
+  bool atc;
+};
+std::ostream& operator<<(std::ostream& out, const Case& c) {
+  return out << c.injection << " as " << c.violation;
+}
+
+std::vector<std::string> settings(const Case& c, bool planted) {
+  std::vector<std::string> set;
+  if (planted) set.push_back(std::string("inject=[") + c.injection + "]");
+  if (c.atc) set.push_back("devices.nic0.atc=true");
+  // A write that is refused is not tried again: the page may stay read-only.
+  set.push_back("devices.nic0.retry={attempts: 0}");
+  return set;
+}
+
+class RaceTest : public testing::TestWithParam<Case> {};
+
+TEST_P(RaceTest, BrokenRuleIsFound) {
+  const auto result = run(load_text(small_machine(GetParam().body), settings(GetParam(), true)));
+  EXPECT_TRUE(has_violation(result, GetParam().violation, GetParam().hop))
+      << testing::PrintToString(violations_of(result));
+}
+
+TEST_P(RaceTest, KeptRuleIsSilent) {
+  const auto result = run(load_text(small_machine(GetParam().body), settings(GetParam(), false)));
+  EXPECT_TRUE(result.violations.empty()) << testing::PrintToString(violations_of(result));
+  EXPECT_NE(result.verdict, cosim::Verdict::kLimit) << result.limit;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Table, RaceTest,
+    testing::Values(
+        Case{"skip_dsb", kSlowBroadcast, "use-after-free", "dsb", false},
+        Case{"skip_dsb", kSlowBroadcast, "stale-access", "dsb", false},
+        Case{"cpu_tlb_ignores_tlbi", kSlowBroadcast, "stale-access", "hardware", false},
+        Case{"skip_cmd_sync", kSlowInvalidation, "write-after-protect", "sync", false},
+        Case{"smmu_sync_completes_early", kSlowInvalidation, "sync-order", "sync", false},
+        Case{"smmu_sync_completes_early", kSlowInvalidation, "write-after-protect", "sync", false},
+        Case{"smmu_sync_skips_drain", slow_device_walks("{entries: 1, ways: 1}"), "sync-order", "sync", false},
+        Case{"smmu_overtaken_fill", slow_device_walks("{entries: 2, ways: 2}"), "write-after-protect", "hardware",
+             false},
+        Case{"cpu_dsb_completes_early", slow_cpu_walks("read"), "sync-order", "dsb", false},
+        Case{"atc_inv_before_tlbi", kBusyAtc, "stale-access", "atc-order", true}));
+
+}  // namespace
+}  // namespace shootdown::tests
