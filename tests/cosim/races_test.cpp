@@ -64,10 +64,10 @@ std::string slow_walks(const std::string& hardware, const std::string& user,
   for (int round = 0; round < 24; ++round) {
     const std::string at = round % 2 == 0 ? "heap" : "heap + 0x1000";
     protects += "      - mprotect: {at: " + at + ", pages: 1, protection: read_only}\n";
-    protects += "      - delay_cycles: " + std::to_string(1500 + 700 * (round % 5)) + "\n";
+    protects += "      - delay_cycles: " + std::to_string(300 + 400 * (round % 5)) + "\n";
     protects += "      - mprotect: {at: " + at + ", pages: 1, protection: read_write}\n";
     protects += "      - write: {at: " + at + ", value: 1}\n";
-    protects += "      - delay_cycles: " + std::to_string(900 + 1300 * (round % 7)) + "\n";
+    protects += "      - delay_cycles: " + std::to_string(200 + 300 * (round % 7)) + "\n";
   }
   for (int round = 0; round < 250; ++round) {
     accesses += "      - " + where + ": {at: heap, count: 2, stride_bytes: 4096}\n";
@@ -91,10 +91,14 @@ threads:
 )" + accesses;
 }
 
-std::string slow_device_walks(const std::string& tlb) {
-  return slow_walks("smmu: {tlb: " + tlb + ", walk_step_cycles: 2500, walk_cache_entries: 0}",
-                    "nic0", "write");
+std::string slow_device_walks(const std::string& caches) {
+  return slow_walks("smmu: {walk_step_cycles: 2500, " + caches + "}", "nic0", "write");
 }
+
+constexpr const char* kOnePage = "tlb: {entries: 1, ways: 1}, walk_cache_entries: 0";
+// Both pages fit, so that a stale entry is used again. A walk that starts at the last level reads the
+// entry at once and is overtaken afterwards.
+constexpr const char* kTwoPages = "tlb: {entries: 2, ways: 2}, walk_cache_entries: 16";
 
 std::string slow_cpu_walks(const std::string& where) {
   return slow_walks("cpu_tlb: {entries: 1, ways: 1, walk_step_cycles: 2500, "
@@ -167,8 +171,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"skip_cmd_sync", kSlowInvalidation, "write-after-protect", "sync", false},
         Case{"smmu_sync_completes_early", kSlowInvalidation, "sync-order", "sync", false},
         Case{"smmu_sync_completes_early", kSlowInvalidation, "write-after-protect", "sync", false},
-        Case{"smmu_sync_skips_drain", slow_device_walks("{entries: 1, ways: 1}"), "sync-order", "sync", false},
-        Case{"smmu_overtaken_fill", slow_device_walks("{entries: 2, ways: 2}"), "write-after-protect", "hardware",
+        Case{"smmu_sync_skips_drain", slow_device_walks(kOnePage), "sync-order", "sync", false},
+        Case{"smmu_overtaken_fill", slow_device_walks(kTwoPages), "write-after-protect", "hardware",
              false},
         Case{"cpu_dsb_completes_early", slow_cpu_walks("read"), "sync-order", "dsb", false},
         Case{"atc_inv_before_tlbi", kBusyAtc, "stale-access", "atc-order", true}));
