@@ -23,10 +23,14 @@ namespace shootdown::hw {
 enum class TranslationSource : std::uint8_t { kTlb, kWalk, kAtc, kBypass };
 constexpr std::string_view name_of(TranslationSource source) {
   switch (source) {
-    case TranslationSource::kTlb: return "tlb";
-    case TranslationSource::kWalk: return "walk";
-    case TranslationSource::kAtc: return "atc";
-    case TranslationSource::kBypass: return "bypass";
+    case TranslationSource::kTlb:
+      return "tlb";
+    case TranslationSource::kWalk:
+      return "walk";
+    case TranslationSource::kAtc:
+      return "atc";
+    case TranslationSource::kBypass:
+      return "bypass";
   }
   return "?";
 }
@@ -34,9 +38,12 @@ constexpr std::string_view name_of(TranslationSource source) {
 enum class LookupOutcome : std::uint8_t { kMiss, kHit, kNoPermission };
 constexpr std::string_view name_of(LookupOutcome outcome) {
   switch (outcome) {
-    case LookupOutcome::kMiss: return "miss";
-    case LookupOutcome::kHit: return "hit";
-    case LookupOutcome::kNoPermission: return "no_permission";
+    case LookupOutcome::kMiss:
+      return "miss";
+    case LookupOutcome::kHit:
+      return "hit";
+    case LookupOutcome::kNoPermission:
+      return "no_permission";
   }
   return "?";
 }
@@ -121,10 +128,14 @@ struct TlbEvict {
 enum class InvalidationCause : std::uint8_t { kDvm, kCommand, kAtcInvalidation, kReset };
 constexpr std::string_view name_of(InvalidationCause cause) {
   switch (cause) {
-    case InvalidationCause::kDvm: return "dvm";
-    case InvalidationCause::kCommand: return "command";
-    case InvalidationCause::kAtcInvalidation: return "atc_invalidation";
-    case InvalidationCause::kReset: return "reset";
+    case InvalidationCause::kDvm:
+      return "dvm";
+    case InvalidationCause::kCommand:
+      return "command";
+    case InvalidationCause::kAtcInvalidation:
+      return "atc_invalidation";
+    case InvalidationCause::kReset:
+      return "reset";
   }
   return "?";
 }
@@ -309,7 +320,7 @@ struct CommandError {
 /// Software did what the architecture calls illegal, reserved or a free choice of the hardware.
 struct IllegalUse {
   static constexpr std::string_view kName = "illegal_use";
-  std::string_view rule;  ///< a sentence with its source; static storage
+  std::string_view rule;   ///< a sentence with its source; static storage
   std::uint64_t detail{};  ///< register offset, command word or operand
   template <class Visitor>
   void fields(Visitor&& v) const {

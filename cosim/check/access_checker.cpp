@@ -17,8 +17,7 @@ const char* verb(arch::Access access) {
 bool covers(arch::VirtAddr start, arch::VirtAddr limit, const StoreRecord& store) {
   const std::uint64_t last =
       store.va.value + (arch::page_bytes(arch::vmsa64::level_shift(store.level)) - 1);
-  return start.value <= last &&
-         (store.va < limit || limit.value == ~std::uint64_t{0});
+  return start.value <= last && (store.va < limit || limit.value == ~std::uint64_t{0});
 }
 
 }  // namespace
@@ -35,8 +34,7 @@ void AccessChecker::on_event(const Event& event) {
 
 void AccessChecker::on_access(const Event& event, const hw::AccessDone& done) {
   const std::uint64_t page = arch::page_of(done.va).value;
-  const std::uint32_t requester =
-      done.requester.stream_id.value << 16 | done.requester.asid.value;
+  const std::uint32_t requester = done.requester.stream_id.value << 16 | done.requester.asid.value;
   Passed& passed = passed_[(page >> arch::kPageShift) % passed_.size()];
   const Passed now{.generation = history_.generation(),
                    .page = page,
@@ -52,9 +50,9 @@ void AccessChecker::on_access(const Event& event, const hw::AccessDone& done) {
   const auto mm = history_.mm_of(done.requester.asid);
   if (!mm) return;
   const History::Leaf leaf = history_.leaf(*mm, done.va);
-  const bool permitted =
-      arch::vmsa64::is_leaf(leaf.entry, leaf.level) && leaf.output(done.va) == done.pa &&
-      arch::vmsa64::leaf_permissions(leaf.entry, {}).permits(done.access, false);
+  const bool permitted = arch::vmsa64::is_leaf(leaf.entry, leaf.level) &&
+                         leaf.output(done.va) == done.pa &&
+                         arch::vmsa64::leaf_permissions(leaf.entry, {}).permits(done.access, false);
   if (permitted && !history_.freed(done.pa)) {
     passed = now;
     return;
@@ -119,9 +117,9 @@ void AccessChecker::judge(const Event& event, const hw::AccessDone& done, unsign
   for (const ProtectionRecord& record : history_.removed_protections()) {
     if (record.at.sequence < since || record.mm != mm) continue;
     if (!covers(record.start, record.limit, *stale.store)) continue;
-    report(event, done, stale, protection ? "write-after-protect" : "stale-access",
-           fmt::format("after {} returned at {}", record.operation,
-                       microseconds(record.at.time_ps)));
+    report(
+        event, done, stale, protection ? "write-after-protect" : "stale-access",
+        fmt::format("after {} returned at {}", record.operation, microseconds(record.at.time_ps)));
     return;
   }
   for (const FlushRecord& flush : history_.flushes()) {
@@ -133,8 +131,8 @@ void AccessChecker::judge(const Event& event, const hw::AccessDone& done, unsign
   }
 }
 
-void AccessChecker::report(const Event& event, const hw::AccessDone& done,
-                           const StaleEntry& stale, std::string kind, const std::string& why) {
+void AccessChecker::report(const Event& event, const hw::AccessDone& done, const StaleEntry& stale,
+                           std::string kind, const std::string& why) {
   const std::string requester = requester_name(event.actor, done.requester);
   if (findings_.known(kind, requester, done.va)) return;
   MissingHop missing;
@@ -196,12 +194,12 @@ void AccessChecker::on_free(const Event& event, const sw::PageFreed& freed) {
         .hop_text = missing.text,
         .chain = build_chain(history_, stale, missing),
         .count = 1};
-    violation.chain.push_back({.time_ps = event.time_ps,
-                               .happened = true,
-                               .actor = actor_name(event.actor),
-                               .text = fmt::format("frame {} freed ({} page)", hex(freed.page),
-                                                   name_of(freed.use)),
-                               .note = ""});
+    violation.chain.push_back(
+        {.time_ps = event.time_ps,
+         .happened = true,
+         .actor = actor_name(event.actor),
+         .text = fmt::format("frame {} freed ({} page)", hex(freed.page), name_of(freed.use)),
+         .note = ""});
     findings_.report(std::move(violation));
   }
 }

@@ -12,6 +12,7 @@ namespace shootdown::cosim {
 class AccessChecker : public Checker {
  public:
   using Checker::Checker;
+  EventKinds interests() const override { return kinds_of<hw::AccessDone, sw::PageFreed>(); }
   void on_event(const Event& event) override;
   void reset() override { passed_.fill({}); }
 

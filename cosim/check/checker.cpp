@@ -38,8 +38,10 @@ std::string Checker::requester_name(ActorId actor, const hw::Requester& requeste
 const std::vector<CheckerInfo>& checker_infos() {
   static const std::vector<CheckerInfo> kInfos{
       {"fault-loop", "a requester faults again and again although the entry permits the access"},
-      {"stale-access", "an access completes through a translation that a flush should have removed"},
-      {"use-after-free", "a frame is freed while a TLB or ATC still leads to it, or is accessed then"},
+      {"stale-access",
+       "an access completes through a translation that a flush should have removed"},
+      {"use-after-free",
+       "a frame is freed while a TLB or ATC still leads to it, or is accessed then"},
       {"write-after-protect", "a write succeeds after write permission was removed"},
       {"sync-order", "a DSB or CMD_SYNC completed before the effect it promises"},
       {"driver-misuse", "software sent hardware something illegal or reserved"},

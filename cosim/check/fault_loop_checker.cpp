@@ -7,9 +7,7 @@
 namespace shootdown::cosim {
 
 namespace {
-const char* verb(arch::Access access) {
-  return access == arch::Access::kWrite ? "write" : "read";
-}
+const char* verb(arch::Access access) { return access == arch::Access::kWrite ? "write" : "read"; }
 std::string fault_text(const hw::TranslationFault& fault) {
   const bool cached = fault.source != hw::TranslationSource::kWalk;
   std::string text = fmt::format("{} of {}{}: {}", verb(fault.access), hex(fault.va),
@@ -32,8 +30,8 @@ void FaultLoopChecker::on_event(const Event& event) {
 
 void FaultLoopChecker::on_done(const Event& event, const hw::AccessDone& done) {
   if (loops_.empty() || done.bytes == 0) return;
-  loops_.erase({requester_name(event.actor, done.requester), arch::page_of(done.va).value,
-                done.access});
+  loops_.erase(
+      {requester_name(event.actor, done.requester), arch::page_of(done.va).value, done.access});
 }
 
 void FaultLoopChecker::on_fault(const Event& event, const hw::TranslationFault& fault) {
@@ -126,17 +124,17 @@ void FaultLoopChecker::report(const Event& event, const hw::TranslationFault& fa
                       .hop_text = missing.text,
                       .chain = build_chain(history_, stale, missing),
                       .count = loop.faults};
-  violation.headline = fmt::format(
-      "{} {}s {}: {} faults in {}", requester, verb(fault.access), hex(fault.va), loop.faults,
-      microseconds(loop.last_ps - loop.first_ps));
+  violation.headline =
+      fmt::format("{} {}s {}: {} faults in {}", requester, verb(fault.access), hex(fault.va),
+                  loop.faults, microseconds(loop.last_ps - loop.first_ps));
   if (const StoreRecord* since = permitted_since(stale, fault.access)) {
     violation.headline += fmt::format(", although the entry permits the {} since {}",
                                       verb(fault.access), microseconds(since->at.time_ps));
   }
   const Key key{requester, arch::page_of(fault.va).value, fault.access};
-  if (const auto refused = refused_.find(key);
-      refused != refused_.end() && stale.store != nullptr &&
-      refused->second.time_ps <= stale.store->at.time_ps) {
+  if (const auto refused = refused_.find(key); refused != refused_.end() &&
+                                               stale.store != nullptr &&
+                                               refused->second.time_ps <= stale.store->at.time_ps) {
     const std::ptrdiff_t after_fill = stale.entry != nullptr ? 1 : 0;
     violation.chain.insert(violation.chain.begin() + after_fill, refused->second);
   }
@@ -149,9 +147,9 @@ void FaultLoopChecker::report(const Event& event, const hw::TranslationFault& fa
   };
   fault_line(loop.first_ps, fault_text(loop.first));
   if (loop.faults > 1) {
-    fault_line(loop.last_ps, fmt::format("... {} more rounds, one each {}", loop.faults - 1,
-                                         microseconds((loop.last_ps - loop.first_ps) /
-                                                      (loop.faults - 1))));
+    fault_line(loop.last_ps,
+               fmt::format("... {} more rounds, one each {}", loop.faults - 1,
+                           microseconds((loop.last_ps - loop.first_ps) / (loop.faults - 1))));
   }
   findings_.report(std::move(violation));
   findings_.stop_run();

@@ -14,6 +14,9 @@ class FaultLoopChecker : public Checker {
  public:
   FaultLoopChecker(const History& history, Findings& findings, unsigned faults)
       : Checker(history, findings), threshold_(faults) {}
+  EventKinds interests() const override {
+    return kinds_of<hw::TranslationFault, hw::AccessDone, hw::PermissionPolicy>();
+  }
   void on_event(const Event& event) override;
   void reset() override {
     loops_.clear();
@@ -34,8 +37,7 @@ class FaultLoopChecker : public Checker {
   void on_fault(const Event& event, const hw::TranslationFault& fault);
   void on_done(const Event& event, const hw::AccessDone& done);
   void on_policy(const Event& event, const hw::PermissionPolicy& policy);
-  void report(const Event& event, const hw::TranslationFault& fault, const Loop& loop,
-              unsigned mm);
+  void report(const Event& event, const hw::TranslationFault& fault, const Loop& loop, unsigned mm);
   StaleEntry stale_entry(ActorId actor, const hw::Requester& requester, arch::VirtAddr va,
                          unsigned mm) const;
   /// The store since which the entry permits the access, or null.

@@ -6,6 +6,11 @@ namespace shootdown::cosim {
 
 namespace vmsa64 = arch::vmsa64;
 
+namespace {
+/// More than accesses can be on their way between a fill and the end of its access.
+constexpr std::size_t kRecentFills = 1024;
+}  // namespace
+
 void History::on_event(const Event& event) {
   std::visit([&](const auto& payload) { on(event, payload); }, event.payload);
 }
@@ -19,7 +24,7 @@ void History::reset() {
   live_.clear();
   retired_.clear();
   leaf_reads_.clear();
-  access_fills_.clear();
+  recent_fills_.clear();
   open_.clear();
   flushes_.clear();
   open_flushes_.clear();
@@ -65,9 +70,11 @@ void History::on(const Event&, const sw::MmCreated& e) {
 
 void History::on(const Event&, const sw::SvaBound& e) {
   ++generation_;
-  bindings_[e.stream_id.value] = {
-      .device = devices_[e.stream_id.value],
-      .mm = e.mm, .asid = e.asid, .atc = e.atc, .broadcast = e.broadcast};
+  bindings_[e.stream_id.value] = {.device = devices_[e.stream_id.value],
+                                  .mm = e.mm,
+                                  .asid = e.asid,
+                                  .atc = e.atc,
+                                  .broadcast = e.broadcast};
 }
 
 void History::on(const Event& event, const sw::PteStore& e) {
@@ -104,20 +111,14 @@ void History::on(const Event& event, const sw::FlushEnd& e) {
 
 void History::on(const Event& event, const sw::NotifierCalled& e) {
   ++generation_;
-  notifiers_.push_back({.at = stamp(event),
-                        .mm = e.mm,
-                        .start = e.start,
-                        .limit = e.end,
-                        .callback = e.callback});
+  notifiers_.push_back(
+      {.at = stamp(event), .mm = e.mm, .start = e.start, .limit = e.end, .callback = e.callback});
 }
 
 void History::on(const Event& event, const sw::CommandSubmitted& e) {
   ++generation_;
-  commands_.push_back({.submitted = stamp(event),
-                       .fetched = {},
-                       .refused = {},
-                       .number = 0,
-                       .command = e.command});
+  commands_.push_back(
+      {.submitted = stamp(event), .fetched = {}, .refused = {}, .number = 0, .command = e.command});
 }
 
 void History::on(const Event&, const sw::PageAllocated& e) {
@@ -137,19 +138,33 @@ void History::on(const Event& event, const sw::PageFreed& e) {
 
 void History::on(const Event& event, const sw::ProtectionRemoved& e) {
   ++generation_;
-  protections_.push_back({.at = stamp(event),
-                          .mm = e.mm,
-                          .start = e.start,
-                          .limit = e.end,
-                          .operation = e.operation});
+  protections_.push_back(
+      {.at = stamp(event), .mm = e.mm, .start = e.start, .limit = e.end, .operation = e.operation});
 }
 
 // ---- Hardware --------------------------------------------------------------------------------
 
 void History::on(const Event& event, const hw::TlbLookup& e) {
-  // A retried access looks up again under the same number.
-  open_[event.actor][e.access_id] = {
-      .looked_up = stamp(event), .requester = e.requester, .va = e.va};
+  if (event.actor >= open_.size()) open_.resize(log_.actors().size());
+  // A retried access looks up again under the same number, but its fault has ended the first.
+  open_[event.actor].push_back(
+      {.access_id = e.access_id, .looked_up = stamp(event), .requester = e.requester, .va = e.va});
+}
+
+void History::close(const Event& event, std::uint64_t access_id) {
+  if (event.actor >= open_.size()) return;
+  auto& open = open_[event.actor];
+  for (std::size_t i = 0; i < open.size(); ++i) {
+    if (open[i].access_id != access_id) continue;
+    open[i] = open.back();
+    open.pop_back();
+    return;
+  }
+}
+
+const std::vector<OpenAccess>& History::open_accesses(ActorId actor) const {
+  static const std::vector<OpenAccess> kNone;
+  return actor < open_.size() ? open_[actor] : kNone;
 }
 
 void History::on(const Event& event, const hw::WalkRead& e) {
@@ -172,7 +187,9 @@ void History::on(const Event& event, const hw::TlbFill& e) {
       if (source.matches(e.page, e.requester.asid)) entry.read = source.read;
     }
   }
-  access_fills_[event.actor][e.access_id] = entry;
+  auto& recent = recent_fills_[event.actor];
+  recent.push_back(entry);
+  if (recent.size() > kRecentFills) recent.pop_front();
   if (e.dropped) return;
   auto& live = live_[event.actor];
   std::erase_if(live, [&](const CachedEntry& other) {
@@ -214,15 +231,9 @@ void History::on(const Event& event, const hw::TlbInvalidate& e) {
   });
 }
 
-void History::on(const Event& event, const hw::AccessDone& e) {
-  open_[event.actor].erase(e.access_id);
-}
-void History::on(const Event& event, const hw::TranslationFault& e) {
-  open_[event.actor].erase(e.access_id);
-}
-void History::on(const Event& event, const hw::AtsAnswered& e) {
-  open_[event.actor].erase(e.access_id);
-}
+void History::on(const Event& event, const hw::AccessDone& e) { close(event, e.access_id); }
+void History::on(const Event& event, const hw::TranslationFault& e) { close(event, e.access_id); }
+void History::on(const Event& event, const hw::AtsAnswered& e) { close(event, e.access_id); }
 
 void History::on(const Event& event, const hw::CommandFetched& e) {
   ++generation_;
@@ -300,8 +311,8 @@ bool History::Leaf::permits(arch::Access access) const {
 
 History::Leaf History::leaf(unsigned mm, arch::VirtAddr va) const {
   for (int level = vmsa64::kLastLevel; level >= 1; --level) {
-    const auto found = entries_.find(
-        {mm, static_cast<std::uint64_t>(level), arch::page_of(va, vmsa64::level_shift(level)).value});
+    const auto found = entries_.find({mm, static_cast<std::uint64_t>(level),
+                                      arch::page_of(va, vmsa64::level_shift(level)).value});
     if (found != entries_.end() && vmsa64::is_leaf(found->second, level)) {
       return {.entry = found->second, .level = level};
     }
@@ -312,8 +323,8 @@ History::Leaf History::leaf(unsigned mm, arch::VirtAddr va) const {
 std::vector<const StoreRecord*> History::stores(unsigned mm, arch::VirtAddr va) const {
   std::vector<const StoreRecord*> result;
   for (int level = vmsa64::kLastLevel; level >= 1; --level) {
-    const auto found = stores_.find(
-        {mm, static_cast<std::uint64_t>(level), arch::page_of(va, vmsa64::level_shift(level)).value});
+    const auto found = stores_.find({mm, static_cast<std::uint64_t>(level),
+                                     arch::page_of(va, vmsa64::level_shift(level)).value});
     if (found == stores_.end()) continue;
     for (const StoreRecord& record : found->second) {
       // Linking a table changes no translation that anybody could have cached.
@@ -340,14 +351,16 @@ const CachedEntry* History::cached(ActorId actor, arch::VirtAddr va, arch::Asid 
 }
 
 const CachedEntry* History::fill_of_access(ActorId actor, std::uint64_t access_id) const {
-  const auto fills = access_fills_.find(actor);
-  if (fills == access_fills_.end()) return nullptr;
-  const auto found = fills->second.find(access_id);
-  return found == fills->second.end() ? nullptr : &found->second;
+  const auto recent = recent_fills_.find(actor);
+  if (recent == recent_fills_.end()) return nullptr;
+  for (auto fill = recent->second.rbegin(); fill != recent->second.rend(); ++fill) {
+    if (fill->fill.access_id == access_id) return &*fill;
+  }
+  return nullptr;
 }
 
-std::vector<std::pair<ActorId, const CachedEntry*>> History::live_into(
-    arch::PhysAddr page, std::uint64_t bytes) const {
+std::vector<std::pair<ActorId, const CachedEntry*>> History::live_into(arch::PhysAddr page,
+                                                                       std::uint64_t bytes) const {
   std::vector<std::pair<ActorId, const CachedEntry*>> result;
   for (const auto& [actor, entries] : live_) {
     for (const CachedEntry& entry : entries) {

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -84,7 +85,7 @@ struct NotifierRecord {
 struct CommandRecord {
   Stamp submitted;
   Stamp fetched;
-  Stamp refused;  ///< CERROR
+  Stamp refused;           ///< CERROR
   std::uint64_t number{};  ///< the SMMU's, once fetched
   arch::smmuv3::Command command;
 };
@@ -110,6 +111,7 @@ struct ProtectionRecord {
 
 /// An access between its look-up and its end.
 struct OpenAccess {
+  std::uint64_t access_id{};
   Stamp looked_up;
   hw::Requester requester;
   arch::VirtAddr va{};
@@ -134,9 +136,7 @@ class History : public EventSubscriber {
   void reset();
   /// What the platform is made of; not reset.
   void add_cpu(ActorId actor) { cpus_.insert(actor); }
-  void add_device(arch::StreamId stream, const std::string& name) {
-    devices_[stream.value] = name;
-  }
+  void add_device(arch::StreamId stream, const std::string& name) { devices_[stream.value] = name; }
   bool is_cpu(ActorId actor) const { return cpus_.count(actor) != 0; }
 
   const EventLog& log() const { return log_; }
@@ -166,9 +166,7 @@ class History : public EventSubscriber {
   /// Live entries that lead into [page, page + bytes).
   std::vector<std::pair<ActorId, const CachedEntry*>> live_into(arch::PhysAddr page,
                                                                 std::uint64_t bytes) const;
-  const std::map<ActorId, std::map<std::uint64_t, OpenAccess>>& open_accesses() const {
-    return open_;
-  }
+  const std::vector<OpenAccess>& open_accesses(ActorId actor) const;
   bool takes_part_in_broadcast(ActorId actor) const;
 
   // Hops.
@@ -221,6 +219,7 @@ class History : public EventSubscriber {
     return {event.sequence, event.time_ps, event.actor, event.thread};
   }
   std::string functions_of(ThreadId thread) const;
+  void close(const Event& event, std::uint64_t access_id);
   void retire(CachedEntry& entry, const Event& event);
 
   using LeafKey = std::array<std::uint64_t, 3>;  // mm, level, first address
@@ -233,10 +232,10 @@ class History : public EventSubscriber {
   std::map<LeafKey, std::uint64_t> entries_;
   std::map<LeafKey, std::vector<StoreRecord>> stores_;
   std::map<ActorId, std::vector<CachedEntry>> live_;
-  std::map<ActorId, std::vector<CachedEntry>> retired_;  // the last one per page and ASID
+  std::map<ActorId, std::vector<CachedEntry>> retired_;           // the last one per page and ASID
   std::map<ActorId, std::map<std::uint64_t, Stamp>> leaf_reads_;  // by access
-  std::map<ActorId, std::map<std::uint64_t, CachedEntry>> access_fills_;  // until the access ends
-  std::map<ActorId, std::map<std::uint64_t, OpenAccess>> open_;
+  std::map<ActorId, std::deque<CachedEntry>> recent_fills_;
+  std::vector<std::vector<OpenAccess>> open_;  // by actor; few at a time
   std::vector<FlushRecord> flushes_;
   std::map<std::uint64_t, std::size_t> open_flushes_;
   std::vector<TlbiRecord> tlbis_;

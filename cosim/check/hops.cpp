@@ -112,25 +112,24 @@ class HopFinder {
                 "no flush function was called for " + hex(page_), store_actor());
       } else if (wrong_asid != nullptr) {
         happened(wrong_asid->at, tlbi_text(*wrong_asid), "another ASID");
-        missing("asid", fmt::format("the TLBI names ASID {}, the entry has ASID {}",
-                                    wrong_asid->what.asid.value, stale_.requester.asid.value),
+        missing("asid",
+                fmt::format("the TLBI names ASID {}, the entry has ASID {}",
+                            wrong_asid->what.asid.value, stale_.requester.asid.value),
                 fmt::format("TLBI for ASID {}", stale_.requester.asid.value), store_actor());
       } else if (any != nullptr) {
         happened(any->at, tlbi_text(*any), "another range");
-        missing("range", "the TLBI covers another address",
-                "TLBI that covers " + hex(page_), store_actor());
+        missing("range", "the TLBI covers another address", "TLBI that covers " + hex(page_),
+                store_actor());
       } else {
         missing("cpu-tlbi", "the flush issued no TLBI", "TLBI: not issued", actor(flush_->begin));
       }
       return false;
     }
     happened(covering->at, tlbi_text(*covering),
-             covering->completed
-                 ? "complete at " + microseconds(covering->completed.time_ps)
-                 : std::string());
+             covering->completed ? "complete at " + microseconds(covering->completed.time_ps)
+                                 : std::string());
     if (!covering->completed) {
-      missing("dsb", "nobody waited for the TLBI", "DSB ISH: not executed",
-              actor(covering->at));
+      missing("dsb", "nobody waited for the TLBI", "DSB ISH: not executed", actor(covering->at));
       return false;
     }
     for (const InvalidationRecord& record : history_.invalidations(stale_.tlb)) {
@@ -208,8 +207,9 @@ class HopFinder {
       }
     }
     if (other != nullptr) {
-      happened(other->at, fmt::format("mmu_notifier {}({}, {})", other->callback,
-                                      hex(other->start), hex(other->limit)),
+      happened(other->at,
+               fmt::format("mmu_notifier {}({}, {})", other->callback, hex(other->start),
+                           hex(other->limit)),
                "another range");
       missing("range", "the notifier was given a range without the address",
               "notifier for " + hex(page_), actor(other->at));
@@ -276,17 +276,17 @@ class HopFinder {
     } else if (wrong_asid != nullptr) {
       const auto what = smmuv3::decode_invalidation(wrong_asid->command, true);
       happened(wrong_asid->submitted, command_text(*wrong_asid), "another ASID");
-      missing("asid", fmt::format("the command names ASID {}, the entry has ASID {}",
-                                  what.asid.value, stale_.requester.asid.value),
-              fmt::format("CMD_TLBI for ASID {}", stale_.requester.asid.value),
-              actor(notifier.at));
+      missing("asid",
+              fmt::format("the command names ASID {}, the entry has ASID {}", what.asid.value,
+                          stale_.requester.asid.value),
+              fmt::format("CMD_TLBI for ASID {}", stale_.requester.asid.value), actor(notifier.at));
     } else if (any != nullptr) {
       happened(any->submitted, command_text(*any), "another range");
       missing("range", "the command covers another address", "CMD_TLBI for " + hex(page_),
               actor(notifier.at));
     } else {
-      missing("command", "the driver's callback sent no invalidation",
-              "CMD_TLBI_NH_VA: not sent", actor(notifier.at));
+      missing("command", "the driver's callback sent no invalidation", "CMD_TLBI_NH_VA: not sent",
+              actor(notifier.at));
     }
     return nullptr;
   }
@@ -294,14 +294,12 @@ class HopFinder {
   void follow_atc(const NotifierRecord& notifier, const CommandRecord* tlbi) {
     const CommandRecord* atc = nullptr;
     for (const CommandRecord& command : history_.commands()) {
-      if (!belongs(command, notifier) ||
-          smmuv3::opcode_of(command.command) != Opcode::kAtcInv) {
+      if (!belongs(command, notifier) || smmuv3::opcode_of(command.command) != Opcode::kAtcInv) {
         continue;
       }
       const auto sid = smmuv3::cmd0::Sid::get(command.command.dw0);
       if (sid != stale_.requester.stream_id.value) continue;
-      if (!smmuv3::decode_atc_inv(command.command)
-               .covers(first_, last_, {}, false)) {
+      if (!smmuv3::decode_atc_inv(command.command).covers(first_, last_, {}, false)) {
         continue;
       }
       atc = &command;
@@ -330,8 +328,7 @@ class HopFinder {
     for (const CommandRecord& command : history_.commands()) {
       if (command.submitted.sequence < invalidation.submitted.sequence) continue;
       if (command.submitted.thread != invalidation.submitted.thread) continue;
-      if (flush_ != nullptr && flush_->end &&
-          command.submitted.sequence > flush_->end.sequence) {
+      if (flush_ != nullptr && flush_->end && command.submitted.sequence > flush_->end.sequence) {
         break;
       }
       if (smmuv3::opcode_of(command.command) == Opcode::kSync) {
@@ -395,14 +392,14 @@ std::vector<ChainItem> build_chain(const History& history, const StaleEntry& sta
   const auto actor = [&](const Stamp& at) { return history.log().actor_name(at.actor); };
   if (stale.entry != nullptr) {
     const hw::TlbFill& fill = stale.entry->fill;
-    chain.push_back({.time_ps = stale.entry->filled.time_ps,
-                     .happened = true,
-                     .actor = actor(stale.entry->filled),
-                     .text = fmt::format("TLB fill  ASID {}, {} -> {}, {}, {}",
-                                         fill.requester.asid.value, hex(fill.page),
-                                         hex(fill.output), page_size_name(fill.page_shift),
-                                         fill.permissions.user_write ? "writable" : "read-only"),
-                     .note = stale.store != nullptr ? "becomes stale" : ""});
+    chain.push_back(
+        {.time_ps = stale.entry->filled.time_ps,
+         .happened = true,
+         .actor = actor(stale.entry->filled),
+         .text = fmt::format("TLB fill  ASID {}, {} -> {}, {}, {}", fill.requester.asid.value,
+                             hex(fill.page), hex(fill.output), page_size_name(fill.page_shift),
+                             fill.permissions.user_write ? "writable" : "read-only"),
+         .note = stale.store != nullptr ? "becomes stale" : ""});
   }
   if (stale.store != nullptr) {
     const StoreRecord& store = *stale.store;
@@ -413,13 +410,14 @@ std::vector<ChainItem> build_chain(const History& history, const StaleEntry& sta
                        .text = store.functions,
                        .note = ""});
     }
-    chain.push_back({.time_ps = store.at.time_ps,
-                     .happened = true,
-                     .actor = actor(store.at),
-                     .text = fmt::format("PTE {} -> {}: {} -> {}", hex(store.before),
-                                         hex(store.after), describe_entry(store.before, store.level),
-                                         describe_entry(store.after, store.level)),
-                     .note = ""});
+    chain.push_back(
+        {.time_ps = store.at.time_ps,
+         .happened = true,
+         .actor = actor(store.at),
+         .text = fmt::format("PTE {} -> {}: {} -> {}", hex(store.before), hex(store.after),
+                             describe_entry(store.before, store.level),
+                             describe_entry(store.after, store.level)),
+         .note = ""});
   }
   chain.insert(chain.end(), missing.items.begin(), missing.items.end());
   return chain;

@@ -26,8 +26,8 @@ struct StaleEntry {
 };
 
 struct MissingHop {
-  std::string hop;   ///< one of missing_hop_names()
-  std::string text;  ///< in words
+  std::string hop;               ///< one of missing_hop_names()
+  std::string text;              ///< in words
   std::vector<ChainItem> items;  ///< the hops, the missing one among them
 };
 

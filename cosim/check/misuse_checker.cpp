@@ -13,11 +13,11 @@ void MisuseChecker::on_event(const Event& event) {
     report(event, "driver-misuse", {}, fmt::format("{}: {}", use->rule, hex(use->detail)),
            "command", "software broke a rule of the architecture");
   } else if (const auto* difference = std::get_if<hw::LockstepMismatch>(&event.payload)) {
-    report(event, "lockstep-mismatch", difference->va,
-           fmt::format("{} of {} at {}: SystemC {}, RTL {}", difference->field,
-                       difference->operation, hex(difference->va), hex(difference->systemc),
-                       hex(difference->rtl)),
-           "hardware", "the RTL and the model of this TLB differ");
+    report(
+        event, "lockstep-mismatch", difference->va,
+        fmt::format("{} of {} at {}: SystemC {}, RTL {}", difference->field, difference->operation,
+                    hex(difference->va), hex(difference->systemc), hex(difference->rtl)),
+        "hardware", "the RTL and the model of this TLB differ");
     findings_.stop_run();
   } else if (const auto* assertion = std::get_if<hw::RtlAssertionFailed>(&event.payload)) {
     report(event, "rtl-assertion", {},

@@ -12,6 +12,9 @@ namespace shootdown::cosim {
 class MisuseChecker : public Checker {
  public:
   using Checker::Checker;
+  EventKinds interests() const override {
+    return kinds_of<hw::IllegalUse, hw::LockstepMismatch, hw::RtlAssertionFailed>();
+  }
   void on_event(const Event& event) override;
 
  private:

@@ -71,9 +71,7 @@ void SyncOrderChecker::check_effect(const Event& completion, ActorId tlb,
     report(completion, tlb, {}, what + " has not taken effect in " + actor_name(tlb));
     return;
   }
-  const auto open = history_.open_accesses().find(tlb);
-  if (open == history_.open_accesses().end()) return;
-  for (const auto& [id, access] : open->second) {
+  for (const OpenAccess& access : history_.open_accesses(tlb)) {
     if (access.looked_up.sequence > effect->at.sequence) continue;
     const arch::VirtAddr page = arch::page_of(access.va);
     if (!effect->event.what.covers(page.value, page.value + arch::kPageSize - 1,

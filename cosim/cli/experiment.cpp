@@ -44,8 +44,7 @@ RunResult Experiment::run() {
   for (std::size_t i = 0; i < config_.devices.size(); ++i) {
     if (const unsigned failed = platform_.device(i).failed_accesses(); failed != 0) {
       result.remarks.push_back(fmt::format("{}: gave up {} access{} after {} attempts",
-                                           config_.devices[i].name, failed,
-                                           failed == 1 ? "" : "es",
+                                           config_.devices[i].name, failed, failed == 1 ? "" : "es",
                                            config_.devices[i].dma.retry_attempts));
     }
   }

@@ -17,9 +17,12 @@ int sc_main(int argc, char** argv) {
   if (!options) return exit_code;
   try {
     switch (options->command) {
-      case Options::Command::kRun: return run_command(*options);
-      case Options::Command::kCheck: return check_command(*options);
-      case Options::Command::kList: return list_command(*options);
+      case Options::Command::kRun:
+        return run_command(*options);
+      case Options::Command::kCheck:
+        return check_command(*options);
+      case Options::Command::kList:
+        return list_command(*options);
     }
   } catch (const ConfigError& error) {
     std::cerr << error.what() << '\n';

@@ -17,8 +17,11 @@ std::optional<Options> parse_options(int argc, const char* const* argv, int& exi
 
   const auto add_common = [&](CLI::App* command) {
     command->add_option("CONFIG", options.config, "configuration file (YAML)")->required();
-    command->add_option("--kernel", options.kernel, "kernel release instead of the file's: v5.18 to v6.7");
-    command->add_option("--set", options.set, "key.key=value: replaces a value of the file; may be repeated")
+    command->add_option("--kernel", options.kernel,
+                        "kernel release instead of the file's: v5.18 to v6.7");
+    command
+        ->add_option("--set", options.set,
+                     "key.key=value: replaces a value of the file; may be repeated")
         ->expected(1)
         ->take_all();
     command->add_option("--seed", options.seed, "seed instead of the file's (default 1)");

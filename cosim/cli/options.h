@@ -29,8 +29,8 @@ struct Options {
   std::string list{"configs"};
 };
 
-/// Parses the command line. Nothing: the program is done (help, version or an error was printed) and
-/// `exit_code` says how.
+/// Parses the command line. Nothing: the program is done (help, version or an error was printed)
+/// and `exit_code` says how.
 std::optional<Options> parse_options(int argc, const char* const* argv, int& exit_code);
 
 }  // namespace shootdown::cosim

@@ -109,8 +109,16 @@ struct DeviceThread {
 
 /// Which kernels an expectation speaks of: a comparison of releases, or one change in or out.
 struct KernelCondition {
-  enum class Kind : std::uint8_t { kLess, kLessEqual, kEqual, kGreaterEqual, kGreater, kWith,
-                                   kWithout, kAny };
+  enum class Kind : std::uint8_t {
+    kLess,
+    kLessEqual,
+    kEqual,
+    kGreaterEqual,
+    kGreater,
+    kWith,
+    kWithout,
+    kAny
+  };
   Kind kind{Kind::kAny};
   sw::Release release;
   const sw::KernelChange* change{};
@@ -119,9 +127,9 @@ struct KernelCondition {
 
 struct Expectation {
   KernelCondition kernel;
-  std::vector<std::string> violations;  ///< all must be found; empty: none may be found
+  std::vector<std::string> violations;     ///< all must be found; empty: none may be found
   std::optional<std::string> missing_hop;  ///< of each of them
-  unsigned line{};  ///< in the file
+  unsigned line{};                         ///< in the file
 };
 
 struct CheckerConfig {

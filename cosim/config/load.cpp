@@ -15,15 +15,15 @@ namespace shootdown::cosim {
 
 const std::vector<std::string>& violation_names() {
   static const std::vector<std::string> kNames{
-      "fault-loop",  "stale-access", "use-after-free",    "write-after-protect",
-      "sync-order",  "driver-misuse", "lockstep-mismatch", "rtl-assertion"};
+      "fault-loop", "stale-access",  "use-after-free",    "write-after-protect",
+      "sync-order", "driver-misuse", "lockstep-mismatch", "rtl-assertion"};
   return kNames;
 }
 
 const std::vector<std::string>& missing_hop_names() {
-  static const std::vector<std::string> kNames{
-      "flush", "cpu-tlbi", "asid",  "range",    "dsb",     "notifier",
-      "command", "sync",   "atc",   "atc-order", "hardware", "unknown"};
+  static const std::vector<std::string> kNames{"flush", "cpu-tlbi",  "asid",     "range",
+                                               "dsb",   "notifier",  "command",  "sync",
+                                               "atc",   "atc-order", "hardware", "unknown"};
   return kNames;
 }
 
@@ -80,8 +80,8 @@ KernelCondition read_condition(const YamlValue& value) {
   const std::string text = value.text();
   // Longest first: "<=" before "<".
   static const std::vector<std::pair<std::string, Kind>> kForms{
-      {"<=", Kind::kLessEqual},   {">=", Kind::kGreaterEqual}, {"==", Kind::kEqual},
-      {"<", Kind::kLess},         {">", Kind::kGreater},       {"without ", Kind::kWithout},
+      {"<=", Kind::kLessEqual}, {">=", Kind::kGreaterEqual}, {"==", Kind::kEqual},
+      {"<", Kind::kLess},       {">", Kind::kGreater},       {"without ", Kind::kWithout},
       {"with ", Kind::kWith}};
   KernelCondition condition{.kind = Kind::kEqual, .release = {}, .change = nullptr};
   if (text == "any") {
@@ -103,7 +103,8 @@ KernelCondition read_condition(const YamlValue& value) {
     if (!release) {
       value.fail("is '" + text + "'",
                  "a release, one of < <= == >= > and a release, 'with HASH', 'without HASH' or "
-                 "any; releases: " + known_releases());
+                 "any; releases: " +
+                     known_releases());
     }
     condition.release = *release;
   }

@@ -20,9 +20,8 @@ struct Place {
 Place read_place(const YamlValue& value, const ProcessConfig& process) {
   std::vector<std::string> names;
   for (const RegionConfig& region : process.regions) names.push_back(region.name);
-  const std::string allowed =
-      "a region of process '" + process.name + "' (" + join(names, ", ") +
-      "), region + offset, or an address inside one";
+  const std::string allowed = "a region of process '" + process.name + "' (" + join(names, ", ") +
+                              "), region + offset, or an address inside one";
   std::string text = value.text();
   std::erase(text, ' ');
   const auto inside = [&](const RegionConfig& region, arch::VirtAddr at) {
@@ -177,8 +176,8 @@ std::pair<std::string, YamlValue> step_of(const YamlValue& step,
 }
 
 CpuStep read_cpu_step(const YamlValue& step, const ProcessConfig& process, Signals& signals) {
-  const auto [kind, value] = step_of(step, {"read", "write", "mprotect", "munmap", "age",
-                                            "delay_cycles", "wait_for", "signal"});
+  const auto [kind, value] = step_of(
+      step, {"read", "write", "mprotect", "munmap", "age", "delay_cycles", "wait_for", "signal"});
   if (kind == "read") return read_access(value, arch::Access::kRead, process);
   if (kind == "write") return read_access(value, arch::Access::kWrite, process);
   if (kind == "mprotect") return read_mprotect(value, process);
@@ -196,11 +195,10 @@ CpuStep read_cpu_step(const YamlValue& step, const ProcessConfig& process, Signa
 }
 
 hw::DmaStep read_dma_step(const YamlValue& step, const ProcessConfig& process, Signals& signals) {
-  const auto [kind, value] =
-      step_of(step, {"read", "write", "delay_cycles", "wait_for", "signal"});
+  const auto [kind, value] = step_of(step, {"read", "write", "delay_cycles", "wait_for", "signal"});
   if (kind == "read" || kind == "write") {
-    const CpuAccess access = read_access(
-        value, kind == "read" ? arch::Access::kRead : arch::Access::kWrite, process);
+    const CpuAccess access =
+        read_access(value, kind == "read" ? arch::Access::kRead : arch::Access::kWrite, process);
     return hw::DmaAccess{.access = access.access,
                          .va = access.va,
                          .bytes = access.bytes,
@@ -213,8 +211,7 @@ hw::DmaStep read_dma_step(const YamlValue& step, const ProcessConfig& process, S
   return hw::DmaSignal{signals.number(value, true)};
 }
 
-void read_thread(const YamlValue& name, const YamlValue& value, Config& config,
-                 Signals& signals) {
+void read_thread(const YamlValue& name, const YamlValue& value, Config& config, Signals& signals) {
   YamlMap map(value);
   std::vector<std::string> places;
   for (unsigned cpu = 0; cpu < config.hardware.cpus; ++cpu) {
@@ -241,8 +238,7 @@ void read_thread(const YamlValue& name, const YamlValue& value, Config& config,
         on.fail("thread '" + other.name + "' already runs there", "one thread per device");
       }
     }
-    const ProcessConfig& process =
-        config.processes[config.devices[thread.device].process];
+    const ProcessConfig& process = config.processes[config.devices[thread.device].process];
     for (const YamlValue& step : steps.elements()) {
       thread.steps.push_back(read_dma_step(step, process, signals));
     }

@@ -23,9 +23,8 @@ std::string place(const std::string& file, const YAML::Mark& mark) {
 bool is_identifier(std::string_view text) {
   const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
   if (text.empty() || !letter(text[0])) return false;
-  return std::all_of(text.begin(), text.end(), [&](char c) {
-    return letter(c) || (c >= '0' && c <= '9') || c == '_';
-  });
+  return std::all_of(text.begin(), text.end(),
+                     [&](char c) { return letter(c) || (c >= '0' && c <= '9') || c == '_'; });
 }
 
 /// What a node is, for messages.
@@ -160,8 +159,7 @@ void YamlMap::finish() const {
   }
 }
 
-void YamlMap::read(const std::string& key, unsigned& target, std::uint64_t min,
-                   std::uint64_t max) {
+void YamlMap::read(const std::string& key, unsigned& target, std::uint64_t min, std::uint64_t max) {
   if (const auto value = find(key)) target = static_cast<unsigned>(value->integer(min, max));
 }
 void YamlMap::read(const std::string& key, std::uint64_t& target, std::uint64_t min,
@@ -198,16 +196,16 @@ YAML::Node load_yaml(const std::string& path) {
     const auto start = text.rfind('\n', static_cast<std::size_t>(binary - text.begin()));
     const auto column = (binary - text.begin()) -
                         (start == std::string::npos ? -1 : static_cast<std::ptrdiff_t>(start));
-    throw ConfigError(fmt::format("{}:{}:{}: file: holds a control character (a text file)", path,
-                                  line, column));
+    throw ConfigError(
+        fmt::format("{}:{}:{}: file: holds a control character (a text file)", path, line, column));
   }
   try {
     YAML::Node root = YAML::Load(text);
     if (!root.IsMap()) fail("holds no configuration", "a map of keys, starting schema_version: 1");
     return root;
   } catch (const YAML::Exception& exception) {
-    throw ConfigError(fmt::format("{}: file: {} (YAML)", place(path, exception.mark),
-                                  exception.msg));
+    throw ConfigError(
+        fmt::format("{}: file: {} (YAML)", place(path, exception.mark), exception.msg));
   }
 }
 

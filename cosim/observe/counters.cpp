@@ -4,50 +4,70 @@
 
 namespace shootdown::cosim {
 
+const std::array<const char*, Counters::kKinds> Counters::kNames{
+    "tlb_hits",      "tlb_misses",      "tlb_hits_without_permission",
+    "accesses",      "walks",           "fills",
+    "fills_dropped", "invalidations",   "entries_invalidated",
+    "faults",        "events_recorded", "tlbi",
+    "dsb",           "page_faults",     "notifier_calls",
+    "flushes",       "pte_stores"};
+
+/// The counter of an event that is simply counted; kKinds if it is not.
+template <class E>
+constexpr Counters::Kind Counters::kind_of() {
+  if (std::is_same_v<E, hw::AccessDone>) return kAccesses;
+  if (std::is_same_v<E, hw::WalkBegin>) return kWalks;
+  if (std::is_same_v<E, hw::TranslationFault>) return kFaults;
+  if (std::is_same_v<E, hw::EventRecorded>) return kEventsRecorded;
+  if (std::is_same_v<E, hw::TlbiIssued>) return kTlbi;
+  if (std::is_same_v<E, hw::DsbCompleted>) return kDsb;
+  if (std::is_same_v<E, sw::FaultHandled>) return kPageFaults;
+  if (std::is_same_v<E, sw::NotifierCalled>) return kNotifierCalls;
+  if (std::is_same_v<E, sw::FlushBegin>) return kFlushes;
+  if (std::is_same_v<E, sw::PteStore>) return kPteStores;
+  return kKinds;
+}
+
 void Counters::on_event(const Event& event) {
-  const ActorId actor = event.actor;
-  if (const auto* lookup = std::get_if<hw::TlbLookup>(&event.payload)) {
-    switch (lookup->outcome) {
-      case hw::LookupOutcome::kHit: count(actor, "tlb_hits"); break;
-      case hw::LookupOutcome::kMiss: count(actor, "tlb_misses"); break;
-      case hw::LookupOutcome::kNoPermission: count(actor, "tlb_hits_without_permission"); break;
-    }
-  } else if (std::holds_alternative<hw::AccessDone>(event.payload)) {
-    count(actor, "accesses");
-  } else if (std::holds_alternative<hw::WalkBegin>(event.payload)) {
-    count(actor, "walks");
-  } else if (const auto* fill = std::get_if<hw::TlbFill>(&event.payload)) {
-    count(actor, fill->dropped ? "fills_dropped" : "fills");
-  } else if (const auto* invalidate = std::get_if<hw::TlbInvalidate>(&event.payload)) {
-    count(actor, "invalidations");
-    counts_[{actor, "entries_invalidated"}] += invalidate->removed;
-  } else if (std::holds_alternative<hw::TranslationFault>(event.payload)) {
-    count(actor, "faults");
-  } else if (const auto* command = std::get_if<hw::CommandFetched>(&event.payload)) {
-    count(actor, name_of(arch::smmuv3::opcode_of(command->command)).data());
-  } else if (std::holds_alternative<hw::EventRecorded>(event.payload)) {
-    count(actor, "events_recorded");
-  } else if (std::holds_alternative<hw::TlbiIssued>(event.payload)) {
-    count(actor, "tlbi");
-  } else if (std::holds_alternative<hw::DsbCompleted>(event.payload)) {
-    count(actor, "dsb");
-  } else if (std::holds_alternative<sw::FaultHandled>(event.payload)) {
-    count(actor, "page_faults");
-  } else if (std::holds_alternative<sw::NotifierCalled>(event.payload)) {
-    count(actor, "notifier_calls");
-  } else if (std::holds_alternative<sw::FlushBegin>(event.payload)) {
-    count(actor, "flushes");
-  } else if (std::holds_alternative<sw::PteStore>(event.payload)) {
-    count(actor, "pte_stores");
-  }
+  if (event.actor >= actors_.size()) actors_.resize(log_.actors().size());
+  Actor& actor = actors_[event.actor];
+  const auto add = [&](Kind kind, std::uint64_t amount = 1) { actor.counts[kind] += amount; };
+  std::visit(
+      [&](const auto& e) {
+        using E = std::decay_t<decltype(e)>;
+        if constexpr (std::is_same_v<E, hw::TlbLookup>) {
+          add(e.outcome == hw::LookupOutcome::kHit    ? kTlbHits
+              : e.outcome == hw::LookupOutcome::kMiss ? kTlbMisses
+                                                      : kTlbHitsWithoutPermission);
+        } else if constexpr (std::is_same_v<E, hw::TlbFill>) {
+          add(e.dropped ? kFillsDropped : kFills);
+        } else if constexpr (std::is_same_v<E, hw::TlbInvalidate>) {
+          add(kInvalidations);
+          add(kEntriesInvalidated, e.removed);
+        } else if constexpr (std::is_same_v<E, hw::CommandFetched>) {
+          ++actor.commands[static_cast<std::uint8_t>(arch::smmuv3::opcode_of(e.command))];
+        } else if constexpr (kind_of<E>() != kKinds) {
+          add(kind_of<E>());
+        }
+      },
+      event.payload);
 }
 
 std::map<std::string, std::uint64_t> Counters::values() const {
   std::map<std::string, std::uint64_t> result;
-  for (const auto& [key, value] : counts_) {
-    result[log_.actor_name(key.first) + "." + std::string(key.second)] = value;
+  for (std::size_t i = 0; i < actors_.size(); ++i) {
+    const std::string prefix = log_.actor_name(static_cast<ActorId>(i)) + ".";
+    for (std::size_t kind = 0; kind < kKinds; ++kind) {
+      if (actors_[i].counts[kind] != 0) result[prefix + kNames[kind]] = actors_[i].counts[kind];
+    }
+    for (const auto& [opcode, count] : actors_[i].commands) {
+      const auto name = name_of(static_cast<arch::smmuv3::Opcode>(opcode));
+      result[prefix + std::string(name)] += count;
+    }
   }
   return result;
 }
+
+void Counters::reset() { actors_.clear(); }
 
 }  // namespace shootdown::cosim

@@ -2,9 +2,11 @@
 #ifndef SHOOTDOWN_COSIM_OBSERVE_COUNTERS_H
 #define SHOOTDOWN_COSIM_OBSERVE_COUNTERS_H
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "cosim/observe/event_log.h"
 
@@ -16,12 +18,38 @@ class Counters : public EventSubscriber {
   void on_event(const Event& event) override;
   /// "cpu0.tlb_hits" and the like, in alphabetical order.
   std::map<std::string, std::uint64_t> values() const;
-  void reset() { counts_.clear(); }
+  void reset();
 
  private:
-  void count(ActorId actor, const char* what) { ++counts_[{actor, what}]; }
+  enum Kind : std::uint8_t {
+    kTlbHits,
+    kTlbMisses,
+    kTlbHitsWithoutPermission,
+    kAccesses,
+    kWalks,
+    kFills,
+    kFillsDropped,
+    kInvalidations,
+    kEntriesInvalidated,
+    kFaults,
+    kEventsRecorded,
+    kTlbi,
+    kDsb,
+    kPageFaults,
+    kNotifierCalls,
+    kFlushes,
+    kPteStores,
+    kKinds
+  };
+  template <class E>
+  static constexpr Kind kind_of();
+  static const std::array<const char*, kKinds> kNames;
+  struct Actor {
+    std::array<std::uint64_t, kKinds> counts{};
+    std::map<std::uint8_t, std::uint64_t> commands;  ///< by opcode
+  };
   const EventLog& log_;
-  std::map<std::pair<ActorId, std::string_view>, std::uint64_t> counts_;
+  std::vector<Actor> actors_;
 };
 
 }  // namespace shootdown::cosim

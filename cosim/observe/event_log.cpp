@@ -12,6 +12,16 @@ ThreadId EventLog::add_thread(const std::string& name) {
   return static_cast<ThreadId>(threads_.size() - 1);
 }
 
+void EventLog::subscribe(EventSubscriber& subscriber) {
+  for (std::size_t kind = 0; kind < subscribers_.size(); ++kind) {
+    if ((subscriber.interests() >> kind & 1) != 0) subscribers_[kind].push_back(&subscriber);
+  }
+}
+
+void EventLog::unsubscribe(EventSubscriber& subscriber) {
+  for (auto& list : subscribers_) std::erase(list, &subscriber);
+}
+
 std::string_view kind_name(const Payload& payload) {
   return std::visit([](const auto& p) { return std::decay_t<decltype(p)>::kName; }, payload);
 }

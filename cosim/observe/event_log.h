@@ -5,8 +5,8 @@
 #ifndef SHOOTDOWN_COSIM_OBSERVE_EVENT_LOG_H
 #define SHOOTDOWN_COSIM_OBSERVE_EVENT_LOG_H
 
+#include <array>
 #include <cstdint>
-#include <deque>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -38,9 +38,30 @@ struct Event {
   Payload payload;
 };
 
+/// Kinds of events, as a set: bit i stands for alternative i of Payload.
+using EventKinds = std::uint64_t;
+inline constexpr EventKinds kAllEvents = ~EventKinds{0};
+static_assert(std::variant_size_v<Payload> <= 64);
+
+/// The bit of one kind.
+template <class P, std::size_t I = 0>
+constexpr EventKinds kind_bit() {
+  if constexpr (std::is_same_v<P, std::variant_alternative_t<I, Payload>>) {
+    return EventKinds{1} << I;
+  } else {
+    return kind_bit<P, I + 1>();
+  }
+}
+template <class... P>
+constexpr EventKinds kinds_of() {
+  return (kind_bit<P>() | ...);
+}
+
 class EventSubscriber {
  public:
   virtual ~EventSubscriber() = default;
+  /// The events it wants to see.
+  virtual EventKinds interests() const { return kAllEvents; }
   virtual void on_event(const Event& event) = 0;
 };
 
@@ -58,8 +79,8 @@ class EventLog {
   const std::vector<std::string>& threads() const { return threads_; }
 
   /// Subscribers are called in the order in which they came; they outlive the log or leave it.
-  void subscribe(EventSubscriber& subscriber) { subscribers_.push_back(&subscriber); }
-  void unsubscribe(EventSubscriber& subscriber) { std::erase(subscribers_, &subscriber); }
+  void subscribe(EventSubscriber& subscriber);
+  void unsubscribe(EventSubscriber& subscriber);
 
   template <class P>
   void append(ActorId actor, ThreadId thread, const P& payload) {
@@ -69,7 +90,9 @@ class EventLog {
     event_.actor = actor;
     event_.thread = thread;
     event_.payload = payload;
-    for (EventSubscriber* subscriber : subscribers_) subscriber->on_event(event_);
+    for (EventSubscriber* subscriber : subscribers_[event_.payload.index()]) {
+      subscriber->on_event(event_);
+    }
   }
   /// Starts a run: sequence numbers from 1.
   void open() {
@@ -84,7 +107,7 @@ class EventLog {
   const hw::Simulation& simulation_;
   std::vector<std::string> actors_;
   std::vector<std::string> threads_;
-  std::vector<EventSubscriber*> subscribers_;
+  std::array<std::vector<EventSubscriber*>, std::variant_size_v<Payload>> subscribers_;
   Event event_;
   std::uint64_t sequence_{};
   bool open_{};

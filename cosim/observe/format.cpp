@@ -31,8 +31,7 @@ std::string describe_entry(std::uint64_t entry, int level) {
   if (entry == 0) return "empty";
   if (vmsa64::is_table(entry, level)) return "table";
   if (!vmsa64::is_leaf(entry, level)) return "not present";
-  std::string text =
-      vmsa64::desc::ApReadOnly::get(entry) != 0 ? "read-only" : "writable";
+  std::string text = vmsa64::desc::ApReadOnly::get(entry) != 0 ? "read-only" : "writable";
   // Software's dirty bit (55), or a writable entry whose read-only bit hardware has cleared.
   const bool dirty = (entry >> 55 & 1) != 0 || (vmsa64::desc::Dbm::get(entry) != 0 &&
                                                 vmsa64::desc::ApReadOnly::get(entry) == 0);

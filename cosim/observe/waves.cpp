@@ -193,9 +193,8 @@ void Waves::on(const Event& event, const hw::TlbFill& e) {
 void Waves::on(const Event& event, const hw::TlbInvalidate& e) {
   Translation& t = translation_[event.actor];
   file_.set(t.invalidations, ++t.invalidation_count);
-  file_.set_text(t.invalidate,
-                 fmt::format("{} asid {} {:x}", name_of(e.what.scope), e.what.asid.value,
-                             e.what.start));
+  file_.set_text(t.invalidate, fmt::format("{} asid {} {:x}", name_of(e.what.scope),
+                                           e.what.asid.value, e.what.start));
 }
 void Waves::on(const Event& event, const hw::TranslationFault& e) {
   Translation& t = translation_[event.actor];

@@ -45,10 +45,9 @@ void Platform::probe(hw::EventPort& port, ActorId actor) {
 }
 
 std::unique_ptr<RtlTlbEngine> Platform::make_rtl(const std::string& name, TlbModel model,
-                                                 const hw::TlbGeometry& geometry,
-                                                 ActorId actor) {
-  auto engine = std::make_unique<RtlTlbEngine>(
-      *simulation_, *rtl_context_, name, geometry, model == TlbModel::kLockstep);
+                                                 const hw::TlbGeometry& geometry, ActorId actor) {
+  auto engine = std::make_unique<RtlTlbEngine>(*simulation_, *rtl_context_, name, geometry,
+                                               model == TlbModel::kLockstep);
   probe(engine->events, actor);
   return engine;
 }
@@ -59,8 +58,8 @@ void Platform::build_hardware() {
   memory_ = std::make_unique<hw::PhysicalMemory>(hardware.memory.base, hardware.memory.size_bytes);
   memory_controller_ = std::make_unique<hw::MemoryController>(
       "memory", *memory_, period * hardware.memory.latency_cycles);
-  interconnect_ = std::make_unique<hw::Interconnect>(
-      "interconnect", period * hardware.interconnect_latency_cycles);
+  interconnect_ = std::make_unique<hw::Interconnect>("interconnect",
+                                                     period * hardware.interconnect_latency_cycles);
   dvm_ = std::make_unique<hw::DvmNetwork>(*simulation_, hardware.dvm_latency_cycles);
   signals_ = std::make_unique<hw::SignalBoard>(*simulation_,
                                                static_cast<unsigned>(config_.signals.size()));
@@ -78,8 +77,8 @@ void Platform::build_hardware() {
     cpu_actors_.push_back(log_->add_actor(name));
     hw::TlbEngine* engine = engine_for(name + "_tlb", hardware.cpu_tlb_model,
                                        hardware.cpu.translator.tlb, cpu_actors_.back());
-    cores_.push_back(std::make_unique<hw::CpuCore>(name.c_str(), *simulation_, *dvm_,
-                                                   hardware.cpu, engine));
+    cores_.push_back(
+        std::make_unique<hw::CpuCore>(name.c_str(), *simulation_, *dvm_, hardware.cpu, engine));
     cores_.back()->bus.out.bind(interconnect_->in);
     probe(cores_.back()->events, cpu_actors_.back());
     schedulers_.push_back(std::make_unique<CpuScheduler>(*simulation_));
@@ -94,8 +93,8 @@ void Platform::build_hardware() {
   probe(smmu_->events, smmu_actor_);
 
   for (const DeviceConfig& device : config_.devices) {
-    devices_.push_back(std::make_unique<hw::DmaDevice>(device.name.c_str(), *simulation_,
-                                                       *signals_, device.dma));
+    devices_.push_back(
+        std::make_unique<hw::DmaDevice>(device.name.c_str(), *simulation_, *signals_, device.dma));
     hw::DmaDevice& model = *devices_.back();
     model.out.bind(smmu_->devices);
     probe(model.events, log_->add_actor(device.name));
@@ -128,22 +127,19 @@ void Platform::build_tasks() {
           software_->smmu().evtq_thread(task, software_->faults());
         }
       });
-  fault_worker_ = std::make_unique<Task>(
-      "iopf", place(kInterruptCpu, false), Priority::kWorker,
-      [this](Task& task) { software_->faults().worker(task); });
-  gerror_ = std::make_unique<Task>("gerror", place(kInterruptCpu, true),
-                                   Priority::kInterruptThread, [this](Task& task) {
-                                     software_->smmu().gerror_handler(task);
-                                   });
+  fault_worker_ = std::make_unique<Task>("iopf", place(kInterruptCpu, false), Priority::kWorker,
+                                         [this](Task& task) { software_->faults().worker(task); });
+  gerror_ = std::make_unique<Task>("gerror", place(kInterruptCpu, true), Priority::kInterruptThread,
+                                   [this](Task& task) { software_->smmu().gerror_handler(task); });
   smmu_->event_interrupt.connect([this] {
     software_->event_pending = true;
     event_thread_->wake_all(software_->event_interrupt());
   });
   smmu_->gerror_interrupt.connect([this] { gerror_->start(); });
   for (const CpuThread& program : config_.cpu_threads) {
-    programs_.push_back(std::make_unique<Task>(
-        program.name, place(program.cpu, false), Priority::kUser,
-        [this, &program](Task& task) { run_program(task, program); }));
+    programs_.push_back(
+        std::make_unique<Task>(program.name, place(program.cpu, false), Priority::kUser,
+                               [this, &program](Task& task) { run_program(task, program); }));
   }
 }
 
@@ -172,9 +168,7 @@ void Platform::run_program(Task& task, const CpuThread& program) {
     void operator()(const Munmap& s) const { sw::do_munmap(task, mm, s.start, s.end); }
     void operator()(const AgePages& s) const { sw::age_pages(task, mm, s.start, s.end); }
     void operator()(const Delay& s) const { task.delay(s.cycles); }
-    void operator()(const WaitFor& s) const {
-      task.wait_for(*platform.signals_, s.signal);
-    }
+    void operator()(const WaitFor& s) const { task.wait_for(*platform.signals_, s.signal); }
     void operator()(const Signal& s) const {
       task.delay(0);
       platform.signals_->raise(s.signal);
@@ -194,10 +188,9 @@ void Platform::run_step(Task& task, const CpuThread& program, const CpuAccess& s
     std::uint64_t data = step.value;
     while (task.user_access(va, step.access, data, step.bytes)) {
       const bool write = step.access == arch::Access::kWrite;
-      if (sw::fault_in(task, mm, va, {.write = write, .remote = false}) !=
-          sw::VmFault::kHandled) {
-        remarks_.push_back(fmt::format("{}: SIGSEGV at {}, the thread ends here", program.name,
-                                       hex(va)));
+      if (sw::fault_in(task, mm, va, {.write = write, .remote = false}) != sw::VmFault::kHandled) {
+        remarks_.push_back(
+            fmt::format("{}: SIGSEGV at {}, the thread ends here", program.name, hex(va)));
         return;
       }
     }
@@ -240,6 +233,7 @@ RunEnd Platform::run() {
     throw;
   }
   simulated_ps_ = simulation_->now_ps();
+  for (auto& engine : rtl_) engine->report_assertions();
   for (const auto& program : programs_) {
     if (!program->finished()) unfinished_.push_back(program->name());
   }
@@ -258,11 +252,12 @@ RunEnd Platform::advance() {
   const std::uint64_t limit_ps = config_.limits.simulated_us * kPicosecondsPerMicrosecond;
   // The wall clock is looked at between slices of simulated time.
   const std::uint64_t slice_ps = 100 * kPicosecondsPerMicrosecond;
-  for (std::uint64_t until = slice_ps;; until += slice_ps) {
+  for (;;) {
+    const std::uint64_t until = simulation_->next_activity_ps() + slice_ps;
     simulation_->run_until(std::min(until, limit_ps));
     if (simulation_->stop_requested()) return RunEnd::kStopped;
     if (simulation_->quiet()) return RunEnd::kFinished;
-    if (until >= limit_ps) return RunEnd::kTimeLimit;
+    if (simulation_->next_activity_ps() >= limit_ps) return RunEnd::kTimeLimit;
     if (Clock::now() >= deadline) return RunEnd::kWallLimit;
   }
 }

@@ -1,4 +1,5 @@
-// The software of one run: kernel state, address spaces, driver, fault queue. Made anew for each run.
+// The software of one run: kernel state, address spaces, driver, fault queue. Made anew for each
+// run.
 #ifndef SHOOTDOWN_COSIM_PLATFORM_SOFTWARE_STACK_H
 #define SHOOTDOWN_COSIM_PLATFORM_SOFTWARE_STACK_H
 

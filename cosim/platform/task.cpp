@@ -9,7 +9,7 @@
 namespace shootdown::cosim {
 
 namespace {
-constexpr unsigned kRelaxCycles = 50;   // one turn of a polling loop
+constexpr unsigned kRelaxCycles = 50;    // one turn of a polling loop
 constexpr unsigned kSwitchCycles = 100;  // a switch of user context
 constexpr unsigned kLineBytes = 64;
 }  // namespace
@@ -45,8 +45,8 @@ void Task::take_cpu() {
   place_.scheduler->acquire(static_cast<int>(priority_));
   // Kernel threads run in whatever user context is there.
   if (context_) {
-    place_.core.set_context({.asid = context_->asid, .ttb0 = context_->pgd,
-                             .t0sz = context_->t0sz});
+    place_.core.set_context(
+        {.asid = context_->asid, .ttb0 = context_->pgd, .t0sz = context_->t0sz});
   }
 }
 
@@ -68,8 +68,7 @@ void Task::next_instruction() {
 
 // ---- Memory ----------------------------------------------------------------------------------
 
-void Task::transfer(tlm::tlm_command command, arch::PhysAddr address, void* data,
-                    unsigned bytes) {
+void Task::transfer(tlm::tlm_command command, arch::PhysAddr address, void* data, unsigned bytes) {
   next_instruction();
   const bool ok = place_.core.bus.transport(command, address, data, bytes, owed_);
   SHOOTDOWN_CHECK(ok, "kernel access outside memory");
@@ -91,8 +90,7 @@ std::uint64_t Task::compare_exchange(arch::PhysAddr address, std::uint64_t expec
   transfer(tlm::TLM_READ_COMMAND, address, &found, 8);
   if (found == expected) {
     // The same instant: the exchange is atomic.
-    const bool ok =
-        place_.core.bus.transport(tlm::TLM_WRITE_COMMAND, address, &desired, 8, owed_);
+    const bool ok = place_.core.bus.transport(tlm::TLM_WRITE_COMMAND, address, &desired, 8, owed_);
     SHOOTDOWN_CHECK(ok, "kernel access outside memory");
   }
   return found;
@@ -103,8 +101,8 @@ void Task::clear_page(arch::PhysAddr page) {
   for (std::uint64_t offset = 0; offset < arch::kPageSize; offset += kLineBytes) {
     // Stores of whole lines are pipelined: only the last one's latency shows.
     owed_ = sc_core::SC_ZERO_TIME;
-    const bool ok = place_.core.bus.transport(tlm::TLM_WRITE_COMMAND, page + offset,
-                                              zeroes.data(), kLineBytes, owed_);
+    const bool ok = place_.core.bus.transport(tlm::TLM_WRITE_COMMAND, page + offset, zeroes.data(),
+                                              kLineBytes, owed_);
     SHOOTDOWN_CHECK(ok, "kernel access outside memory");
   }
   owed_ += place_.simulation.clock_period() * (arch::kPageSize / kLineBytes);
@@ -113,10 +111,10 @@ void Task::clear_page(arch::PhysAddr page) {
 void Task::copy_page(arch::PhysAddr to, arch::PhysAddr from) {
   next_instruction();
   std::array<std::uint8_t, arch::kPageSize> data{};
-  const bool read = place_.core.bus.transport(tlm::TLM_READ_COMMAND, from, data.data(),
-                                              arch::kPageSize, owed_);
-  const bool written = place_.core.bus.transport(tlm::TLM_WRITE_COMMAND, to, data.data(),
-                                                 arch::kPageSize, owed_);
+  const bool read =
+      place_.core.bus.transport(tlm::TLM_READ_COMMAND, from, data.data(), arch::kPageSize, owed_);
+  const bool written =
+      place_.core.bus.transport(tlm::TLM_WRITE_COMMAND, to, data.data(), arch::kPageSize, owed_);
   SHOOTDOWN_CHECK(read && written, "kernel access outside memory");
   owed_ += place_.simulation.clock_period() * (2 * arch::kPageSize / kLineBytes);
 }

@@ -12,9 +12,12 @@ using Json = nlohmann::ordered_json;
 
 const char* model_name(TlbModel model) {
   switch (model) {
-    case TlbModel::kSystemc: return "systemc";
-    case TlbModel::kRtl: return "rtl";
-    case TlbModel::kLockstep: return "lockstep";
+    case TlbModel::kSystemc:
+      return "systemc";
+    case TlbModel::kRtl:
+      return "rtl";
+    case TlbModel::kLockstep:
+      return "lockstep";
   }
   return "?";
 }

@@ -19,16 +19,16 @@ void judge(const Config& config, RunResult& result) {
   } else {
     result.expected = fmt::format("{}", fmt::join(expectation->violations, " and "));
     if (expectation->missing_hop) result.expected += ", missing hop " + *expectation->missing_hop;
-    result.met = std::all_of(
-        expectation->violations.begin(), expectation->violations.end(),
-        [&](const std::string& kind) {
-          return std::any_of(result.violations.begin(), result.violations.end(),
-                             [&](const Violation& violation) {
-                               return violation.kind == kind &&
-                                      (!expectation->missing_hop ||
-                                       violation.missing_hop == *expectation->missing_hop);
+    result.met = std::all_of(expectation->violations.begin(), expectation->violations.end(),
+                             [&](const std::string& kind) {
+                               return std::any_of(
+                                   result.violations.begin(), result.violations.end(),
+                                   [&](const Violation& violation) {
+                                     return violation.kind == kind &&
+                                            (!expectation->missing_hop ||
+                                             violation.missing_hop == *expectation->missing_hop);
+                                   });
                              });
-        });
   }
   result.expected += fmt::format(" ({}:{})", config.path, expectation->line);
 }

@@ -15,9 +15,12 @@ namespace shootdown::cosim {
 enum class Verdict : std::uint8_t { kPass, kViolation, kLimit };
 constexpr const char* name_of(Verdict verdict) {
   switch (verdict) {
-    case Verdict::kPass: return "pass";
-    case Verdict::kViolation: return "violation";
-    case Verdict::kLimit: return "limit";
+    case Verdict::kPass:
+      return "pass";
+    case Verdict::kViolation:
+      return "violation";
+    case Verdict::kLimit:
+      return "limit";
   }
   return "?";
 }
@@ -33,8 +36,8 @@ struct RunResult {
   std::uint64_t simulated_ps{};
   double wall_seconds{};
 
-  bool met{true};             ///< the run did what the configuration expects
-  std::string expected;       ///< in words; empty if the configuration expects nothing
+  bool met{true};        ///< the run did what the configuration expects
+  std::string expected;  ///< in words; empty if the configuration expects nothing
 };
 
 /// Compares with the expectation for the configuration's kernel. Each expected violation has to be

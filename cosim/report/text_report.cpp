@@ -18,9 +18,12 @@ std::string shout(std::string kind) {
 
 const char* model_name(TlbModel model) {
   switch (model) {
-    case TlbModel::kSystemc: return "SystemC";
-    case TlbModel::kRtl: return "RTL";
-    case TlbModel::kLockstep: return "RTL in lockstep";
+    case TlbModel::kSystemc:
+      return "SystemC";
+    case TlbModel::kRtl:
+      return "RTL";
+    case TlbModel::kLockstep:
+      return "RTL in lockstep";
   }
   return "?";
 }
@@ -69,13 +72,13 @@ std::string summary(const RunResult& result) {
 
 std::string describe_run(const Config& config) {
   const HardwareConfig& hardware = config.hardware;
-  std::string text = fmt::format("{}   Linux {}, arm64   {} CPU{} (TLB {}), SMMUv3 ({}, {}, TLB {})",
-                                 config.name, config.kernel.name(), hardware.cpus,
-                                 hardware.cpus == 1 ? "" : "s",
-                                 model_name(hardware.cpu_tlb_model),
-                                 hardware.smmu.features.stall_model ? "stall" : "terminate",
-                                 hardware.smmu.features.broadcast ? "broadcast" : "no broadcast",
-                                 model_name(hardware.smmu_tlb_model));
+  std::string text =
+      fmt::format("{}   Linux {}, arm64   {} CPU{} (TLB {}), SMMUv3 ({}, {}, TLB {})", config.name,
+                  config.kernel.name(), hardware.cpus, hardware.cpus == 1 ? "" : "s",
+                  model_name(hardware.cpu_tlb_model),
+                  hardware.smmu.features.stall_model ? "stall" : "terminate",
+                  hardware.smmu.features.broadcast ? "broadcast" : "no broadcast",
+                  model_name(hardware.smmu_tlb_model));
   for (const DeviceConfig& device : config.devices) {
     text += fmt::format(", {} ({})", device.name, device.dma.atc ? "ATC" : "no ATC");
   }
@@ -89,7 +92,8 @@ std::string text_report(const Config& config, const RunResult& result) {
   for (const Violation& violation : result.violations) text += violation_text(violation) + "\n";
   if (result.verdict == Verdict::kPass) text += summary(result) + "\n";
   if (result.verdict == Verdict::kLimit) text += "LIMIT   " + result.limit + "\n\n";
-  for (const Note& note : result.notes) text += fmt::format("note  {}: {}\n\n", note.kind, note.text);
+  for (const Note& note : result.notes)
+    text += fmt::format("note  {}: {}\n\n", note.kind, note.text);
   for (const std::string& remark : result.remarks) text += "note  " + remark + "\n\n";
   const std::string kernel = config.kernel.name();
   if (result.expected.empty()) {
@@ -99,9 +103,10 @@ std::string text_report(const Config& config, const RunResult& result) {
                         result.expected);
   }
   if (!result.violations.empty()) {
-    text += fmt::format("\nnext: {}--waves run.vcd, then gtkwave -a waves/permission_upgrade.gtkw "
-                        "run.vcd | --events run.jsonl | --json run.json\n",
-                        config.kernel.behaviour().notify_in_tlb_flush ? "" : "--kernel v6.6 | ");
+    text += fmt::format(
+        "\nnext: {}--waves run.vcd, then gtkwave -a waves/permission_upgrade.gtkw "
+        "run.vcd | --events run.jsonl | --json run.json\n",
+        config.kernel.behaviour().notify_in_tlb_flush ? "" : "--kernel v6.6 | ");
   }
   return text;
 }

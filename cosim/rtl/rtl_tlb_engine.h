@@ -40,6 +40,8 @@ class RtlTlbEngine : public hw::TlbEngine {
   /// Called with the time before each change of the clock; see VcdFile.
   void on_clock(std::function<void()> before_edge) { before_edge_ = std::move(before_edge); }
   void start() { clock_.start(); }
+  /// Publishes assertions that have failed meanwhile; called at the end of a run.
+  void report_assertions();
   TlbDut& dut() { return *dut_; }
   /// Clock cycles since construction.
   std::uint64_t cycles() const { return cycles_; }
@@ -52,7 +54,7 @@ class RtlTlbEngine : public hw::TlbEngine {
     bool done{};
   };
   TlbResponse execute(const TlbRequest& request);
-  void run_here(Operation& operation);
+  TlbResponse run_here(const TlbRequest& request);
   void clock_loop();
   void rising_edge();
   void compare(const char* field, const char* operation, std::uint64_t va, std::uint64_t systemc,
@@ -68,7 +70,9 @@ class RtlTlbEngine : public hw::TlbEngine {
   std::deque<Operation*> waiting_;   // not accepted yet
   std::deque<Operation*> accepted_;  // in the pipeline
   hw::TlbEntry result_;
+  hw::TlbEntry evicted_;
   std::uint64_t cycles_{};
+  unsigned unreported_{};
 };
 
 }  // namespace shootdown::cosim

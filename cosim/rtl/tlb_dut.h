@@ -1,5 +1,5 @@
-// The RTL TLB (rtl/tlb.sv) as a plain object with pins and a clock. Hides Verilator: nothing here or
-// above includes its headers.
+// The RTL TLB (rtl/tlb.sv) as a plain object with pins and a clock. Hides Verilator: nothing here
+// or above includes its headers.
 #ifndef SHOOTDOWN_COSIM_RTL_TLB_DUT_H
 #define SHOOTDOWN_COSIM_RTL_TLB_DUT_H
 

@@ -17,7 +17,7 @@ struct VcdFile::Implementation : public VerilatedModel {
     std::string name;
     unsigned width{};
     bool text{};
-    std::uint32_t code{};             // relative to the first
+    std::uint32_t code{};              // relative to the first
     std::vector<std::uint32_t> words;  // least significant first
     bool changed{};
   };

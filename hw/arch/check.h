@@ -6,12 +6,12 @@
 #include <string>
 
 /// Throws std::logic_error with the place and `message` unless `condition` holds.
-#define SHOOTDOWN_CHECK(condition, message)                                                  \
-  do {                                                                                       \
-    if (!(condition)) {                                                                      \
-      throw std::logic_error(std::string(__FILE__ ":") + std::to_string(__LINE__) + ": " +   \
-                             (message));                                                     \
-    }                                                                                        \
+#define SHOOTDOWN_CHECK(condition, message)                                                \
+  do {                                                                                     \
+    if (!(condition)) {                                                                    \
+      throw std::logic_error(std::string(__FILE__ ":") + std::to_string(__LINE__) + ": " + \
+                             (message));                                                   \
+    }                                                                                      \
   } while (false)
 
 #endif

@@ -44,25 +44,44 @@ enum class Opcode : std::uint8_t {
 
 constexpr std::string_view name_of(Opcode opcode) {
   switch (opcode) {
-    case Opcode::kPrefetchConfig: return "CMD_PREFETCH_CONFIG";
-    case Opcode::kPrefetchAddr: return "CMD_PREFETCH_ADDR";
-    case Opcode::kCfgiSte: return "CMD_CFGI_STE";
-    case Opcode::kCfgiSteRange: return "CMD_CFGI_STE_RANGE";
-    case Opcode::kCfgiCd: return "CMD_CFGI_CD";
-    case Opcode::kCfgiCdAll: return "CMD_CFGI_CD_ALL";
-    case Opcode::kTlbiNhAll: return "CMD_TLBI_NH_ALL";
-    case Opcode::kTlbiNhAsid: return "CMD_TLBI_NH_ASID";
-    case Opcode::kTlbiNhVa: return "CMD_TLBI_NH_VA";
-    case Opcode::kTlbiNhVaa: return "CMD_TLBI_NH_VAA";
-    case Opcode::kTlbiEl2All: return "CMD_TLBI_EL2_ALL";
-    case Opcode::kTlbiEl2Asid: return "CMD_TLBI_EL2_ASID";
-    case Opcode::kTlbiEl2Va: return "CMD_TLBI_EL2_VA";
-    case Opcode::kTlbiEl2Vaa: return "CMD_TLBI_EL2_VAA";
-    case Opcode::kTlbiNsnhAll: return "CMD_TLBI_NSNH_ALL";
-    case Opcode::kAtcInv: return "CMD_ATC_INV";
-    case Opcode::kResume: return "CMD_RESUME";
-    case Opcode::kStallTerm: return "CMD_STALL_TERM";
-    case Opcode::kSync: return "CMD_SYNC";
+    case Opcode::kPrefetchConfig:
+      return "CMD_PREFETCH_CONFIG";
+    case Opcode::kPrefetchAddr:
+      return "CMD_PREFETCH_ADDR";
+    case Opcode::kCfgiSte:
+      return "CMD_CFGI_STE";
+    case Opcode::kCfgiSteRange:
+      return "CMD_CFGI_STE_RANGE";
+    case Opcode::kCfgiCd:
+      return "CMD_CFGI_CD";
+    case Opcode::kCfgiCdAll:
+      return "CMD_CFGI_CD_ALL";
+    case Opcode::kTlbiNhAll:
+      return "CMD_TLBI_NH_ALL";
+    case Opcode::kTlbiNhAsid:
+      return "CMD_TLBI_NH_ASID";
+    case Opcode::kTlbiNhVa:
+      return "CMD_TLBI_NH_VA";
+    case Opcode::kTlbiNhVaa:
+      return "CMD_TLBI_NH_VAA";
+    case Opcode::kTlbiEl2All:
+      return "CMD_TLBI_EL2_ALL";
+    case Opcode::kTlbiEl2Asid:
+      return "CMD_TLBI_EL2_ASID";
+    case Opcode::kTlbiEl2Va:
+      return "CMD_TLBI_EL2_VA";
+    case Opcode::kTlbiEl2Vaa:
+      return "CMD_TLBI_EL2_VAA";
+    case Opcode::kTlbiNsnhAll:
+      return "CMD_TLBI_NSNH_ALL";
+    case Opcode::kAtcInv:
+      return "CMD_ATC_INV";
+    case Opcode::kResume:
+      return "CMD_RESUME";
+    case Opcode::kStallTerm:
+      return "CMD_STALL_TERM";
+    case Opcode::kSync:
+      return "CMD_SYNC";
   }
   return "unknown command";
 }
@@ -142,12 +161,20 @@ constexpr Invalidation decode_invalidation(const Command& command, bool range_in
   result.asid = Asid{static_cast<std::uint16_t>(cmd0::AsidField::get(command.dw0))};
   switch (opcode_of(command)) {
     case Opcode::kTlbiNhAsid:
-    case Opcode::kTlbiEl2Asid: result.scope = Scope::kAsid; return result;
+    case Opcode::kTlbiEl2Asid:
+      result.scope = Scope::kAsid;
+      return result;
     case Opcode::kTlbiNhVa:
-    case Opcode::kTlbiEl2Va: result.scope = Scope::kVa; break;
+    case Opcode::kTlbiEl2Va:
+      result.scope = Scope::kVa;
+      break;
     case Opcode::kTlbiNhVaa:
-    case Opcode::kTlbiEl2Vaa: result.scope = Scope::kVaAnyAsid; break;
-    default: result.scope = Scope::kAll; return result;
+    case Opcode::kTlbiEl2Vaa:
+      result.scope = Scope::kVaAnyAsid;
+      break;
+    default:
+      result.scope = Scope::kAll;
+      return result;
   }
   result.leaf_only = cmd1::Leaf::get(command.dw1) != 0;
   result.start = cmd1::Va::get(command.dw1);
@@ -163,10 +190,10 @@ constexpr Invalidation decode_invalidation(const Command& command, bool range_in
   return result;
 }
 
-static_assert(range_fault({0x0012000000000012, 0x00007f0012345400}, true) ==
-              RangeFault::kReserved);
+static_assert(range_fault({0x0012000000000012, 0x00007f0012345400}, true) == RangeFault::kReserved);
 static_assert(decode_invalidation({0x0012000000204012, 0x00007f0012344701}, true).last -
-                  0x7f0012344000 + 1 == 20 * kPageSize);
+                  0x7f0012344000 + 1 ==
+              20 * kPageSize);
 
 /// The span of CMD_ATC_INV: 2^Size pages, the address aligned down by hardware.
 constexpr Invalidation decode_atc_inv(const Command& command) {

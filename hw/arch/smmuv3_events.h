@@ -33,21 +33,36 @@ enum class EventType : std::uint8_t {
 
 constexpr std::string_view name_of(EventType type) {
   switch (type) {
-    case EventType::kNone: return "none";
-    case EventType::kCBadStreamid: return "C_BAD_STREAMID";
-    case EventType::kFSteFetch: return "F_STE_FETCH";
-    case EventType::kCBadSte: return "C_BAD_STE";
-    case EventType::kFBadAtsTreq: return "F_BAD_ATS_TREQ";
-    case EventType::kFStreamDisabled: return "F_STREAM_DISABLED";
-    case EventType::kFTranslForbidden: return "F_TRANSL_FORBIDDEN";
-    case EventType::kCBadSubstreamid: return "C_BAD_SUBSTREAMID";
-    case EventType::kFCdFetch: return "F_CD_FETCH";
-    case EventType::kCBadCd: return "C_BAD_CD";
-    case EventType::kFWalkEabt: return "F_WALK_EABT";
-    case EventType::kFTranslation: return "F_TRANSLATION";
-    case EventType::kFAddrSize: return "F_ADDR_SIZE";
-    case EventType::kFAccess: return "F_ACCESS";
-    case EventType::kFPermission: return "F_PERMISSION";
+    case EventType::kNone:
+      return "none";
+    case EventType::kCBadStreamid:
+      return "C_BAD_STREAMID";
+    case EventType::kFSteFetch:
+      return "F_STE_FETCH";
+    case EventType::kCBadSte:
+      return "C_BAD_STE";
+    case EventType::kFBadAtsTreq:
+      return "F_BAD_ATS_TREQ";
+    case EventType::kFStreamDisabled:
+      return "F_STREAM_DISABLED";
+    case EventType::kFTranslForbidden:
+      return "F_TRANSL_FORBIDDEN";
+    case EventType::kCBadSubstreamid:
+      return "C_BAD_SUBSTREAMID";
+    case EventType::kFCdFetch:
+      return "F_CD_FETCH";
+    case EventType::kCBadCd:
+      return "C_BAD_CD";
+    case EventType::kFWalkEabt:
+      return "F_WALK_EABT";
+    case EventType::kFTranslation:
+      return "F_TRANSLATION";
+    case EventType::kFAddrSize:
+      return "F_ADDR_SIZE";
+    case EventType::kFAccess:
+      return "F_ACCESS";
+    case EventType::kFPermission:
+      return "F_PERMISSION";
   }
   return "unknown event";
 }

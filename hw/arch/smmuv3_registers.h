@@ -30,14 +30,14 @@ inline constexpr std::uint32_t kIrqCtrl = 0x0050;
 inline constexpr std::uint32_t kIrqCtrlAck = 0x0054;
 inline constexpr std::uint32_t kGerror = 0x0060;
 inline constexpr std::uint32_t kGerrorN = 0x0064;
-inline constexpr std::uint32_t kStrtabBase = 0x0080;     // 64 bits
+inline constexpr std::uint32_t kStrtabBase = 0x0080;  // 64 bits
 inline constexpr std::uint32_t kStrtabBaseCfg = 0x0088;
-inline constexpr std::uint32_t kCmdqBase = 0x0090;       // 64 bits
+inline constexpr std::uint32_t kCmdqBase = 0x0090;  // 64 bits
 inline constexpr std::uint32_t kCmdqProd = 0x0098;
 inline constexpr std::uint32_t kCmdqCons = 0x009c;
-inline constexpr std::uint32_t kEventqBase = 0x00a0;     // 64 bits
-inline constexpr std::uint32_t kEventqProd = 0x100a8;    // page 1
-inline constexpr std::uint32_t kEventqCons = 0x100ac;    // page 1
+inline constexpr std::uint32_t kEventqBase = 0x00a0;   // 64 bits
+inline constexpr std::uint32_t kEventqProd = 0x100a8;  // page 1
+inline constexpr std::uint32_t kEventqCons = 0x100ac;  // page 1
 }  // namespace reg
 
 namespace idr0 {

@@ -28,16 +28,26 @@ enum class TlbiOp : std::uint8_t {
 
 constexpr std::string_view name_of(TlbiOp op) {
   switch (op) {
-    case TlbiOp::kVmalle1is: return "VMALLE1IS";
-    case TlbiOp::kVae1is: return "VAE1IS";
-    case TlbiOp::kAside1is: return "ASIDE1IS";
-    case TlbiOp::kVaae1is: return "VAAE1IS";
-    case TlbiOp::kVale1is: return "VALE1IS";
-    case TlbiOp::kVaale1is: return "VAALE1IS";
-    case TlbiOp::kRvae1is: return "RVAE1IS";
-    case TlbiOp::kRvaae1is: return "RVAAE1IS";
-    case TlbiOp::kRvale1is: return "RVALE1IS";
-    case TlbiOp::kRvaale1is: return "RVAALE1IS";
+    case TlbiOp::kVmalle1is:
+      return "VMALLE1IS";
+    case TlbiOp::kVae1is:
+      return "VAE1IS";
+    case TlbiOp::kAside1is:
+      return "ASIDE1IS";
+    case TlbiOp::kVaae1is:
+      return "VAAE1IS";
+    case TlbiOp::kVale1is:
+      return "VALE1IS";
+    case TlbiOp::kVaale1is:
+      return "VAALE1IS";
+    case TlbiOp::kRvae1is:
+      return "RVAE1IS";
+    case TlbiOp::kRvaae1is:
+      return "RVAAE1IS";
+    case TlbiOp::kRvale1is:
+      return "RVALE1IS";
+    case TlbiOp::kRvaale1is:
+      return "RVAALE1IS";
   }
   return "?";
 }
@@ -88,10 +98,14 @@ struct Invalidation {
                         bool entry_global) const {
     const bool overlap = entry_first <= last && start <= entry_last;
     switch (scope) {
-      case Scope::kAll: return true;
-      case Scope::kAsid: return !entry_global && entry_asid == asid;
-      case Scope::kVa: return overlap && (entry_global || entry_asid == asid);
-      case Scope::kVaAnyAsid: return overlap;
+      case Scope::kAll:
+        return true;
+      case Scope::kAsid:
+        return !entry_global && entry_asid == asid;
+      case Scope::kVa:
+        return overlap && (entry_global || entry_asid == asid);
+      case Scope::kVaAnyAsid:
+        return overlap;
     }
     return true;
   }
@@ -99,10 +113,14 @@ struct Invalidation {
 
 constexpr std::string_view name_of(Invalidation::Scope scope) {
   switch (scope) {
-    case Invalidation::Scope::kAll: return "all";
-    case Invalidation::Scope::kAsid: return "asid";
-    case Invalidation::Scope::kVa: return "va";
-    case Invalidation::Scope::kVaAnyAsid: return "va_any_asid";
+    case Invalidation::Scope::kAll:
+      return "all";
+    case Invalidation::Scope::kAsid:
+      return "asid";
+    case Invalidation::Scope::kVa:
+      return "va";
+    case Invalidation::Scope::kVaAnyAsid:
+      return "va_any_asid";
   }
   return "?";
 }
@@ -119,16 +137,24 @@ constexpr Invalidation decode_tlbi(TlbiOp op, std::uint64_t operand) {
   Invalidation result;
   result.asid = Asid{static_cast<std::uint16_t>(tlbi_va::AsidField::get(operand))};
   switch (op) {
-    case TlbiOp::kVmalle1is: result.scope = Scope::kAll; return result;
-    case TlbiOp::kAside1is: result.scope = Scope::kAsid; return result;
+    case TlbiOp::kVmalle1is:
+      result.scope = Scope::kAll;
+      return result;
+    case TlbiOp::kAside1is:
+      result.scope = Scope::kAsid;
+      return result;
     case TlbiOp::kVae1is:
     case TlbiOp::kVale1is:
     case TlbiOp::kRvae1is:
-    case TlbiOp::kRvale1is: result.scope = Scope::kVa; break;
-    default: result.scope = Scope::kVaAnyAsid; break;
+    case TlbiOp::kRvale1is:
+      result.scope = Scope::kVa;
+      break;
+    default:
+      result.scope = Scope::kVaAnyAsid;
+      break;
   }
-  result.leaf_only = op == TlbiOp::kVale1is || op == TlbiOp::kVaale1is ||
-                     op == TlbiOp::kRvale1is || op == TlbiOp::kRvaale1is;
+  result.leaf_only = op == TlbiOp::kVale1is || op == TlbiOp::kVaale1is || op == TlbiOp::kRvale1is ||
+                     op == TlbiOp::kRvaale1is;
   if (op >= TlbiOp::kRvae1is) {
     // BaseADDR holds VA[48:12]; the range does not wrap into the other half.
     const auto base = static_cast<std::uint64_t>(

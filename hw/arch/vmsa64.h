@@ -86,8 +86,8 @@ struct Permissions {
 
 /// Restrictions gathered from the APTable bits on the way down.
 struct TableRestrictions {
-  bool no_user{};
-  bool no_write{};
+  bool no_user;
+  bool no_write;
   constexpr bool operator==(const TableRestrictions&) const = default;
 };
 

@@ -37,8 +37,8 @@ std::optional<CpuFault> CpuCore::user_access(arch::VirtAddr va, arch::Access acc
   }
   const std::uint64_t translated_ps = simulation_.now_ps();
   const arch::PhysAddr pa = outcome.entry.translate(va);
-  const bool ok = access == arch::Access::kRead ? bus.read(pa, &data, bytes)
-                                                : bus.write(pa, &data, bytes);
+  const bool ok =
+      access == arch::Access::kRead ? bus.read(pa, &data, bytes) : bus.write(pa, &data, bytes);
   SHOOTDOWN_CHECK(ok, "page table entry points outside memory");
   events.write(AccessDone{.access_id = access_id,
                           .requester = requester,

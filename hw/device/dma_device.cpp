@@ -118,8 +118,7 @@ bool DmaDevice::access_through_atc(arch::VirtAddr va, arch::Access access, std::
   simulation_.sleep_cycles(config_.atc->hit_latency_cycles);
   TranslationSource source = TranslationSource::kAtc;
   const bool ask_again =
-      entry && !permitted &&
-      config_.atc->hit_without_permission == HitWithoutPermission::kRewalk;
+      entry && !permitted && config_.atc->hit_without_permission == HitWithoutPermission::kRewalk;
   if (ask_again) {
     atc_events.write(PermissionPolicy{.access_id = access_id,
                                       .requester = requester(),

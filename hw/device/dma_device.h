@@ -74,9 +74,7 @@ class DmaDevice : public sc_core::sc_module, public AtcPort {
   void invalidation_loop();
   Requester requester() const;
   /// Identifiers of different devices differ: the SMMU sees them side by side.
-  std::uint64_t first_access_id() const {
-    return std::uint64_t{config_.stream_id.value} << 40;
-  }
+  std::uint64_t first_access_id() const { return std::uint64_t{config_.stream_id.value} << 40; }
 
   Simulation& simulation_;
   SignalBoard& signals_;

@@ -1,5 +1,7 @@
 #include "hw/interconnect/bus.h"
 
+#include <cstring>
+
 namespace shootdown::hw {
 
 MemoryController::MemoryController(const sc_core::sc_module_name& name, PhysicalMemory& memory,
@@ -20,6 +22,11 @@ unsigned MemoryController::transport_dbg(tlm::tlm_generic_payload& trans) {
   const unsigned bytes = trans.get_data_length();
   if (!memory_.contains(address, bytes)) return 0;
   if (trans.is_read()) {
+    if (bytes == 8) {
+      const std::uint64_t value = memory_.read64(address);
+      std::memcpy(trans.get_data_ptr(), &value, 8);
+      return bytes;
+    }
     memory_.read(address, trans.get_data_ptr(), bytes);
   } else {
     memory_.write(address, trans.get_data_ptr(), bytes);

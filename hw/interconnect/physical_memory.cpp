@@ -37,7 +37,7 @@ void PhysicalMemory::read(arch::PhysAddr address, void* data, std::uint64_t byte
   }
 }
 
-std::uint64_t PhysicalMemory::read64(arch::PhysAddr address) const {
+std::uint64_t PhysicalMemory::read64_slow(arch::PhysAddr address) const {
   std::uint64_t value = 0;
   read(address, &value, 8);
   return value;

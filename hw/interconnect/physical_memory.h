@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -23,13 +24,23 @@ class PhysicalMemory {
   /// Copies bytes; the range must be inside. May cross pages.
   void read(arch::PhysAddr address, void* data, std::uint64_t bytes) const;
   void write(arch::PhysAddr address, const void* data, std::uint64_t bytes);
-  std::uint64_t read64(arch::PhysAddr address) const;
+  std::uint64_t read64(arch::PhysAddr address) const {
+    const std::uint64_t offset = address.value - base_.value;
+    const std::uint64_t in_page = offset % arch::kPageSize;
+    if (!contains(address, 8) || in_page > arch::kPageSize - 8) return read64_slow(address);
+    const Page* page = pages_[offset / arch::kPageSize].get();
+    if (page == nullptr) return 0;
+    std::uint64_t value = 0;
+    std::memcpy(&value, page->data() + in_page, sizeof value);
+    return value;
+  }
   void write64(arch::PhysAddr address, std::uint64_t value) { write(address, &value, 8); }
   /// All zero again.
   void reset();
 
  private:
   using Page = std::array<std::uint8_t, arch::kPageSize>;
+  std::uint64_t read64_slow(arch::PhysAddr address) const;
   arch::PhysAddr base_;
   std::uint64_t size_;
   std::vector<std::unique_ptr<Page>> pages_;

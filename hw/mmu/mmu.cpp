@@ -39,9 +39,12 @@ Mmu::Outcome Mmu::translate(std::uint64_t access_id, const Requester& requester,
   if (hit == nullptr) return walk(access_id, requester, context, va, access, privileged);
   if (permitted) return outcome;
   switch (config_.hit_without_permission) {
-    case HitWithoutPermission::kFault: outcome.fault = Fault::kFPermission; return outcome;
+    case HitWithoutPermission::kFault:
+      outcome.fault = Fault::kFPermission;
+      return outcome;
     case HitWithoutPermission::kRewalk:
-    case HitWithoutPermission::kIgnore: break;
+    case HitWithoutPermission::kIgnore:
+      break;
   }
   const bool rewalk = config_.hit_without_permission == HitWithoutPermission::kRewalk;
   events_.write(PermissionPolicy{.access_id = access_id,

@@ -31,13 +31,13 @@ struct MmuConfig {
   TranslatorConfig translator;
   unsigned hit_latency_cycles{1};
   unsigned invalidate_latency_cycles{4};
-  unsigned walkers{1};  ///< walks at the same time
+  unsigned walkers{1};           ///< walks at the same time
   unsigned walk_step_cycles{0};  ///< of the walker itself, for each descriptor, beside memory's
   HitWithoutPermission hit_without_permission{HitWithoutPermission::kFault};
   // Hardware defects to plant.
-  bool ignore_invalidations{};      ///< acknowledges an invalidation and keeps the entries
-  bool complete_without_drain{};    ///< completes while earlier walks and accesses are on their way
-  bool install_overtaken_fills{};   ///< takes the epoch of a walk at its end, not at its start
+  bool ignore_invalidations{};     ///< acknowledges an invalidation and keeps the entries
+  bool complete_without_drain{};   ///< completes while earlier walks and accesses are on their way
+  bool install_overtaken_fills{};  ///< takes the epoch of a walk at its end, not at its start
 };
 
 }  // namespace shootdown::hw

@@ -26,8 +26,8 @@ struct Stage1Context {
   bool walks0_disabled{};  ///< EPD0
   arch::PhysAddr ttb1{};
   unsigned t1sz{16};
-  bool walks1_disabled{true};  ///< EPD1
-  unsigned output_bits{48};    ///< effective physical address size
+  bool walks1_disabled{true};     ///< EPD1
+  unsigned output_bits{48};       ///< effective physical address size
   bool access_flag_faults{true};  ///< false: AFFD, an access flag of 0 counts as 1
 
   bool operator==(const Stage1Context&) const = default;
@@ -37,10 +37,9 @@ class Stage1Walk {
  public:
   using Fault = arch::smmuv3::EventType;
 
-  /// A walk from the top of the tables.
-  Stage1Walk(const Stage1Context& context, arch::VirtAddr va);
-  /// A walk that starts at a table found in the walk cache.
-  Stage1Walk(const Stage1Context& context, arch::VirtAddr va, const TableReference& start);
+  /// `start`: a table on the way, found in the walk cache; null: from the top.
+  Stage1Walk(const Stage1Context& context, arch::VirtAddr va,
+             const TableReference* start = nullptr);
 
   bool done() const { return done_; }
   int level() const { return level_; }
@@ -59,12 +58,21 @@ class Stage1Walk {
   arch::VirtAddr va() const { return va_; }
   /// Tables the walk went through, for the walk cache.
   unsigned tables() const { return tables_; }
-  const TableReference& table(unsigned i) const { return table_list_[i]; }
+  TableReference table(unsigned i) const {
+    const int level = first_level_ + static_cast<int>(i);
+    return {.start = arch::page_of(va_, arch::vmsa64::level_shift(level)),
+            .level = level + 1,
+            .asid = asid_,
+            .table = {table_addresses_[i]},
+            .restrictions = table_restrictions_[i]};
+  }
   // When the walk began; kept for its owner.
   std::uint64_t epoch{};          ///< of the TLB
   std::uint64_t invalidations{};  ///< of the whole translator
 
  private:
+  void begin_at_top(const Stage1Context& context);
+  void finish_leaf(std::uint64_t descriptor);
   void finish(Fault fault) {
     done_ = true;
     fault_ = fault;
@@ -76,13 +84,47 @@ class Stage1Walk {
   bool access_flag_faults_;
   arch::PhysAddr table_{};
   int level_{};
-  arch::vmsa64::TableRestrictions restrictions_;
+  arch::vmsa64::TableRestrictions restrictions_{};
   bool done_{};
   Fault fault_{Fault::kNone};
   TlbEntry entry_;
+  int first_level_{};
   unsigned tables_{};
-  std::array<TableReference, 3> table_list_{};
+  // Filled as far as tables_ says; walks are too frequent to clear them first.
+  std::array<std::uint64_t, 3> table_addresses_;
+  std::array<arch::vmsa64::TableRestrictions, 3> table_restrictions_;
 };
+
+inline Stage1Walk::Stage1Walk(const Stage1Context& context, arch::VirtAddr va,
+                              const TableReference* start)
+    : va_(va),
+      asid_(context.asid),
+      output_bits_(context.output_bits),
+      access_flag_faults_(context.access_flag_faults) {
+  if (start == nullptr) {
+    begin_at_top(context);
+    return;
+  }
+  table_ = start->table;
+  level_ = first_level_ = start->level;
+  restrictions_ = start->restrictions;
+}
+
+inline void Stage1Walk::feed(std::uint64_t descriptor) {
+  namespace vmsa64 = arch::vmsa64;
+  const bool table = vmsa64::is_table(descriptor, level_);
+  if (!table && !vmsa64::is_leaf(descriptor, level_)) return finish(Fault::kFTranslation);
+  const std::uint64_t output = vmsa64::desc::OutputAddress::get(descriptor);
+  if ((output >> output_bits_) != 0) return finish(Fault::kFAddrSize);
+  if (!table) return finish_leaf(descriptor);
+  restrictions_.no_user |= vmsa64::desc::ApTableNoUser::get(descriptor) != 0;
+  restrictions_.no_write |= vmsa64::desc::ApTableNoWrite::get(descriptor) != 0;
+  table_ = vmsa64::next_table(descriptor);
+  table_addresses_[tables_] = table_.value;
+  table_restrictions_[tables_] = restrictions_;
+  ++tables_;
+  ++level_;
+}
 
 }  // namespace shootdown::hw
 

@@ -31,7 +31,8 @@ class Tlb {
   Tlb(const TlbGeometry& geometry, TlbEngine* engine) : array_(geometry), engine_(engine) {}
 
   const TlbEntry* lookup(arch::VirtAddr va, arch::Asid asid) {
-    if (engine_ == nullptr) [[likely]] return array_.lookup(va, asid);
+    if (engine_ == nullptr) [[likely]]
+      return array_.lookup(va, asid);
     return engine_->lookup(va, asid);
   }
   TlbFillResult fill(const TlbEntry& entry, std::uint64_t epoch) {

@@ -160,7 +160,8 @@ TlbFillResult TlbArray::fill(const TlbEntry& entry, std::uint64_t epoch) {
   if (slot == kNoSlot) {
     slot = first + victim_way(set);
     if (tags_[slot] != kInvalidTag) {
-      result.evicted = entries_[slot];
+      evicted_ = entries_[slot];
+      result.evicted = &evicted_;
       --live_[(tags_[slot] >> 60) & 3];
     } else {
       ++occupancy_;

@@ -8,7 +8,6 @@
 
 #include <array>
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 #include "hw/arch/tlbi.h"
@@ -22,10 +21,10 @@ namespace shootdown::hw {
 inline constexpr std::array<unsigned, 3> kPageShifts{12, 21, 30};
 
 struct TlbEntry {
-  arch::VirtAddr page{};   ///< first byte; canonical
+  arch::VirtAddr page{};    ///< first byte; canonical
   unsigned page_shift{12};  ///< one of kPageShifts
   arch::Asid asid{};
-  bool global{};  ///< matches every ASID
+  bool global{};            ///< matches every ASID
   arch::PhysAddr output{};  ///< first byte
   arch::vmsa64::Permissions permissions{};
   unsigned attributes{};  ///< AttrIndx and shareability: {SH[1:0], AttrIndx[2:0]}
@@ -38,8 +37,8 @@ struct TlbEntry {
 };
 
 struct TlbFillResult {
-  bool dropped{};                   ///< an invalidation was accepted since `epoch`
-  std::optional<TlbEntry> evicted;  ///< a valid entry that made room
+  bool dropped{};             ///< an invalidation was accepted since `epoch`
+  const TlbEntry* evicted{};  ///< a valid entry that made room; valid until the next fill
 };
 
 class TlbArray {
@@ -84,10 +83,11 @@ class TlbArray {
   unsigned set_mask_{};
   std::vector<Tag> tags_;
   std::vector<TlbEntry> entries_;
-  std::vector<std::uint64_t> plru_;      ///< one tree per set, node 1 at bit 1
+  TlbEntry evicted_;                      // the last one
+  std::vector<std::uint64_t> plru_;       ///< one tree per set, node 1 at bit 1
   std::vector<std::uint64_t> plru_keep_;  ///< per way: bits of the tree left alone by a touch
   std::vector<std::uint64_t> plru_set_;   ///< per way: bits set by a touch
-  std::vector<std::uint64_t> last_use_;  ///< LRU: per slot
+  std::vector<std::uint64_t> last_use_;   ///< LRU: per slot
   std::uint64_t use_clock_{};
   std::uint64_t random_{};
   std::array<unsigned, kPageShifts.size()> live_{};  ///< entries per page size

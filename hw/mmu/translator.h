@@ -25,9 +25,9 @@ class Translator {
 
   /// Starts at the deepest cached table. Remembers the epoch before anything is read.
   Stage1Walk begin_walk(const Stage1Context& context, arch::VirtAddr va) const {
-    const TableReference* start = walk_cache_.lookup(va, context.asid);
-    Stage1Walk walk =
-        start == nullptr ? Stage1Walk(context, va) : Stage1Walk(context, va, *start);
+    const TableReference* start =
+        walk_cache_.enabled() ? walk_cache_.lookup(va, context.asid) : nullptr;
+    Stage1Walk walk(context, va, start);
     set_age(walk);
     return walk;
   }
@@ -35,7 +35,7 @@ class Translator {
   /// Installs what a finished walk found, unless an invalidation overtook it. A walk that ended in
   /// a fault installs its tables only.
   TlbFillResult install(const Stage1Walk& walk) {
-    if (walk.invalidations == invalidations_) {
+    if (walk_cache_.enabled() && walk.invalidations == invalidations_) {
       for (unsigned i = 0; i < walk.tables(); ++i) walk_cache_.fill(walk.table(i));
     }
     if (walk.fault() != Stage1Walk::Fault::kNone) return {};

@@ -21,7 +21,7 @@ struct TableReference {
   int level{};             ///< of the table, 1 to 3
   arch::Asid asid{};
   arch::PhysAddr table{};
-  arch::vmsa64::TableRestrictions restrictions;
+  arch::vmsa64::TableRestrictions restrictions{};
 };
 
 class WalkCache {
@@ -30,6 +30,7 @@ class WalkCache {
 
   /// The deepest cached table on the way to `va`, or nullptr.
   const TableReference* lookup(arch::VirtAddr va, arch::Asid asid) const;
+  bool enabled() const { return capacity_ != 0; }
   void fill(const TableReference& reference);
   /// Returns the number of entries removed.
   unsigned invalidate(const arch::Invalidation& what);

@@ -9,12 +9,8 @@ namespace {
 constexpr std::size_t kStackBytes = 512 * 1024;
 }
 
-Process::Process(Simulation& simulation, sc_core::sc_module_name name,
-                 std::function<void()> body)
-    : sc_core::sc_module(name),
-      simulation_(simulation),
-      body_(std::move(body)),
-      event_("wake") {
+Process::Process(Simulation& simulation, sc_core::sc_module_name name, std::function<void()> body)
+    : sc_core::sc_module(name), simulation_(simulation), body_(std::move(body)), event_("wake") {
   SC_HAS_PROCESS(Process);
   SC_THREAD(main);
   set_stack_size(kStackBytes);
@@ -121,13 +117,17 @@ void Simulation::request_stop() {
 void Simulation::run_until(std::uint64_t limit_ps) {
   const auto now = now_ps();
   if (now < limit_ps) {
-    sc_core::sc_start(sc_core::sc_time::from_value(limit_ps - now),
-                      sc_core::SC_EXIT_ON_STARVATION);
+    sc_core::sc_start(sc_core::sc_time::from_value(limit_ps - now), sc_core::SC_EXIT_ON_STARVATION);
   }
   if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
 }
 
 bool Simulation::quiet() const { return !sc_core::sc_pending_activity(); }
+
+std::uint64_t Simulation::next_activity_ps() const {
+  const std::uint64_t now = (sc_core::sc_time_stamp() - run_start_).value();
+  return quiet() ? now : now + sc_core::sc_time_to_pending_activity().value();
+}
 
 void Simulation::fail(std::exception_ptr error) {
   if (!error_) error_ = std::move(error);

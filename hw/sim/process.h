@@ -85,8 +85,10 @@ class Simulation {
   bool stop_requested() const { return stop_requested_; }
   /// Advances until nothing is left to do, `limit_ps` of the run is reached or a stop is asked for.
   void run_until(std::uint64_t limit_ps);
-  /// Whether any process or event is still due.
+  /// Whether nothing is due any more.
   bool quiet() const;
+  /// When the next thing is due, in picoseconds of the run; now, if nothing is.
+  std::uint64_t next_activity_ps() const;
   /// Unwinds every process that is not idle. Afterwards all are idle and start() works again.
   void abort_all();
   /// Times any process was resumed by the SystemC kernel since elaboration.

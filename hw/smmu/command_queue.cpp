@@ -16,7 +16,8 @@ CommandQueue::CommandQueue(const std::string& name, const Parts& parts,
       features_(features),
       config_(config),
       fetcher_(parts.simulation, (name + "_fetch").c_str(), [this] { fetch_loop(); }),
-      invalidator_(parts.simulation, (name + "_invalidate").c_str(), [this] { invalidation_loop(); }),
+      invalidator_(parts.simulation, (name + "_invalidate").c_str(),
+                   [this] { invalidation_loop(); }),
       idle_(parts.simulation) {}
 
 void CommandQueue::start() {
@@ -35,7 +36,8 @@ unsigned CommandQueue::log2_size() const {
 bool CommandQueue::runnable() const {
   const RegisterFile& registers = parts_.registers;
   const auto active = registers.get(reg::kGerror) ^ registers.get(reg::kGerrorN);
-  return registers.enabled(smmuv3::cr0::Cmdqen::kMask) && smmuv3::gerror::CmdqErr::get(active) == 0 &&
+  return registers.enabled(smmuv3::cr0::Cmdqen::kMask) &&
+         smmuv3::gerror::CmdqErr::get(active) == 0 &&
          !smmuv3::QueueIndex::empty(registers.get(reg::kCmdqProd), registers.get(reg::kCmdqCons),
                                     log2_size());
 }
@@ -45,8 +47,8 @@ void CommandQueue::fetch_loop() {
     while (!runnable()) parts_.simulation.block();
     RegisterFile& registers = parts_.registers;
     const unsigned log2 = log2_size();
-    const std::uint32_t cons = static_cast<std::uint32_t>(
-        smmuv3::cmdq_cons::Rd::get(registers.get(reg::kCmdqCons)));
+    const std::uint32_t cons =
+        static_cast<std::uint32_t>(smmuv3::cmdq_cons::Rd::get(registers.get(reg::kCmdqCons)));
     const arch::PhysAddr base{smmuv3::queue_base::Addr::get(registers.get64(reg::kCmdqBase))};
     Command command;
     const auto slot = std::uint64_t{smmuv3::QueueIndex::slot(cons, log2)};
@@ -93,7 +95,8 @@ std::optional<std::string_view> CommandQueue::illegal(const Command& command) co
     case Opcode::kCfgiCdAll:
     case Opcode::kTlbiNhAll:
     case Opcode::kTlbiNhAsid:
-    case Opcode::kTlbiNsnhAll: return std::nullopt;
+    case Opcode::kTlbiNsnhAll:
+      return std::nullopt;
     case Opcode::kAtcInv:
       if (!features_.ats) return "CMD_ATC_INV without IDR0.ATS";
       return std::nullopt;
@@ -120,11 +123,12 @@ void CommandQueue::report_questionable(const Command& command) {
           .detail = command.dw1});
       break;
     case smmuv3::RangeFault::kNotPresent:
-      parts_.events.write(IllegalUse{
-          .rule = "TLBI range fields used without IDR3.RIL (IHI 0070, 4.4.1.1)",
-          .detail = command.dw0});
+      parts_.events.write(
+          IllegalUse{.rule = "TLBI range fields used without IDR3.RIL (IHI 0070, 4.4.1.1)",
+                     .detail = command.dw0});
       break;
-    default: break;
+    default:
+      break;
   }
 }
 
@@ -140,22 +144,30 @@ void CommandQueue::execute(const Command& command) {
     case Opcode::kCfgiSte:
     case Opcode::kCfgiSteRange:
     case Opcode::kCfgiCd:
-    case Opcode::kCfgiCdAll: invalidate_configuration(command); break;
-    case Opcode::kAtcInv: invalidate_atc(command); break;
-    case Opcode::kResume: resume(command); break;
-    case Opcode::kStallTerm:
-      parts_.stalls.terminate(arch::StreamId{
-          static_cast<std::uint32_t>(smmuv3::cmd0::Sid::get(command.dw0))});
+    case Opcode::kCfgiCdAll:
+      invalidate_configuration(command);
       break;
-    case Opcode::kSync: sync(); break;
-    default: break;  // prefetch is a hint
+    case Opcode::kAtcInv:
+      invalidate_atc(command);
+      break;
+    case Opcode::kResume:
+      resume(command);
+      break;
+    case Opcode::kStallTerm:
+      parts_.stalls.terminate(
+          arch::StreamId{static_cast<std::uint32_t>(smmuv3::cmd0::Sid::get(command.dw0))});
+      break;
+    case Opcode::kSync:
+      sync();
+      break;
+    default:
+      break;  // prefetch is a hint
   }
 }
 
 void CommandQueue::invalidate_configuration(const Command& command) {
   const arch::StreamId sid{static_cast<std::uint32_t>(smmuv3::cmd0::Sid::get(command.dw0))};
-  const arch::SubstreamId ssid{
-      static_cast<std::uint32_t>(smmuv3::cmd0::Ssid::get(command.dw0))};
+  const arch::SubstreamId ssid{static_cast<std::uint32_t>(smmuv3::cmd0::Ssid::get(command.dw0))};
   switch (smmuv3::opcode_of(command)) {
     case Opcode::kCfgiSteRange: {
       const auto range = static_cast<unsigned>(smmuv3::cmd1::CfgiRange::get(command.dw1));
@@ -166,8 +178,12 @@ void CommandQueue::invalidate_configuration(const Command& command) {
       }
       break;
     }
-    case Opcode::kCfgiCd: parts_.configs.invalidate_substream(sid, ssid); break;
-    default: parts_.configs.invalidate_streams(sid, 0); break;
+    case Opcode::kCfgiCd:
+      parts_.configs.invalidate_substream(sid, ssid);
+      break;
+    default:
+      parts_.configs.invalidate_streams(sid, 0);
+      break;
   }
 }
 

@@ -38,25 +38,23 @@ bool EventQueue::write(const smmuv3::EventRecord& record, bool stalled) {
     return false;
   }
   const unsigned log2 = log2_size();
-  const arch::PhysAddr base{
-      smmuv3::queue_base::Addr::get(registers_.get64(reg::kEventqBase))};
+  const arch::PhysAddr base{smmuv3::queue_base::Addr::get(registers_.get64(reg::kEventqBase))};
   const std::uint64_t slot = smmuv3::QueueIndex::slot(prod, log2);
   const bool written =
       bus_.write(base + slot * smmuv3::kEventBytes, record.data(), smmuv3::kEventBytes);
   if (!written) {
     const auto active = registers_.get(reg::kGerror) ^ registers_.get(reg::kGerrorN);
     if (smmuv3::gerror::EventqAbt::get(active) == 0) {
-      registers_.set(reg::kGerror, registers_.get(reg::kGerror) ^
-                                       static_cast<std::uint32_t>(smmuv3::gerror::EventqAbt::kMask));
+      registers_.set(reg::kGerror,
+                     registers_.get(reg::kGerror) ^
+                         static_cast<std::uint32_t>(smmuv3::gerror::EventqAbt::kMask));
     }
     return false;
   }
-  const bool was_empty =
-      smmuv3::QueueIndex::empty(prod, registers_.get(reg::kEventqCons), log2);
+  const bool was_empty = smmuv3::QueueIndex::empty(prod, registers_.get(reg::kEventqCons), log2);
   prod = registers_.get(reg::kEventqProd);
   const std::uint32_t next = smmuv3::QueueIndex::next(prod, log2);
-  registers_.set(reg::kEventqProd,
-                 next | (prod & static_cast<std::uint32_t>(Overflow::kMask)));
+  registers_.set(reg::kEventqProd, next | (prod & static_cast<std::uint32_t>(Overflow::kMask)));
   events_.write(EventRecorded{.record = record});
   if (was_empty && smmuv3::irq_ctrl::Eventq::get(registers_.get(reg::kIrqCtrlAck)) != 0) {
     events_.write(InterruptRaised{.line = "evtq"});

@@ -60,16 +60,16 @@ RegisterFile::RegisterFile(const SmmuFeatures& features, const SmmuQueueSizes& s
 void RegisterFile::reset() {
   words_.fill(0);
   using namespace smmuv3;  // the field names below read like the specification
-  set(reg::kIdr0, static_cast<std::uint32_t>(
-                      idr0::S1p::of(1) | idr0::Ttf::of(2) | idr0::Cohacc::of(1) |
-                      idr0::Btm::of(features_.broadcast) | idr0::Ats::of(features_.ats) |
-                      idr0::Asid16::of(1) | idr0::Ttendian::of(2) |
-                      idr0::StallModel::of(features_.stall_model ? kStallModelBoth
-                                                                 : kStallModelTerminate)));
-  set(reg::kIdr1, static_cast<std::uint32_t>(
-                      idr1::SidSize::of(features_.sid_bits) |
-                      idr1::SsidSize::of(features_.ssid_bits) |
-                      idr1::Eventqs::of(sizes_.event_log2) | idr1::Cmdqs::of(sizes_.command_log2)));
+  set(reg::kIdr0,
+      static_cast<std::uint32_t>(
+          idr0::S1p::of(1) | idr0::Ttf::of(2) | idr0::Cohacc::of(1) |
+          idr0::Btm::of(features_.broadcast) | idr0::Ats::of(features_.ats) | idr0::Asid16::of(1) |
+          idr0::Ttendian::of(2) |
+          idr0::StallModel::of(features_.stall_model ? kStallModelBoth : kStallModelTerminate)));
+  set(reg::kIdr1, static_cast<std::uint32_t>(idr1::SidSize::of(features_.sid_bits) |
+                                             idr1::SsidSize::of(features_.ssid_bits) |
+                                             idr1::Eventqs::of(sizes_.event_log2) |
+                                             idr1::Cmdqs::of(sizes_.command_log2)));
   set(reg::kIdr3, static_cast<std::uint32_t>(idr3::Ril::of(features_.range_invalidation) |
                                              idr3::Bbml::of(features_.range_invalidation ? 2 : 0)));
   set(reg::kIdr5, static_cast<std::uint32_t>(idr5::Oas::of(5) | idr5::Gran4k::of(1) |
@@ -102,7 +102,8 @@ void RegisterFile::write_word(std::uint32_t offset, std::uint32_t value) {
     return true;
   };
   switch (rule->guard) {
-    case Guard::kNone: break;
+    case Guard::kNone:
+      break;
     case Guard::kSmmuOff:
       if (guard_broken(smmuv3::cr0::Smmuen::kMask,
                        "register written while CR0.SMMUEN is set (IHI 0070, chapter 6)")) {

@@ -20,8 +20,8 @@ smmuv3::EventRecord make_record(EventType type, const StreamExtension& stream, a
                                 arch::Access access) {
   using namespace smmuv3;  // event fields
   EventRecord record{};
-  record[0] = event0::Type::of(static_cast<unsigned>(type)) |
-              event0::Sid::of(stream.stream_id.value);
+  record[0] =
+      event0::Type::of(static_cast<unsigned>(type)) | event0::Sid::of(stream.stream_id.value);
   if (stream.substream_id) {
     record[0] |= event0::Ssv::of(1) | event0::Ssid::of(stream.substream_id->value);
   }
@@ -91,17 +91,26 @@ void Smmu::register_transport(tlm::tlm_generic_payload& trans, sc_core::sc_time&
 
 void Smmu::register_written(std::uint32_t offset) {
   switch (offset) {
-    case reg::kCr0: write_cr0(); break;
-    case reg::kIrqCtrl: registers_.set(reg::kIrqCtrlAck, registers_.get(reg::kIrqCtrl)); break;
+    case reg::kCr0:
+      write_cr0();
+      break;
+    case reg::kIrqCtrl:
+      registers_.set(reg::kIrqCtrlAck, registers_.get(reg::kIrqCtrl));
+      break;
     case reg::kGbpa: {
       const std::uint32_t value = registers_.get(reg::kGbpa);
       registers_.set(reg::kGbpa, value & ~static_cast<std::uint32_t>(smmuv3::gbpa::Update::kMask));
       break;
     }
     case reg::kCmdqProd:
-    case reg::kGerrorN: commands_.software_moved(); break;
-    case reg::kEventqCons: event_queue_.software_moved(); break;
-    default: break;
+    case reg::kGerrorN:
+      commands_.software_moved();
+      break;
+    case reg::kEventqCons:
+      event_queue_.software_moved();
+      break;
+    default:
+      break;
   }
 }
 
@@ -123,9 +132,15 @@ void Smmu::device_transport(int, tlm::tlm_generic_payload& trans, sc_core::sc_ti
   SHOOTDOWN_CHECK(stream != nullptr, "device transaction without a stream");
   switch (stream->kind) {
     case StreamExtension::Kind::kUntranslated:
-    case StreamExtension::Kind::kPageRequest: untranslated(trans, *stream); break;
-    case StreamExtension::Kind::kTranslated: translated(trans, *stream); break;
-    case StreamExtension::Kind::kTranslationRequest: translation_request(trans, *stream); break;
+    case StreamExtension::Kind::kPageRequest:
+      untranslated(trans, *stream);
+      break;
+    case StreamExtension::Kind::kTranslated:
+      translated(trans, *stream);
+      break;
+    case StreamExtension::Kind::kTranslationRequest:
+      translation_request(trans, *stream);
+      break;
   }
 }
 
@@ -140,8 +155,8 @@ void Smmu::terminate(tlm::tlm_generic_payload& trans, bool abort) {
 
 bool Smmu::forward(tlm::tlm_generic_payload& trans, arch::PhysAddr pa) {
   sc_core::sc_time delay;
-  const bool ok = bus.transport(trans.get_command(), pa, trans.get_data_ptr(),
-                                trans.get_data_length(), delay);
+  const bool ok =
+      bus.transport(trans.get_command(), pa, trans.get_data_ptr(), trans.get_data_length(), delay);
   simulation_.sleep(delay);
   trans.set_response_status(ok ? tlm::TLM_OK_RESPONSE : tlm::TLM_ADDRESS_ERROR_RESPONSE);
   return ok;
@@ -162,19 +177,21 @@ Smmu::AccessEnd Smmu::attempt(tlm::tlm_generic_payload& trans, StreamExtension& 
   const arch::VirtAddr va{trans.get_address()};
   const arch::Access access = access_of(trans);
   std::optional<InFlightAccess> in_flight(std::in_place, mmu_);
-  const ConfigResult found = config_of(stream);
-  if (const auto* bad = std::get_if<ConfigFault>(&found)) {
-    record(bad->type, stream, va, access, bad->fetch_address);
+  StreamConfig config;
+  arch::PhysAddr fetch_address{};
+  if (const EventType bad = config_of(stream, config, fetch_address); bad != EventType::kNone) {
+    record(bad, stream, va, access, fetch_address);
     terminate(trans, true);
     return AccessEnd::kTerminated;
   }
-  const StreamConfig& config = std::get<StreamConfig>(found);
   Requester requester{.asid = config.context.asid,
                       .stream_id = stream.stream_id,
                       .substream_id = stream.substream_id.value_or(arch::SubstreamId{})};
   Mmu::Outcome outcome;
   switch (config.kind) {
-    case StreamConfig::Kind::kAbort: terminate(trans, true); return AccessEnd::kTerminated;
+    case StreamConfig::Kind::kAbort:
+      terminate(trans, true);
+      return AccessEnd::kTerminated;
     case StreamConfig::Kind::kBypass:
       outcome.entry = {.page = arch::page_of(va), .output = {arch::page_of(va).value}};
       outcome.source = TranslationSource::kBypass;
@@ -208,8 +225,7 @@ Smmu::AccessEnd Smmu::attempt(tlm::tlm_generic_payload& trans, StreamExtension& 
 
 Smmu::AccessEnd Smmu::fault(const StreamExtension& stream, const Requester& requester,
                             arch::VirtAddr va, arch::Access access, const StreamConfig& config,
-                            const Mmu::Outcome& outcome,
-                            std::optional<InFlightAccess>& in_flight) {
+                            const Mmu::Outcome& outcome, std::optional<InFlightAccess>& in_flight) {
   const bool stalls = smmuv3::can_stall(outcome.fault) && config.stall;
   smmuv3::EventRecord event = make_record(outcome.fault, stream, va, access);
   TranslationFault published{.access_id = stream.access_id,
@@ -258,9 +274,9 @@ void Smmu::translated(tlm::tlm_generic_payload& trans, const StreamExtension& st
     return terminate(trans, true);
   }
   if (registers_.enabled(smmuv3::cr0::Atschk::kMask)) {
-    const ConfigResult found = config_of(stream);
-    const auto* config = std::get_if<StreamConfig>(&found);
-    if (config == nullptr || !config->ats) {
+    StreamConfig config;
+    arch::PhysAddr fetch_address{};
+    if (config_of(stream, config, fetch_address) != EventType::kNone || !config.ats) {
       record(EventType::kFTranslForbidden, stream, va, access_of(trans), {});
       return terminate(trans, true);
     }
@@ -278,21 +294,23 @@ void Smmu::translation_request(tlm::tlm_generic_payload& trans, StreamExtension&
     stream.answer.unsupported = true;
     return;
   }
-  const ConfigResult found = config_of(stream);
-  const auto* config = std::get_if<StreamConfig>(&found);
-  if (config == nullptr) return terminate(trans, true);  // CA; recorded only with REC_CFG_ATS
-  if (!config->ats || config->kind != StreamConfig::Kind::kTranslate) {
+  StreamConfig config;
+  arch::PhysAddr fetch_address{};
+  if (config_of(stream, config, fetch_address) != EventType::kNone) {
+    return terminate(trans, true);  // CA; recorded only with REC_CFG_ATS
+  }
+  if (!config.ats || config.kind != StreamConfig::Kind::kTranslate) {
     stream.answer.unsupported = true;
     record(EventType::kFBadAtsTreq, stream, va, access, {});
     return;
   }
-  const Requester requester{.asid = config->context.asid,
+  const Requester requester{.asid = config.context.asid,
                             .stream_id = stream.stream_id,
                             .substream_id = stream.substream_id.value_or(arch::SubstreamId{})};
-  const Mmu::Outcome outcome = mmu_.translate(stream.access_id, requester, config->context, va,
-                                              access, /*privileged=*/false);
+  const Mmu::Outcome outcome =
+      mmu_.translate(stream.access_id, requester, config.context, va, access, /*privileged=*/false);
   if (outcome.fault == EventType::kFWalkEabt) return terminate(trans, true);
-  stream.answer.asid = config->context.asid;
+  stream.answer.asid = config.context.asid;
   // A missing translation is answered with R=W=0, missing permission with what there is: neither
   // is an error or an event (IHI 0070 section 3.9.1).
   if (outcome.fault == EventType::kNone || outcome.fault == EventType::kFPermission) {
@@ -308,24 +326,29 @@ void Smmu::translation_request(tlm::tlm_generic_payload& trans, StreamExtension&
                            .write = stream.answer.write});
 }
 
-ConfigResult Smmu::config_of(const StreamExtension& stream) {
+EventType Smmu::config_of(const StreamExtension& stream, StreamConfig& config,
+                          arch::PhysAddr& fetch_address) {
   if (const StreamConfig* cached = configs_.lookup(stream.stream_id, stream.substream_id)) {
-    return *cached;
+    config = *cached;
+    return EventType::kNone;
   }
   const std::uint64_t epoch = configs_.epoch();
   const StreamTable table{
       .base = {smmuv3::strtab_base::Addr::get(registers_.get64(reg::kStrtabBase))},
       .log2_size = static_cast<unsigned>(
           smmuv3::strtab_base_cfg::Log2Size::get(registers_.get(reg::kStrtabBaseCfg)))};
-  ConfigResult found =
+  const ConfigResult found =
       fetch_config(config_.features, table, stream.stream_id, stream.substream_id,
                    [this](arch::PhysAddr address, std::uint64_t* words) {
                      return bus.read(address, words, smmuv3::kSteBytes);
                    });
-  if (const auto* config = std::get_if<StreamConfig>(&found)) {
-    configs_.fill(stream.stream_id, stream.substream_id, *config, epoch);
+  if (const auto* bad = std::get_if<ConfigFault>(&found)) {
+    fetch_address = bad->fetch_address;
+    return bad->type;
   }
-  return found;
+  config = std::get<StreamConfig>(found);
+  configs_.fill(stream.stream_id, stream.substream_id, config, epoch);
+  return EventType::kNone;
 }
 
 void Smmu::record(EventType type, const StreamExtension& stream, arch::VirtAddr va,

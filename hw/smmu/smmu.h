@@ -64,7 +64,9 @@ class Smmu : public sc_core::sc_module, private DvmTarget {
   void translated(tlm::tlm_generic_payload& trans, const StreamExtension& stream);
   void translation_request(tlm::tlm_generic_payload& trans, StreamExtension& stream);
   bool forward(tlm::tlm_generic_payload& trans, arch::PhysAddr pa);
-  ConfigResult config_of(const StreamExtension& stream);
+  /// The configuration, copied: what is cached may change while an access is on its way.
+  arch::smmuv3::EventType config_of(const StreamExtension& stream, StreamConfig& config,
+                                    arch::PhysAddr& fetch_address);
   void record(arch::smmuv3::EventType type, const StreamExtension& stream, arch::VirtAddr va,
               arch::Access access, arch::PhysAddr fetch_address);
   static void terminate(tlm::tlm_generic_payload& trans, bool abort);

@@ -10,7 +10,7 @@ namespace shootdown::hw {
 struct SmmuFeatures {
   bool stall_model{true};  ///< IDR0.STALL_MODEL = 0; false: 1, terminate only
   bool ats{true};
-  bool broadcast{};  ///< IDR0.BTM
+  bool broadcast{};               ///< IDR0.BTM
   bool range_invalidation{true};  ///< IDR3.RIL
   unsigned sid_bits{16};
   unsigned ssid_bits{8};

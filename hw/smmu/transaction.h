@@ -20,8 +20,8 @@ struct StreamExtension : tlm::tlm_extension<StreamExtension> {
     kUntranslated,        ///< the address is an IOVA
     kTranslated,          ///< the address came from an ATS translation
     kTranslationRequest,  ///< ATS: no data, `answer` is filled in
-    kPageRequest,         ///< asks for access to a page, without data; may stall. Stands in for PRI,
-                          ///< which Linux's SMMUv3 driver does not serve
+    kPageRequest,  ///< asks for access to a page, without data; may stall. Stands in for PRI,
+                   ///< which Linux's SMMUv3 driver does not serve
   };
   struct Answer {
     bool unsupported{};  ///< ATS is off for this stream (UR)

@@ -1,5 +1,5 @@
-// What a CPU offers the kernel code that runs on it. The co-simulator implements it on the simulated
-// core, unit tests on a fake.
+// What a CPU offers the kernel code that runs on it. The co-simulator implements it on the
+// simulated core, unit tests on a fake.
 //
 // Every call takes simulated time and is a point at which other CPUs and devices may run. A thread
 // of execution has its own Cpu object, through which it sees the CPU it runs on.

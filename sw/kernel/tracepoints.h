@@ -109,8 +109,8 @@ struct FlushEnd {
   }
 };
 
-/// The secondary-TLB callback of a notifier was called (arch_invalidate_secondary_tlbs from v6.6 on,
-/// invalidate_range before). end is exclusive; end = ~0: everything.
+/// The secondary-TLB callback of a notifier was called (arch_invalidate_secondary_tlbs from v6.6
+/// on, invalidate_range before). end is exclusive; end = ~0: everything.
 struct NotifierCalled {
   static constexpr std::string_view kName = "mmu_notifier_invalidate";
   unsigned mm{};
@@ -147,10 +147,14 @@ struct SyncObserved {
 enum class PageUse : std::uint8_t { kAnonymous, kFile, kTable, kDriver };
 constexpr std::string_view name_of(PageUse use) {
   switch (use) {
-    case PageUse::kAnonymous: return "anonymous";
-    case PageUse::kFile: return "file";
-    case PageUse::kTable: return "table";
-    case PageUse::kDriver: return "driver";
+    case PageUse::kAnonymous:
+      return "anonymous";
+    case PageUse::kFile:
+      return "file";
+    case PageUse::kTable:
+      return "table";
+    case PageUse::kDriver:
+      return "driver";
   }
   return "?";
 }
@@ -215,10 +219,10 @@ struct ProtectionRemoved {
   }
 };
 
-using TraceEvent = std::variant<FunctionEnter, FunctionExit, MmCreated, SvaBound, PteStore,
-                                FlushBegin, FlushEnd, NotifierCalled, CommandSubmitted,
-                                SyncObserved, PageAllocated, PageFreed, FaultHandled,
-                                ProtectionRemoved>;
+using TraceEvent =
+    std::variant<FunctionEnter, FunctionExit, MmCreated, SvaBound, PteStore, FlushBegin, FlushEnd,
+                 NotifierCalled, CommandSubmitted, SyncObserved, PageAllocated, PageFreed,
+                 FaultHandled, ProtectionRemoved>;
 
 }  // namespace shootdown::sw
 

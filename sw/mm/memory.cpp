@@ -53,16 +53,14 @@ Page* alloc_zeroed(FaultContext& vmf, PageUse use) {
 
 /// The read-only page of zeroes behind untouched anonymous memory.
 Page* zero_page(FaultContext& vmf) {
-  Page*& slot =
-      vmf.order() == 0 ? vmf.kernel().zero_page : vmf.kernel().huge_zero_page;
+  Page*& slot = vmf.order() == 0 ? vmf.kernel().zero_page : vmf.kernel().huge_zero_page;
   if (slot == nullptr) slot = alloc_zeroed(vmf, PageUse::kFile);
   return slot;
 }
 
 /// filemap_fault(): the page cache's page, read in if needed. Returns with a reference of its own.
 Page* file_page(FaultContext& vmf) {
-  const std::uint64_t offset =
-      vmf.vma.file_offset + (vmf.address.value - vmf.vma.start.value);
+  const std::uint64_t offset = vmf.vma.file_offset + (vmf.address.value - vmf.vma.start.value);
   Page*& cached = vmf.vma.file->pages[offset];
   if (cached == nullptr) cached = alloc_zeroed(vmf, PageUse::kFile);
   if (cached != nullptr) vmf.kernel().pages.get_page(*cached);
@@ -77,8 +75,8 @@ Pte mk_pte(const FaultContext& vmf, const Page& page) {
   return vmf.arch().mk_pte(page.address, vmf.slot.level);
 }
 
-/// Maps `page`, whose reference the table takes over, if the entry is still empty. Returns whether it
-/// did.
+/// Maps `page`, whose reference the table takes over, if the entry is still empty. Returns whether
+/// it did.
 bool finish_fault(FaultContext& vmf, Page& page, Pte pte) {
   const PtlHold ptl(vmf);
   if (ptep_get(vmf.cpu, vmf.slot) != Pte{}) return false;
@@ -104,8 +102,7 @@ VmFault do_anonymous_page(FaultContext& vmf) {
   vmf.how = "new anonymous page";
   Page* page = alloc_zeroed(vmf, PageUse::kAnonymous);
   if (page == nullptr) return VmFault::kOom;
-  return finish_or_drop(vmf, *page,
-                        maybe_mkwrite(vmf, vmf.arch().pte_mkdirty(mk_pte(vmf, *page))));
+  return finish_or_drop(vmf, *page, maybe_mkwrite(vmf, vmf.arch().pte_mkdirty(mk_pte(vmf, *page))));
 }
 
 VmFault do_read_fault(FaultContext& vmf) {
@@ -123,8 +120,7 @@ VmFault do_shared_fault(FaultContext& vmf) {
   Page* page = file_page(vmf);
   if (page == nullptr) return VmFault::kOom;
   page->dirty = true;  // page_mkwrite() and fault_dirty_shared_page()
-  return finish_or_drop(vmf, *page,
-                        maybe_mkwrite(vmf, vmf.arch().pte_mkdirty(mk_pte(vmf, *page))));
+  return finish_or_drop(vmf, *page, maybe_mkwrite(vmf, vmf.arch().pte_mkdirty(mk_pte(vmf, *page))));
 }
 
 void copy_user_page(FaultContext& vmf, const Page& to, const Page& from) {
@@ -142,8 +138,7 @@ VmFault do_cow_fault(FaultContext& vmf) {
   if (source == nullptr || copy == nullptr) return VmFault::kOom;
   copy_user_page(vmf, *copy, *source);
   vmf.kernel().pages.put_page(vmf.cpu, *source);
-  return finish_or_drop(vmf, *copy,
-                        maybe_mkwrite(vmf, vmf.arch().pte_mkdirty(mk_pte(vmf, *copy))));
+  return finish_or_drop(vmf, *copy, maybe_mkwrite(vmf, vmf.arch().pte_mkdirty(mk_pte(vmf, *copy))));
 }
 
 /// The page stays; its entry becomes writable and dirty. Page-table lock held.

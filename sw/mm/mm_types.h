@@ -23,8 +23,8 @@ struct KernelState {
   KernelBehaviour behaviour;
   SoftwareInjections inject;
   PageAllocator pages;
-  Page* zero_page{};       ///< empty_zero_page
-  Page* huge_zero_page{};  ///< allocated at first use
+  Page* zero_page{};        ///< empty_zero_page
+  Page* huge_zero_page{};   ///< allocated at first use
   std::uint64_t flushes{};  ///< numbers of FlushBegin
 };
 
@@ -37,11 +37,11 @@ struct Protection {
 
 struct Vma {
   arch::VirtAddr start{};
-  arch::VirtAddr end{};  ///< exclusive
-  Protection protection;  ///< VM_READ, VM_WRITE
-  bool shared{};          ///< VM_SHARED
-  File* file{};           ///< null: anonymous
-  std::uint64_t file_offset{};   ///< of `start`
+  arch::VirtAddr end{};                   ///< exclusive
+  Protection protection;                  ///< VM_READ, VM_WRITE
+  bool shared{};                          ///< VM_SHARED
+  File* file{};                           ///< null: anonymous
+  std::uint64_t file_offset{};            ///< of `start`
   unsigned page_shift{arch::kPageShift};  ///< 12, or 21 for a mapping of 2 MiB pages
 
   /// Shared writable file mappings map clean pages read-only, to learn of the first write

@@ -26,8 +26,7 @@ void do_mmap(Cpu& cpu, Mm& mm, const Vma& vma) {
   const auto after = std::find_if(mm.vmas.begin(), mm.vmas.end(),
                                   [&](const Vma& other) { return other.start >= vma.start; });
   SHOOTDOWN_CHECK(after == mm.vmas.end() || vma.end <= after->start, "areas overlap");
-  SHOOTDOWN_CHECK(after == mm.vmas.begin() || std::prev(after)->end <= vma.start,
-                  "areas overlap");
+  SHOOTDOWN_CHECK(after == mm.vmas.begin() || std::prev(after)->end <= vma.start, "areas overlap");
   mm.vmas.insert(after, vma);
 }
 
@@ -65,8 +64,8 @@ void change_pte(Cpu& cpu, Mm& mm, MmuGather& tlb, const PteSlot& slot, Protectio
 }
 
 template <class Action>
-void for_each_leaf_slot(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr start,
-                        arch::VirtAddr end, Action&& action) {
+void for_each_leaf_slot(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr start, arch::VirtAddr end,
+                        Action&& action) {
   const std::uint64_t step = arch::page_bytes(vma.page_shift);
   for (arch::VirtAddr va = std::max(start, vma.start); va < std::min(end, vma.end);
        va = va + step) {
@@ -133,10 +132,9 @@ void free_pgtables(Cpu& cpu, Mm& mm, MmuGather& tlb, arch::VirtAddr start, arch:
   const unsigned shift = arch::vmsa64::level_shift(0);
   for (arch::VirtAddr va = arch::page_of(start, shift); va < end;
        va = va + arch::page_bytes(shift)) {
-    const PteSlot top{
-        .address = mm.pgd + std::uint64_t{arch::vmsa64::table_index(va.value, 0)} * 8,
-        .va = va,
-        .level = 0};
+    const PteSlot top{.address = mm.pgd + std::uint64_t{arch::vmsa64::table_index(va.value, 0)} * 8,
+                      .va = va,
+                      .level = 0};
     free_tables_below(cpu, mm, tlb, top, start, end, floor, ceiling);
   }
 }
@@ -158,9 +156,8 @@ void do_mprotect(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end,
       const MmuNotifierRange range{.mm = mm, .start = vma.start, .end = vma.end};
       tlb.tlb_start_vma(vma);
       mmu_notifier_invalidate_range_start(cpu, range);
-      for_each_leaf_slot(cpu, mm, vma, start, end, [&](const PteSlot& slot) {
-        change_pte(cpu, mm, tlb, slot, protection);
-      });
+      for_each_leaf_slot(cpu, mm, vma, start, end,
+                         [&](const PteSlot& slot) { change_pte(cpu, mm, tlb, slot, protection); });
       if (mm.kernel.inject.skip_mprotect_flush) {
         mmu_notifier_invalidate_range_only_end(cpu, range);
       } else {

@@ -20,8 +20,7 @@ void do_mmap(Cpu& cpu, Mm& mm, const Vma& vma);
 
 /// Changes the protection of [start, end): mprotect(2). Areas are split where needed. Multiples of
 /// the areas' page size.
-void do_mprotect(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end,
-                 Protection protection);
+void do_mprotect(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end, Protection protection);
 
 /// munmap(2)
 void do_munmap(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end);

@@ -23,8 +23,8 @@ Page* PageAllocator::alloc_pages(Cpu& cpu, unsigned order, PageUse use) {
     next_ = offset + size;
   }
   const arch::PhysAddr address = base_ + offset;
-  auto page = std::make_unique<Page>(
-      Page{.address = address, .order = order, .use = use, .refcount = 1});
+  auto page =
+      std::make_unique<Page>(Page{.address = address, .order = order, .use = use, .refcount = 1});
   Page* raw = page.get();
   live_[address.value] = std::move(page);
   cpu.trace(PageAllocated{.page = address, .order = order, .use = use});

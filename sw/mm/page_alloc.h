@@ -24,13 +24,14 @@ struct Page {
   bool dirty{};
 };
 
-/// alloc_pages()/free_pages() over one contiguous region. Freed pages are reused last in, first out,
-/// as the per-CPU lists do: a stale translation meets its page's new owner soon.
+/// alloc_pages()/free_pages() over one contiguous region. Freed pages are reused last in, first
+/// out, as the per-CPU lists do: a stale translation meets its page's new owner soon.
 class PageAllocator {
  public:
   PageAllocator(arch::PhysAddr base, std::uint64_t bytes) : base_(base), bytes_(bytes) {}
 
-  /// A page of 2^order base pages, aligned to its size, refcount 1; not cleared. Null if none is left.
+  /// A page of 2^order base pages, aligned to its size, refcount 1; not cleared. Null if none is
+  /// left.
   Page* alloc_pages(Cpu& cpu, unsigned order, PageUse use);
   /// Contiguous pages for a driver's tables, aligned to their size rounded up to a power of two.
   Page* alloc_contiguous(Cpu& cpu, std::uint64_t bytes);

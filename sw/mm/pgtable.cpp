@@ -96,8 +96,7 @@ Pte ptep_get_and_clear(Cpu& cpu, Mm& mm, const PteSlot& slot) {
 
 Pte ptep_clear_flush_notify(Cpu& cpu, Mm& mm, const PteSlot& slot) {
   const FunctionTrace trace(cpu, "ptep_clear_flush");
-  const arch::VirtAddr end =
-      slot.va + arch::page_bytes(vmsa64::level_shift(slot.level));
+  const arch::VirtAddr end = slot.va + arch::page_bytes(vmsa64::level_shift(slot.level));
   const Pte pte = ptep_get_and_clear(cpu, mm, slot);
   // One flush point: before 6bbd42e2df8f the secondary TLBs follow right after the CPUs.
   const FlushScope scope(cpu, mm, slot.va, end);

@@ -80,8 +80,8 @@ void ArmSmmuDevice::reset(Cpu& cpu) {
   write_reg_sync(cpu, reg::kCr0, reg::kCr0Ack, 0);
   write_reg(cpu, reg::kCr1, kCr1);
   // Mainline always sets PTM; it is left out only where the SMMU is to follow broadcasts.
-  write_reg(cpu, reg::kCr2, static_cast<std::uint32_t>(cr2::RecInvSid::of(1) |
-                                                       cr2::Ptm::of(!features_.broadcast)));
+  write_reg(cpu, reg::kCr2,
+            static_cast<std::uint32_t>(cr2::RecInvSid::of(1) | cr2::Ptm::of(!features_.broadcast)));
   write_reg64(cpu, reg::kStrtabBase, strtab_->address.value | kReadAllocate);
   write_reg(cpu, reg::kStrtabBaseCfg,
             static_cast<std::uint32_t>(strtab_base_cfg::Log2Size::of(strtab_log2_)));
@@ -168,8 +168,8 @@ void ArmSmmuDevice::issue_cmdlist(Cpu& cpu, std::span<const Command> commands, b
         // The consumer has to see what is there before it can make room.
         write_reg(cpu, reg::kCmdqProd, cmdq_prod_);
         cpu.cpu_relax();
-        cmdq_cons_ = static_cast<std::uint32_t>(
-            smmuv3::cmdq_cons::Rd::get(read_reg(cpu, reg::kCmdqCons)));
+        cmdq_cons_ =
+            static_cast<std::uint32_t>(smmuv3::cmdq_cons::Rd::get(read_reg(cpu, reg::kCmdqCons)));
       }
       const auto slot = std::uint64_t{smmuv3::QueueIndex::slot(cmdq_prod_, features_.cmdq_log2)};
       const arch::PhysAddr address = cmdq_->address + slot * smmuv3::kCommandBytes;
@@ -193,8 +193,8 @@ void ArmSmmuDevice::issue_cmdlist(Cpu& cpu, std::span<const Command> commands, b
 void ArmSmmuDevice::wait_until_consumed(Cpu& cpu, std::uint32_t prod) {
   const std::uint32_t mask = (std::uint32_t{2} << features_.cmdq_log2) - 1;
   for (;;) {
-    const auto cons = static_cast<std::uint32_t>(
-        smmuv3::cmdq_cons::Rd::get(read_reg(cpu, reg::kCmdqCons)));
+    const auto cons =
+        static_cast<std::uint32_t>(smmuv3::cmdq_cons::Rd::get(read_reg(cpu, reg::kCmdqCons)));
     // Consumed if CONS has reached `prod`: the distance counts modulo twice the queue.
     const std::uint32_t behind = (prod - cons) & mask;
     if (behind == 0 || behind > (mask >> 1) + 1) return;
@@ -219,8 +219,7 @@ void ArmSmmuDevice::evtq_thread(Cpu& cpu, FaultSink& sink) {
     // CONS carries the acknowledgement of an overflow.
     cons = smmuv3::QueueIndex::next(cons, log2) | (prod & overflow);
     write_reg(cpu, reg::kEventqCons, cons);
-    const auto type =
-        static_cast<smmuv3::EventType>(smmuv3::event0::Type::get(event[0]));
+    const auto type = static_cast<smmuv3::EventType>(smmuv3::event0::Type::get(event[0]));
     if (smmuv3::can_stall(type) && smmuv3::event1::Stall::get(event[1]) != 0) {
       sink.report_device_fault(cpu, event);
     } else {

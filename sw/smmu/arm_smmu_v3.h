@@ -66,8 +66,7 @@ class ArmSmmuDevice {
   /// arm_smmu_write_strtab_ent(): stage 1 with substreams for a new master.
   bool attach_master(Cpu& cpu, Master& master);
   /// arm_smmu_write_ctx_desc(): SubstreamID `ssid` of the master walks `context`.
-  void write_ctx_desc(Cpu& cpu, Master& master, arch::SubstreamId ssid,
-                      const UserContext& context);
+  void write_ctx_desc(Cpu& cpu, Master& master, arch::SubstreamId ssid, const UserContext& context);
 
   /// arm_smmu_cmdq_issue_cmdlist(): publishes the commands; with `sync`, adds a CMD_SYNC and waits
   /// until it is consumed. Does not sleep.

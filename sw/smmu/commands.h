@@ -16,9 +16,7 @@ using arch::smmuv3::Opcode;
 namespace cmd0 = arch::smmuv3::cmd0;
 namespace cmd1 = arch::smmuv3::cmd1;
 
-constexpr std::uint64_t op(Opcode opcode) {
-  return cmd0::Op::of(static_cast<unsigned>(opcode));
-}
+constexpr std::uint64_t op(Opcode opcode) { return cmd0::Op::of(static_cast<unsigned>(opcode)); }
 
 constexpr Command cfgi_ste(arch::StreamId sid, bool leaf) {
   return {op(Opcode::kCfgiSte) | cmd0::Sid::of(sid.value), cmd1::Leaf::of(leaf)};
@@ -71,8 +69,8 @@ constexpr Command atc_inv(arch::StreamId sid, arch::SubstreamId ssid, std::uint6
   const std::uint64_t first = iova >> arch::kPageShift;
   const std::uint64_t last = (iova + size - 1) >> arch::kPageShift;
   const auto log2 = static_cast<unsigned>(std::bit_width(first ^ last));
-  command.dw1 = cmd1::AtcSize::of(log2) |
-                cmd1::Va::set(0, (first >> log2 << log2) << arch::kPageShift);
+  command.dw1 =
+      cmd1::AtcSize::of(log2) | cmd1::Va::set(0, (first >> log2 << log2) << arch::kPageShift);
   return command;
 }
 

@@ -34,8 +34,8 @@ void SvaDomain::bind(Cpu& cpu, Master& master) {
 void SvaDomain::arch_invalidate_secondary_tlbs(Cpu& cpu, Mm&, arch::VirtAddr start,
                                                arch::VirtAddr end) {
   const bool after = mm_.kernel.behaviour.notify_in_tlb_flush;
-  const FunctionTrace trace(cpu, after ? "arm_smmu_mm_arch_invalidate_secondary_tlbs"
-                                       : "arm_smmu_mm_invalidate_range");
+  const FunctionTrace trace(
+      cpu, after ? "arm_smmu_mm_arch_invalidate_secondary_tlbs" : "arm_smmu_mm_invalidate_range");
   std::uint64_t size = end.value - start.value;
   if (smmu_.features().range_invalidation) {
     if (size == ~std::uint64_t{0}) size = 0;
@@ -65,8 +65,8 @@ void SvaDomain::tlb_inv(Cpu& cpu, arch::VirtAddr start, std::uint64_t size) {
   } else if (inject.reserved_range_command) {
     commands.push_back(tlbi_nh_va_range(asid, start.value, false, 0, 0, 0));
   } else {
-    commands = tlb_inv_range(asid, start.value, size, /*leaf=*/false,
-                             smmu_.features().range_invalidation);
+    commands =
+        tlb_inv_range(asid, start.value, size, /*leaf=*/false, smmu_.features().range_invalidation);
   }
   // Batches of at most 64; only the last one is followed by a CMD_SYNC.
   constexpr std::size_t kBatch = 64;
@@ -116,8 +116,7 @@ SvaDomain* IopfQueue::find_domain(arch::SubstreamId pasid) {
 void IopfQueue::handle(Cpu& cpu, const smmuv3::EventRecord& event) {
   const FunctionTrace trace(cpu, "iopf_handler");
   const arch::StreamId sid{static_cast<std::uint32_t>(smmuv3::event0::Sid::get(event[0]))};
-  const arch::SubstreamId pasid{
-      static_cast<std::uint32_t>(smmuv3::event0::Ssid::get(event[0]))};
+  const arch::SubstreamId pasid{static_cast<std::uint32_t>(smmuv3::event0::Ssid::get(event[0]))};
   const auto stag = static_cast<std::uint16_t>(smmuv3::event1::Stag::get(event[1]));
   SvaDomain* domain = find_domain(pasid);
   bool resolved = false;

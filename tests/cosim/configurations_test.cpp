@@ -32,8 +32,7 @@ std::vector<Case> all_cases() {
   std::vector<Case> cases;
   for (const std::string& config : configs) {
     for (const char* model : {"systemc", "rtl", "lockstep"}) {
-      cases.push_back(
-          {config, model, std::filesystem::path(config).stem().string() + "_" + model});
+      cases.push_back({config, model, std::filesystem::path(config).stem().string() + "_" + model});
     }
   }
   return cases;
@@ -43,18 +42,16 @@ class ConfigurationTest : public testing::TestWithParam<Case> {};
 
 TEST_P(ConfigurationTest, MeetsItsExpectationOnEveryRelease) {
   for (const sw::Release& release : sw::kernel_releases()) {
-    const auto config =
-        load_file(GetParam().config,
-                  {"hardware.smmu.tlb.model=" + GetParam().model,
-                   "hardware.cpu_tlb.model=" + GetParam().model},
-                  to_string(release));
+    const auto config = load_file(GetParam().config,
+                                  {"hardware.smmu.tlb.model=" + GetParam().model,
+                                   "hardware.cpu_tlb.model=" + GetParam().model},
+                                  to_string(release));
     ASSERT_NE(config.expectation(), nullptr) << to_string(release);
 
     const auto result = run(config);
 
     EXPECT_TRUE(result.met) << to_string(release) << ": expected " << result.expected << ", found "
-                            << testing::PrintToString(violations_of(result)) << " "
-                            << result.limit;
+                            << testing::PrintToString(violations_of(result)) << " " << result.limit;
   }
 }
 
@@ -62,14 +59,14 @@ INSTANTIATE_TEST_SUITE_P(Configs, ConfigurationTest, testing::ValuesIn(all_cases
                          [](const auto& test) { return test.param.name; });
 
 TEST(PermissionUpgradeTest, OneRevertedChangeBringsTheLoopBack) {
-  auto config = load_file("configs/permission_upgrade.yaml",
-                          {"kernel={base: v6.7, revert: [6bbd42e2df8f]}"});
+  auto config =
+      load_file("configs/permission_upgrade.yaml", {"kernel={base: v6.7, revert: [6bbd42e2df8f]}"});
   EXPECT_TRUE(has_violation(run(config), "fault-loop", "notifier"));
 }
 
 TEST(PermissionUpgradeTest, OneAppliedChangeMendsTheOldKernel) {
-  auto config = load_file("configs/permission_upgrade.yaml",
-                          {"kernel={base: v6.1, apply: [6bbd42e2df8f]}"});
+  auto config =
+      load_file("configs/permission_upgrade.yaml", {"kernel={base: v6.1, apply: [6bbd42e2df8f]}"});
   EXPECT_EQ(run(config).verdict, cosim::Verdict::kPass);
 }
 

@@ -1,12 +1,13 @@
 // Each planted defect is caught under its name, with the hop that is missing; the same run without
 // it is silent.
+#include "cosim/config/injections.h"
+
 #include <gtest/gtest.h>
 
 #include <ostream>
 #include <set>
 #include <string>
 
-#include "cosim/config/injections.h"
 #include "support/scenario.h"
 
 namespace shootdown::tests {
@@ -60,8 +61,7 @@ TEST_P(InjectionTest, IsCaughtUnderItsNameAndHop) {
   const Case& c = GetParam();
   const std::string file = std::string("configs/") + c.config + ".yaml";
 
-  const auto result =
-      run(load_file(file, {std::string("inject=[") + c.injection + "]"}, "v6.6"));
+  const auto result = run(load_file(file, {std::string("inject=[") + c.injection + "]"}, "v6.6"));
 
   EXPECT_TRUE(has_violation(result, c.violation, c.hop))
       << "expected " << c.violation << "/" << c.hop << ", found "

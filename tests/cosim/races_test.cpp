@@ -82,8 +82,8 @@ threads:
       - write: {at: heap, count: 2, stride_bytes: 4096, value: 1}
       - signal: mapped
       - wait_for: warm
-)" + protects + "  user:\n    on: " +
-         user + R"(
+)" + protects +
+         "  user:\n    on: " + user + R"(
     steps:
       - wait_for: mapped
       - read: {at: heap, count: 2, stride_bytes: 4096}
@@ -96,14 +96,15 @@ std::string slow_device_walks(const std::string& caches) {
 }
 
 constexpr const char* kOnePage = "tlb: {entries: 1, ways: 1}, walk_cache_entries: 0";
-// Both pages fit, so that a stale entry is used again. A walk that starts at the last level reads the
-// entry at once and is overtaken afterwards.
+// Both pages fit, so that a stale entry is used again. A walk that starts at the last level reads
+// the entry at once and is overtaken afterwards.
 constexpr const char* kTwoPages = "tlb: {entries: 2, ways: 2}, walk_cache_entries: 16";
 
 std::string slow_cpu_walks(const std::string& where) {
-  return slow_walks("cpu_tlb: {entries: 1, ways: 1, walk_step_cycles: 2500, "
-                    "walk_cache_entries: 0}",
-                    "cpu1\n    process: app", where);
+  return slow_walks(
+      "cpu_tlb: {entries: 1, ways: 1, walk_step_cycles: 2500, "
+      "walk_cache_entries: 0}",
+      "cpu1\n    process: app", where);
 }
 
 // The device has an ATC and never rests; the driver may send the two invalidations in either order.

@@ -41,7 +41,7 @@ Vcd parse(const std::string& path) {
     } else if (word[0] == 'b') {
       file >> word;  // the code of the signal, which may start with any character
       ++vcd.changes;
-    } else if ( (word[0] == '0' || word[0] == '1') && word.size() > 1) {
+    } else if ((word[0] == '0' || word[0] == '1') && word.size() > 1) {
       ++vcd.changes;
     }
   }
@@ -58,9 +58,9 @@ std::string record(const std::string& name, const std::string& arguments) {
 }
 
 TEST(WavesTest, HoldSoftwareSystemcAndRtlOnOneAscendingTimeBase) {
-  const std::string path = record(
-      "shootdown_waves_rtl.vcd",
-      "--set hardware.smmu.tlb.model=rtl --set hardware.cpu_tlb.model=rtl");
+  const std::string path =
+      record("shootdown_waves_rtl.vcd",
+             "--set hardware.smmu.tlb.model=rtl --set hardware.cpu_tlb.model=rtl");
   const Vcd vcd = parse(path);
   std::filesystem::remove(path);
 
@@ -87,9 +87,9 @@ TEST(WavesTest, SystemcRunWritesTheSameKindOfFile) {
 }
 
 TEST(WavesTest, EverySignalOfTheSaveFileExists) {
-  const std::string path = record(
-      "shootdown_waves_save.vcd",
-      "--set hardware.smmu.tlb.model=rtl --set hardware.cpu_tlb.model=rtl");
+  const std::string path =
+      record("shootdown_waves_save.vcd",
+             "--set hardware.smmu.tlb.model=rtl --set hardware.cpu_tlb.model=rtl");
   const Vcd vcd = parse(path);
   std::filesystem::remove(path);
 

@@ -30,11 +30,11 @@ cosim::Config load_text(const std::string& yaml, const std::vector<std::string>&
     std::ofstream file(path);
     file << yaml;
   }
-  cosim::Config config = cosim::load_config(path.string(), {.set = set,
-                                                            .kernel = std::nullopt,
-                                                            .seed = std::nullopt,
-                                                            .rtl_geometries =
-                                                                cosim::tlb_dut_geometries()});
+  cosim::Config config =
+      cosim::load_config(path.string(), {.set = set,
+                                         .kernel = std::nullopt,
+                                         .seed = std::nullopt,
+                                         .rtl_geometries = cosim::tlb_dut_geometries()});
   std::filesystem::remove(path);
   return config;
 }

@@ -19,8 +19,7 @@ cosim::RunResult run(const cosim::Config& config);
 
 /// "fault-loop/notifier" for each violation.
 std::vector<std::string> violations_of(const cosim::RunResult& result);
-bool has_violation(const cosim::RunResult& result, const std::string& kind,
-                   const std::string& hop);
+bool has_violation(const cosim::RunResult& result, const std::string& kind, const std::string& hop);
 /// Every event of one run as JSON lines.
 std::string event_log_of(cosim::Experiment& experiment);
 

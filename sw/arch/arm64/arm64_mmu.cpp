@@ -27,8 +27,8 @@ Pte Arm64Mmu::pte_wrprotect(Pte pte) const { return arm64::pte_wrprotect(pte); }
 
 Pte Arm64Mmu::mk_pte(arch::PhysAddr page, int level) const {
   // PAGE_READONLY, not executable: write permission is added by pte_mkwrite().
-  const std::uint64_t type = level == arch::vmsa64::kLastLevel ? arch::vmsa64::kTypeTableOrPage
-                                                               : arch::vmsa64::kTypeBlock;
+  const std::uint64_t type =
+      level == arch::vmsa64::kLastLevel ? arch::vmsa64::kTypeTableOrPage : arch::vmsa64::kTypeBlock;
   return {page.value | type | arm64::PTE_USER | arm64::PTE_RDONLY | arm64::PTE_SHARED |
           arm64::PTE_AF | arm64::PTE_NG | arm64::PTE_PXN | arm64::PTE_UXN};
 }
@@ -115,9 +115,8 @@ void Arm64Mmu::tlbi_range_loop(Cpu& cpu, Mm& mm, std::uint64_t start, std::uint6
     if (units != 0) {
       namespace field = arch::tlbi_range;
       const auto num = static_cast<unsigned>(units - 1);
-      const unsigned level = shape.level >= 1 && shape.level <= 3
-                                 ? static_cast<unsigned>(shape.level)
-                                 : 0;
+      const unsigned level =
+          shape.level >= 1 && shape.level <= 3 ? static_cast<unsigned>(shape.level) : 0;
       tlbi(cpu, mm, shape.last_level ? TlbiOp::kRvale1is : TlbiOp::kRvae1is,
            field::BaseAddr::of(start >> arch::kPageShift) | field::Ttl::of(level) |
                field::Num::of(num) | field::Scale::of(scale) | field::Tg::of(1) |
@@ -168,8 +167,7 @@ void Arm64Mmu::tlb_flush(Cpu& cpu, MmuGather& tlb) {
 
 // ---- Entries in place ------------------------------------------------------------------------
 
-bool Arm64Mmu::ptep_set_access_flags(Cpu& cpu, Mm& mm, const PteSlot& slot, Pte entry,
-                                     bool dirty) {
+bool Arm64Mmu::ptep_set_access_flags(Cpu& cpu, Mm& mm, const PteSlot& slot, Pte entry, bool dirty) {
   const FunctionTrace trace(cpu, "ptep_set_access_flags");
   Pte pte = ptep_get(cpu, slot);
   if (pte == entry) return false;

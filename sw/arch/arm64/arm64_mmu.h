@@ -45,8 +45,7 @@ class Arm64Mmu : public ArchMmu {
   void flush_tlb_page(Cpu& cpu, Mm& mm, arch::VirtAddr address) override;
   void flush_tlb_mm(Cpu& cpu, Mm& mm) override;
   void tlb_flush(Cpu& cpu, MmuGather& tlb) override;
-  bool ptep_set_access_flags(Cpu& cpu, Mm& mm, const PteSlot& slot, Pte entry,
-                             bool dirty) override;
+  bool ptep_set_access_flags(Cpu& cpu, Mm& mm, const PteSlot& slot, Pte entry, bool dirty) override;
   bool ptep_clear_flush_young(Cpu& cpu, Mm& mm, const PteSlot& slot) override;
   /// Nothing: the architecture drops a stale entry that faulted only by invalidation, and the one
   /// who changed the entry has flushed.
