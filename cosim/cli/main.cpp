@@ -10,7 +10,12 @@
 #include "cosim/cli/options.h"
 #include "cosim/config/strict_yaml.h"
 
-int sc_main(int argc, char** argv) {
+// libsystemc refers to it; its own main() and the catch-all around it are not wanted here.
+int sc_main(int, char**) { return 0; }
+
+int main(int argc, char** argv) {
+  // SystemC prints its banner otherwise, at the first use.
+  setenv("SYSTEMC_DISABLE_COPYRIGHT_MESSAGE", "1", 1);
   using namespace shootdown::cosim;
   int exit_code = kExitMet;
   const auto options = parse_options(argc, argv, exit_code);
@@ -28,12 +33,9 @@ int sc_main(int argc, char** argv) {
     std::cerr << error.what() << '\n';
   } catch (const std::runtime_error& error) {
     std::cerr << options->config << ":1:1: run: " << error.what() << '\n';
+  } catch (const std::exception& error) {
+    std::cerr << options->config << ":1:1: internal error: " << error.what()
+              << " (please report it with the configuration)\n";
   }
   return kExitUsage;
-}
-
-int main(int argc, char** argv) {
-  // SystemC prints its banner otherwise, on stderr, at the first use.
-  setenv("SYSTEMC_DISABLE_COPYRIGHT_MESSAGE", "1", 1);
-  return sc_core::sc_elab_and_sim(argc, argv);
 }

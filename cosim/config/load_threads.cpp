@@ -167,7 +167,7 @@ std::pair<std::string, YamlValue> step_of(const YamlValue& step,
   const std::string allowed = "one of " + join(kinds, ", ");
   if (!step.is_map() || step.node().size() != 1) step.fail("is not one step", allowed);
   YamlMap map(step);
-  const auto& [key, value] = map.entries().front();
+  const auto [key, value] = map.entries().front();
   const std::string name = key.text();
   if (std::find(kinds.begin(), kinds.end(), name) == kinds.end()) {
     key.fail("unknown step '" + name + "'", allowed);

@@ -1,0 +1,195 @@
+// hw::RegisterFile: identification, widths, and writes that the architecture ignores.
+// Source: IHI 0070 chapter 6. Offsets and bits are literal on purpose.
+#include "hw/smmu/register_file.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace shootdown::hw {
+namespace {
+
+constexpr std::uint32_t kCr0 = 0x20, kCr0Ack = 0x24, kGbpa = 0x44, kIrqCtrl = 0x50;
+constexpr std::uint32_t kGerror = 0x60, kGerrorN = 0x64, kStrtabBase = 0x80, kStrtabCfg = 0x88;
+constexpr std::uint32_t kCmdqBase = 0x90, kCmdqProd = 0x98, kCmdqCons = 0x9c;
+constexpr std::uint32_t kEventqProd = 0x100a8, kEventqCons = 0x100ac;
+
+std::uint64_t field(std::uint64_t word, unsigned high, unsigned low) {
+  return word >> low & ((std::uint64_t{2} << (high - low)) - 1);
+}
+
+class RegisterFileTest : public testing::Test {
+ protected:
+  RegisterFile make(const SmmuFeatures& features = {}, const SmmuQueueSizes& sizes = {}) {
+    return RegisterFile(features, sizes, [this](std::string_view rule, std::uint32_t offset) {
+      EXPECT_FALSE(rule.empty());
+      illegal.push_back(offset);
+    });
+  }
+  std::vector<std::uint32_t> illegal;
+};
+
+TEST_F(RegisterFileTest, IdentifiesWhatIsPresent) {
+  const auto registers = make({.stall_model = true,
+                               .ats = true,
+                               .broadcast = true,
+                               .range_invalidation = true,
+                               .sid_bits = 16,
+                               .ssid_bits = 8,
+                               .output_bits = 48},
+                              {.command_log2 = 8, .event_log2 = 7, .stall_max = 64});
+  const std::uint64_t idr0 = registers.read(0x0, 4);
+  EXPECT_EQ(field(idr0, 0, 0), 0U) << "stage 2";
+  EXPECT_EQ(field(idr0, 1, 1), 1U) << "stage 1";
+  EXPECT_EQ(field(idr0, 3, 2), 2U) << "AArch64 tables";
+  EXPECT_EQ(field(idr0, 4, 4), 1U) << "coherent";
+  EXPECT_EQ(field(idr0, 5, 5), 1U) << "broadcast";
+  EXPECT_EQ(field(idr0, 7, 6), 0U) << "hardware update of access flag and dirty state";
+  EXPECT_EQ(field(idr0, 10, 10), 1U) << "ATS";
+  EXPECT_EQ(field(idr0, 12, 12), 1U) << "16-bit ASIDs";
+  EXPECT_EQ(field(idr0, 19, 19), 0U) << "two-level CD tables";
+  EXPECT_EQ(field(idr0, 22, 21), 2U) << "little endian";
+  EXPECT_EQ(field(idr0, 25, 24), 0U) << "stall and terminate";
+  EXPECT_EQ(field(idr0, 28, 27), 0U) << "linear stream table";
+  const std::uint64_t idr1 = registers.read(0x4, 4);
+  EXPECT_EQ(field(idr1, 5, 0), 16U);
+  EXPECT_EQ(field(idr1, 10, 6), 8U);
+  EXPECT_EQ(field(idr1, 20, 16), 7U);
+  EXPECT_EQ(field(idr1, 25, 21), 8U);
+  EXPECT_EQ(field(idr1, 31, 29), 0U) << "presets";
+  EXPECT_EQ(field(registers.read(0xc, 4), 10, 10), 1U) << "range invalidation";
+  const std::uint64_t idr5 = registers.read(0x14, 4);
+  EXPECT_EQ(field(idr5, 2, 0), 5U) << "48 bits";
+  EXPECT_EQ(field(idr5, 6, 4), 1U) << "only 4 KiB";
+  EXPECT_EQ(field(idr5, 31, 16), 64U);
+}
+
+TEST_F(RegisterFileTest, IdentifiesWhatIsAbsent) {
+  const auto registers = make({.stall_model = false,
+                               .ats = false,
+                               .broadcast = false,
+                               .range_invalidation = false,
+                               .sid_bits = 8,
+                               .ssid_bits = 0,
+                               .output_bits = 40},
+                              {.command_log2 = 19, .event_log2 = 0, .stall_max = 0});
+  const std::uint64_t idr0 = registers.read(0x0, 4);
+  EXPECT_EQ(field(idr0, 5, 5), 0U);
+  EXPECT_EQ(field(idr0, 10, 10), 0U);
+  EXPECT_EQ(field(idr0, 25, 24), 1U) << "terminate only";
+  const std::uint64_t idr1 = registers.read(0x4, 4);
+  EXPECT_EQ(field(idr1, 5, 0), 8U);
+  EXPECT_EQ(field(idr1, 10, 6), 0U);
+  EXPECT_EQ(field(idr1, 20, 16), 0U);
+  EXPECT_EQ(field(idr1, 25, 21), 19U);
+  EXPECT_EQ(field(registers.read(0xc, 4), 10, 10), 0U);
+  EXPECT_EQ(field(registers.read(0x14, 4), 2, 0), 2U) << "40 bits";
+}
+
+TEST_F(RegisterFileTest, ControlAndErrorsAreZeroAtReset) {
+  auto registers = make();
+  for (const std::uint32_t offset : {kCr0, kCr0Ack, kIrqCtrl, 0x54U, kGerror, kGerrorN}) {
+    EXPECT_EQ(registers.read(offset, 4), 0U) << std::hex << offset;
+  }
+  EXPECT_EQ(field(registers.read(kGbpa, 4), 31, 31), 0U);
+}
+
+TEST_F(RegisterFileTest, ReadOnlyRegistersKeepTheirValue) {
+  auto registers = make();
+  for (const std::uint32_t offset : {0x0U, 0x4U, 0x8U, 0xcU, 0x14U, kCr0Ack, 0x54U, kGerror}) {
+    const std::uint64_t before = registers.read(offset, 4);
+    registers.write(offset, ~before & 0xffff'ffff, 4);
+    EXPECT_EQ(registers.read(offset, 4), before) << std::hex << offset;
+  }
+  EXPECT_EQ(illegal.size(), 8U);
+}
+
+TEST_F(RegisterFileTest, ReservedBitsOfCr0DoNotStick) {
+  auto registers = make();
+  registers.write(kCr0, 0xffff'ffff, 4);
+  EXPECT_EQ(registers.read(kCr0, 4) & ~std::uint64_t{0x1d}, 0U);
+  registers.write(kCr0, 0xd, 4);
+  EXPECT_EQ(registers.read(kCr0, 4), 0xdU);
+}
+
+TEST_F(RegisterFileTest, WideRegistersTakeOneAccessOrTwoHalves) {
+  auto registers = make();
+  const std::uint64_t base = 0x0000'8123'4567'8000;
+  registers.write(kStrtabBase, base, 8);
+  EXPECT_EQ(registers.read(kStrtabBase, 8), base);
+  EXPECT_EQ(registers.read(kStrtabBase, 4), 0x4567'8000U);
+  EXPECT_EQ(registers.read(kStrtabBase + 4, 4), 0x8123U);
+  EXPECT_EQ(registers.get64(kStrtabBase), base);
+
+  registers.write(kCmdqBase, 0x8000'0008, 4);
+  registers.write(kCmdqBase + 4, 0x12, 4);
+  EXPECT_EQ(registers.read(kCmdqBase, 8) & 0x000f'ffff'ffff'ffff, 0x12'8000'0008U);
+  EXPECT_EQ(registers.read(kStrtabCfg, 4), 0U) << "the neighbour is untouched";
+}
+
+TEST_F(RegisterFileTest, EventQueueIndicesAreOnPage1) {
+  auto registers = make();
+  registers.write(kEventqProd, 3, 4);
+  registers.write(kEventqCons, 2, 4);
+  EXPECT_EQ(registers.read(kEventqProd, 4), 3U);
+  EXPECT_EQ(registers.read(kEventqCons, 4), 2U);
+  registers.write(kEventqCons, 0x8000'0003, 4);
+  EXPECT_EQ(registers.read(kEventqCons, 4), 0x8000'0003U) << "the overflow acknowledge bit";
+}
+
+TEST_F(RegisterFileTest, CommandQueueConsumerIsSoftwaresOnlyWhileTheQueueIsOff) {
+  auto registers = make();
+  registers.write(kCmdqCons, 5, 4);
+  registers.write(kCmdqProd, 5, 4);
+  EXPECT_EQ(registers.read(kCmdqCons, 4), 5U);
+  EXPECT_TRUE(illegal.empty());
+
+  registers.write(kCr0, 0x8, 4);
+  registers.set(kCr0Ack, 0x8);
+  registers.write(kCmdqCons, 7, 4);
+
+  EXPECT_EQ(registers.read(kCmdqCons, 4), 5U);
+  EXPECT_EQ(illegal, std::vector<std::uint32_t>{kCmdqCons});
+}
+
+TEST_F(RegisterFileTest, GbpaIgnoresAWriteWithoutUpdate) {
+  auto registers = make();
+  const std::uint64_t before = registers.read(kGbpa, 4);
+  registers.write(kGbpa, before ^ 0x10'0000, 4);
+  EXPECT_EQ(registers.read(kGbpa, 4), before);
+}
+
+TEST_F(RegisterFileTest, WhatIsNotThereReadsAsZero) {
+  auto registers = make();
+  for (const std::uint32_t offset : {0x100U, 0xffcU, 0xfffcU, 0x10100U, 0x1fffcU}) {
+    registers.write(offset, 0xffff'ffff, 4);
+    EXPECT_EQ(registers.read(offset, 4), 0U) << std::hex << offset;
+  }
+}
+
+TEST_F(RegisterFileTest, EnabledMeansAcknowledged) {
+  auto registers = make();
+  registers.write(kCr0, 0x1, 4);
+  EXPECT_FALSE(registers.enabled(0x1));
+  registers.set(kCr0Ack, 0x1);
+  EXPECT_TRUE(registers.enabled(0x1));
+  EXPECT_FALSE(registers.enabled(0x8));
+}
+
+TEST_F(RegisterFileTest, ResetIsTheInitialState) {
+  auto registers = make();
+  const auto fresh = make();
+  registers.write(kCr0, 0xd, 4);
+  registers.write(kStrtabBase, 0x4000'0000, 8);
+  registers.write(kEventqCons, 1, 4);
+  registers.set(kGerror, 1);
+  registers.reset();
+  for (std::uint32_t offset = 0; offset < 0x20000; offset += 4) {
+    ASSERT_EQ(registers.read(offset, 4), fresh.read(offset, 4)) << std::hex << offset;
+  }
+}
+
+}  // namespace
+}  // namespace shootdown::hw
