@@ -65,6 +65,20 @@ TEST(TlbArrayTest, PeekDoesNotCountAsAUse) {
   EXPECT_EQ(result.evicted->page.value, 0x1000U);
 }
 
+TEST(TlbArrayTest, AddressInTheGapMissesWhateverIsCached) {
+  // Bits 63 to 49 count: in the gap between the halves every access is a translation fault, so that
+  // it must not hit the entry of the address with the same low bits.
+  TlbArray tlb({4, 4, Replacement::kPlru, 1});
+  tlb.fill(page_entry(0x1000), tlb.epoch());
+  tlb.fill(page_entry(0xffff'ffff'ffff'f000), tlb.epoch());
+
+  for (const std::uint64_t va : {0x0002'0000'0000'1000, 0x0100'0000'0000'1000,
+                                 0x00ff'ffff'ffff'f000, 0x7fff'ffff'ffff'f000}) {
+    EXPECT_EQ(tlb.peek({va}, {1}), nullptr) << std::hex << va;
+    EXPECT_EQ(tlb.lookup({va}, {1}), nullptr) << std::hex << va;
+  }
+}
+
 /// Where the entry is, and what is invalidated.
 struct InvalidationCase {
   const char* name;

@@ -59,6 +59,13 @@ TEST_P(MmTest, AnonymousReadMapsTheZeroPageAndTheWriteAfterItCopies) {
   const std::size_t cleared = expect_line(stored(kVa, 0));
   const std::size_t flushed = expect_line("dsb ish", expect_line("tlbi vale1is", cleared));
   expect_line(stored(kVa, pte(kVa)), flushed);
+
+  sw::Page* zero = kernel_.pages.find({before & kAddressBits});
+  sw::do_munmap(cpu_, *mm_, {kVa}, {kVa + 2 * kPage});
+  expect_all_freed(1);
+  ASSERT_NE(zero, nullptr);
+  EXPECT_EQ(zero->refcount, 1);
+  EXPECT_EQ(zero->mapcount, 0);
 }
 
 TEST_P(MmTest, SharedFileReadThenWriteUpgradesTheEntryInPlace) {
@@ -187,6 +194,35 @@ TEST_P(MmTest, MprotectSplitsAreasAndLeavesTheRestAlone) {
   sw::do_mprotect(cpu_, *mm_, {kVa}, {kVa + 4 * kPage}, kReadWrite);
   touch(kVa + kPage, true);
   EXPECT_EQ(pte(kVa + kPage) & ~kAddressBits, kWritablePte);
+}
+
+TEST_P(MmTest, MprotectOfUntouchedMemoryTellsNoOne) {
+  // The notifier range starts at the first populated upper-level entry; there is none.
+  map(kVa, 4 * kPage, kReadWrite);
+
+  sw::do_mprotect(cpu_, *mm_, {kVa}, {kVa + 4 * kPage}, kReadOnly);
+
+  expect_no_flush();
+}
+
+TEST_P(MmTest, FreedTableIsFlushedAndToldAtTheStartOfWhatItMaps) {
+  // free_pgd_range() rounds down to what one table maps. The neighbour keeps the tables above.
+  const std::uint64_t base = 0x7f00'1220'0000;
+  map(kVa, kPage, kReadWrite);
+  map(base + kHugePage, kPage, kReadWrite);
+  touch(kVa, true);
+  touch(base + kHugePage, true);
+  const std::uint64_t pmd_entry = *entry_address(kVa, 2);
+  cpu_.forget();
+
+  sw::do_munmap(cpu_, *mm_, {kVa}, {kVa + kPage});
+
+  const std::size_t unhooked = expect_line("store " + hex_text(pmd_entry) + " 0x0");
+  const std::size_t tlbi =
+      expect_line("tlbi vae1is " + hex_text(kAsid << 48 | base >> 12), unhooked);
+  // One page of range per table; the flush of v6.6 tells what it rounded to its stride.
+  const std::uint64_t bytes = notifies_in_flush() ? kHugePage : kPage;
+  expect_line(notify(base, base + bytes), tlbi);
 }
 
 TEST_P(MmTest, MunmapFreesPagesAfterTheFlushAndTablesAfterANonLeafFlush) {
