@@ -17,11 +17,7 @@ constexpr unsigned kInterruptCpu = 0;  // where the SMMU's interrupts and fault 
 
 }  // namespace
 
-Platform::Platform(const Config& config)
-    : config_(config), context_(std::make_unique<sc_core::sc_simcontext>()) {
-  // A fresh kernel for this platform; SystemC keeps its current one in these two.
-  sc_core::sc_curr_simcontext = context_.get();
-  sc_core::sc_default_global_context = context_.get();
+Platform::Platform(const Config& config) : config_(config) {
   const HardwareConfig& hardware = config.hardware;
   const auto period = sc_core::sc_time::from_value(hardware.clock_period_ps);
   simulation_ = std::make_unique<hw::Simulation>(period);
@@ -35,6 +31,7 @@ Platform::Platform(const Config& config)
 }
 
 Platform::~Platform() {
+  kernel_.make_current();
   simulation_->abort_all();
   log_->close();
 }
@@ -217,6 +214,7 @@ void Platform::reset() {
 }
 
 RunEnd Platform::run() {
+  kernel_.make_current();
   reset();
   simulation_->begin_run();
   log_->open();

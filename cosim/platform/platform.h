@@ -13,6 +13,7 @@
 #include "cosim/config/config.h"
 #include "cosim/observe/event_log.h"
 #include "cosim/platform/cpu_scheduler.h"
+#include "cosim/platform/sc_kernel.h"
 #include "cosim/platform/software_stack.h"
 #include "cosim/platform/task.h"
 #include "cosim/rtl/rtl_tlb_engine.h"
@@ -63,8 +64,6 @@ class Platform {
  private:
   std::unique_ptr<RtlTlbEngine> make_rtl(const std::string& name, TlbModel model,
                                          const hw::TlbGeometry& geometry, ActorId actor);
-  template <class... Arguments>
-  Task& add_task(Arguments&&... arguments);
   void probe(hw::EventPort& port, ActorId actor);
   void build_hardware();
   void build_tasks();
@@ -75,7 +74,7 @@ class Platform {
   RunEnd advance();
 
   const Config& config_;
-  std::unique_ptr<sc_core::sc_simcontext> context_;
+  ScKernel kernel_;  // first in, last out: everything below belongs to it
   std::unique_ptr<hw::Simulation> simulation_;
   std::unique_ptr<EventLog> log_;
   std::vector<std::unique_ptr<HardwareProbe>> probes_;

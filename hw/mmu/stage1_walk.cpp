@@ -30,20 +30,4 @@ void Stage1Walk::begin_at_top(const Stage1Context& context) {
   }
 }
 
-void Stage1Walk::finish_leaf(std::uint64_t descriptor) {
-  if (vmsa64::desc::Af::get(descriptor) == 0 && access_flag_faults_) {
-    return finish(Fault::kFAccess);
-  }
-  const unsigned shift = vmsa64::level_shift(level_);
-  entry_ = {.page = arch::page_of(va_, shift),
-            .page_shift = shift,
-            .asid = asid_,
-            .global = vmsa64::desc::Ng::get(descriptor) == 0,
-            .output = vmsa64::leaf_output(descriptor, level_),
-            .permissions = vmsa64::leaf_permissions(descriptor, restrictions_),
-            .attributes = static_cast<unsigned>(vmsa64::desc::Shareability::get(descriptor) << 3 |
-                                                vmsa64::desc::AttrIndx::get(descriptor))};
-  finish(Fault::kNone);
-}
-
 }  // namespace shootdown::hw

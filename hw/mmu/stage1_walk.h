@@ -110,6 +110,23 @@ inline Stage1Walk::Stage1Walk(const Stage1Context& context, arch::VirtAddr va,
   restrictions_ = start->restrictions;
 }
 
+inline void Stage1Walk::finish_leaf(std::uint64_t descriptor) {
+  if (arch::vmsa64::desc::Af::get(descriptor) == 0 && access_flag_faults_) {
+    return finish(Fault::kFAccess);
+  }
+  const unsigned shift = arch::vmsa64::level_shift(level_);
+  entry_ = {
+      .page = arch::page_of(va_, shift),
+      .page_shift = shift,
+      .asid = asid_,
+      .global = arch::vmsa64::desc::Ng::get(descriptor) == 0,
+      .output = arch::vmsa64::leaf_output(descriptor, level_),
+      .permissions = arch::vmsa64::leaf_permissions(descriptor, restrictions_),
+      .attributes = static_cast<unsigned>(arch::vmsa64::desc::Shareability::get(descriptor) << 3 |
+                                          arch::vmsa64::desc::AttrIndx::get(descriptor))};
+  finish(Fault::kNone);
+}
+
 inline void Stage1Walk::feed(std::uint64_t descriptor) {
   namespace vmsa64 = arch::vmsa64;
   const bool table = vmsa64::is_table(descriptor, level_);

@@ -21,7 +21,15 @@ class Translator {
   Translator(const TranslatorConfig& config, TlbEngine* engine)
       : tlb_(config.tlb, engine), walk_cache_(config.walk_cache_entries) {}
 
-  const TlbEntry* lookup(arch::VirtAddr va, arch::Asid asid) { return tlb_.lookup(va, asid); }
+  /// Null also for an address outside both halves of the address space: a TLB's tag has no room for
+  /// the bits that tell, so that the range is checked in front of it.
+  const TlbEntry* lookup(arch::VirtAddr va, arch::Asid asid) {
+    constexpr unsigned kUnusedBits = 15;  // above VA[48]
+    const auto value = static_cast<std::int64_t>(va.value);
+    if ((value << kUnusedBits) >> kUnusedBits != value) [[unlikely]]
+      return nullptr;
+    return tlb_.lookup(va, asid);
+  }
 
   /// Starts at the deepest cached table. Remembers the epoch before anything is read.
   Stage1Walk begin_walk(const Stage1Context& context, arch::VirtAddr va) const {

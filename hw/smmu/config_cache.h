@@ -32,8 +32,11 @@ class ConfigCache {
   void fill(arch::StreamId sid, std::optional<arch::SubstreamId> ssid, const StreamConfig& config,
             std::uint64_t epoch) {
     if (epoch != epoch_ || capacity_ == 0) return;
+    // Two accesses of a stream may have fetched at the same time.
+    const std::uint64_t key = key_of(sid, ssid);
+    std::erase_if(entries_, [&](const Entry& entry) { return entry.key == key; });
     if (entries_.size() == capacity_) entries_.erase(entries_.begin());
-    entries_.push_back({key_of(sid, ssid), config});
+    entries_.push_back({key, config});
   }
   std::uint64_t epoch() const { return epoch_; }
 

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "hw/arch/check.h"
+#include "hw/arch/smmuv3_tables.h"
 
 namespace shootdown::hw {
 
@@ -20,7 +20,7 @@ struct RegisterRule {
   Guard guard;
 };
 
-constexpr std::array<RegisterRule, 19> kRules{{
+constexpr std::array<RegisterRule, 20> kRules{{
     {reg::kCr0, smmuv3::cr0::kWritable, Guard::kNone},
     {reg::kCr1, 0xfff, Guard::kNone},
     {reg::kCr2, 0x7, Guard::kSmmuOff},
@@ -38,9 +38,17 @@ constexpr std::array<RegisterRule, 19> kRules{{
     {reg::kEventqBase + 4, 0x400fffff, Guard::kEventqOff},
     {reg::kEventqProd, 0x800fffff, Guard::kEventqOff},
     {reg::kEventqCons, 0x800fffff, Guard::kNone},
+    {reg::kGerror, 0, Guard::kNone},
     {reg::kIrqCtrlAck, 0, Guard::kNone},
     {reg::kCr0Ack, 0, Guard::kNone},
 }};
+
+/// IDR5.OAS for a number of output address bits.
+unsigned oas_encoding(unsigned bits) {
+  unsigned encoding = 0;
+  while (encoding < 6 && smmuv3::address_bits(encoding) < bits) ++encoding;
+  return encoding;
+}
 
 const RegisterRule* rule_of(std::uint32_t offset) {
   for (const RegisterRule& rule : kRules) {
@@ -72,19 +80,21 @@ void RegisterFile::reset() {
                                              idr1::Cmdqs::of(sizes_.command_log2)));
   set(reg::kIdr3, static_cast<std::uint32_t>(idr3::Ril::of(features_.range_invalidation) |
                                              idr3::Bbml::of(features_.range_invalidation ? 2 : 0)));
-  set(reg::kIdr5, static_cast<std::uint32_t>(idr5::Oas::of(5) | idr5::Gran4k::of(1) |
-                                             idr5::StallMax::of(sizes_.stall_max)));
-  set(reg::kAidr, 0x02);  // SMMUv3.2
+  set(reg::kIdr5,
+      static_cast<std::uint32_t>(idr5::Oas::of(oas_encoding(features_.output_bits)) |
+                                 idr5::Gran4k::of(1) | idr5::StallMax::of(sizes_.stall_max)));
+  // SMMUv3.2 makes range invalidation mandatory.
+  set(reg::kAidr, features_.range_invalidation ? 0x02 : 0x01);
   set(reg::kCr2, static_cast<std::uint32_t>(cr2::Ptm::of(1)));
 }
 
 std::uint64_t RegisterFile::read(std::uint32_t offset, unsigned bytes) const {
-  if (!decoded(offset)) return 0;
+  if (!decoded(offset) || !decoded(offset + bytes - 1)) return 0;
   return bytes == 8 ? get64(offset) : get(offset);
 }
 
 void RegisterFile::write(std::uint32_t offset, std::uint64_t value, unsigned bytes) {
-  if (!decoded(offset)) return;
+  if (!decoded(offset) || !decoded(offset + bytes - 1)) return;
   write_word(offset, static_cast<std::uint32_t>(value));
   if (bytes == 8) write_word(offset + 4, static_cast<std::uint32_t>(value >> 32));
 }
@@ -96,6 +106,8 @@ void RegisterFile::write_word(std::uint32_t offset, std::uint32_t value) {
     illegal_("write to a read-only SMMU register (IHI 0070, chapter 6)", offset);
     return;
   }
+  // A change of GBPA has to say that it is one (section 6.3.14).
+  if (offset == reg::kGbpa && smmuv3::gbpa::Update::get(value) == 0) return;
   const auto guard_broken = [&](std::uint64_t enable, std::string_view text) {
     if (!enabled(enable)) return false;
     illegal_(text, offset);

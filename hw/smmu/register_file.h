@@ -23,7 +23,6 @@ class RegisterFile {
   /// Software's accesses: 4 or 8 bytes at `offset` below kRegisterBytes. Unknown offsets read as
   /// zero and ignore writes.
   std::uint64_t read(std::uint32_t offset, unsigned bytes) const;
-  /// Returns the offset of the first register written, for its side effect.
   void write(std::uint32_t offset, std::uint64_t value, unsigned bytes);
 
   /// Hardware's own accesses.

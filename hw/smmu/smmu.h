@@ -2,7 +2,8 @@
 //
 // Modelled: linear stream table, CDs with substreams, command queue, event queue with interrupt,
 // stall and terminate models, ATS translation requests, broadcast TLB maintenance (IDR0.BTM).
-// Not modelled: stage 2, two-level tables, 16K/64K granules, HTTU, PRI, MSI, Secure state.
+// Not modelled: stage 2, two-level tables, 16K/64K granules, HTTU, PRI, MSI, Secure state; CD.TBI
+// and CD.HAD are taken as zero.
 #ifndef SHOOTDOWN_HW_SMMU_SMMU_H
 #define SHOOTDOWN_HW_SMMU_SMMU_H
 

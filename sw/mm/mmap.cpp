@@ -1,6 +1,7 @@
 #include "sw/mm/mmap.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "hw/arch/check.h"
 #include "hw/arch/vmsa64.h"
@@ -115,7 +116,7 @@ void free_tables_below(Cpu& cpu, Mm& mm, MmuGather& tlb, const PteSlot& parent,
   }
   Page* page = mm.kernel.pages.find(table);
   SHOOTDOWN_CHECK(page != nullptr && page->use == PageUse::kTable, "table is not a table page");
-  tlb.free_table_tlb(*page, std::max(start, parent.va), parent.level);
+  tlb.free_table_tlb(*page, parent.va, parent.level);
 }
 
 void free_pgtables(Cpu& cpu, Mm& mm, MmuGather& tlb, arch::VirtAddr start, arch::VirtAddr end) {
@@ -153,15 +154,22 @@ void do_mprotect(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end,
       if (!overlaps(vma, start, end)) continue;
       const FunctionTrace change(cpu, "change_protection");
       vma.protection = protection;
-      const MmuNotifierRange range{.mm = mm, .start = vma.start, .end = vma.end};
+      // The notifier hears of it from the first populated PUD on, and not at all of an empty area.
+      std::optional<MmuNotifierRange> range;
       tlb.tlb_start_vma(vma);
-      mmu_notifier_invalidate_range_start(cpu, range);
-      for_each_leaf_slot(cpu, mm, vma, start, end,
-                         [&](const PteSlot& slot) { change_pte(cpu, mm, tlb, slot, protection); });
-      if (mm.kernel.inject.skip_mprotect_flush) {
-        mmu_notifier_invalidate_range_only_end(cpu, range);
-      } else {
-        mmu_notifier_invalidate_range_end(cpu, range);
+      for_each_leaf_slot(cpu, mm, vma, start, end, [&](const PteSlot& slot) {
+        if (!range) {
+          const arch::VirtAddr pud = arch::page_of(slot.va, arch::vmsa64::level_shift(1));
+          range.emplace(
+              MmuNotifierRange{.mm = mm, .start = std::max(vma.start, pud), .end = vma.end});
+          mmu_notifier_invalidate_range_start(cpu, *range);
+        }
+        change_pte(cpu, mm, tlb, slot, protection);
+      });
+      if (range && mm.kernel.inject.skip_mprotect_flush) {
+        mmu_notifier_invalidate_range_only_end(cpu, *range);
+      } else if (range) {
+        mmu_notifier_invalidate_range_end(cpu, *range);
       }
       tlb.tlb_end_vma(vma);
     }

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "hw/mmu/tlb_array.h"
+#include "hw/mmu/translator.h"
 
 namespace shootdown::hw {
 namespace {
@@ -53,6 +54,20 @@ TEST(TlbArrayTest, TreeReplacementPointsAwayFromTheLastUse) {
   EXPECT_EQ(first.evicted->page, ways[2].page);
 }
 
+TEST(TlbArrayTest, EveryRepeatedLookUpCountsAsAUse) {
+  for (const Replacement replacement : {Replacement::kLru, Replacement::kPlru}) {
+    TlbArray tlb({2, 2, replacement, 1});
+    tlb.fill(page_entry(0x1000), tlb.epoch());
+    tlb.fill(page_entry(0x2000), tlb.epoch());
+
+    for (const std::uint64_t va : {0x1000, 0x2000, 0x1000}) tlb.lookup({va}, {1});
+
+    const auto result = tlb.fill(page_entry(0x3000), tlb.epoch());
+    ASSERT_TRUE(result.evicted);
+    EXPECT_EQ(result.evicted->page.value, 0x2000U);
+  }
+}
+
 TEST(TlbArrayTest, PeekDoesNotCountAsAUse) {
   TlbArray tlb({2, 2, Replacement::kLru, 1});
   tlb.fill(page_entry(0x1000), tlb.epoch());
@@ -65,17 +80,24 @@ TEST(TlbArrayTest, PeekDoesNotCountAsAUse) {
   EXPECT_EQ(result.evicted->page.value, 0x1000U);
 }
 
-TEST(TlbArrayTest, AddressInTheGapMissesWhateverIsCached) {
+TEST(TranslatorTest, AddressInTheGapMissesWhateverIsCached) {
   // Bits 63 to 49 count: in the gap between the halves every access is a translation fault, so that
   // it must not hit the entry of the address with the same low bits.
-  TlbArray tlb({4, 4, Replacement::kPlru, 1});
-  tlb.fill(page_entry(0x1000), tlb.epoch());
-  tlb.fill(page_entry(0xffff'ffff'ffff'f000), tlb.epoch());
+  Translator translator({.tlb = {4, 4, Replacement::kPlru, 1}}, nullptr);
+  Stage1Context context;
+  context.asid = {1};
+  for (const std::uint64_t page : {0x1000, 0x2000}) {
+    Stage1Walk walk = translator.begin_walk(context, {page});
+    while (!walk.done()) {
+      walk.feed(walk.level() == 3 ? page | 0xfc3 : 0x80000003);
+    }
+    translator.install(walk);
+    ASSERT_NE(translator.lookup({page}, {1}), nullptr);
+  }
 
   for (const std::uint64_t va : {0x0002'0000'0000'1000, 0x0100'0000'0000'1000,
-                                 0x00ff'ffff'ffff'f000, 0x7fff'ffff'ffff'f000}) {
-    EXPECT_EQ(tlb.peek({va}, {1}), nullptr) << std::hex << va;
-    EXPECT_EQ(tlb.lookup({va}, {1}), nullptr) << std::hex << va;
+                                 0x00ff'0000'0000'2000, 0x7fff'0000'0000'2000}) {
+    EXPECT_EQ(translator.lookup({va}, {1}), nullptr) << std::hex << va;
   }
 }
 

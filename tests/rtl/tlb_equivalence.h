@@ -107,10 +107,9 @@ inline std::string first_difference(cosim::TlbDut& dut, unsigned entries, unsign
         expect("global", hit->global, got.global);
         expect("output", hit->output.value >> 12, got.pa_page);
         expect("permission",
-               static_cast<std::uint64_t>(hit->permissions.privileged_write << 3 |
-                                          hit->permissions.privileged_read << 2 |
-                                          hit->permissions.user_write << 1 |
-                                          hit->permissions.user_read),
+               static_cast<std::uint64_t>(
+                   hit->permissions.privileged_write << 3 | hit->permissions.privileged_read << 2 |
+                   hit->permissions.user_write << 1 | hit->permissions.user_read),
                got.permissions);
         expect("attributes", hit->attributes, got.attributes);
       }
