@@ -249,6 +249,17 @@ struct TranslationFault {
   }
 };
 
+/// An access that cannot be reported yet (event queue full, no STAG free) is put back and tried
+/// again from the start. Ends its look-up.
+struct AccessHeld {
+  static constexpr std::string_view kName = "access_held";
+  std::uint64_t access_id{};
+  template <class Visitor>
+  void fields(Visitor&& v) const {
+    v("access_id", access_id);
+  }
+};
+
 /// A hit gave too little permission and the policy was not to fault.
 struct PermissionPolicy {
   static constexpr std::string_view kName = "permission_policy";
@@ -447,10 +458,10 @@ struct RtlAssertionFailed {
 
 using Event =
     std::variant<TlbLookup, TlbFill, TlbEvict, TlbInvalidate, WalkBegin, WalkRead, WalkEnd,
-                 AccessDone, TranslationFault, PermissionPolicy, StallResumed, CommandFetched,
-                 SyncCompleted, CommandError, IllegalUse, EventRecorded, InterruptRaised,
-                 TlbiIssued, DsbCompleted, AtsAnswered, AtcInvalidationCompleted, DeviceRetry,
-                 LockstepMismatch, RtlAssertionFailed>;
+                 AccessDone, TranslationFault, AccessHeld, PermissionPolicy, StallResumed,
+                 CommandFetched, SyncCompleted, CommandError, IllegalUse, EventRecorded,
+                 InterruptRaised, TlbiIssued, DsbCompleted, AtsAnswered, AtcInvalidationCompleted,
+                 DeviceRetry, LockstepMismatch, RtlAssertionFailed>;
 
 using EventPort = tlm::tlm_analysis_port<Event>;
 

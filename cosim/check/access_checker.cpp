@@ -65,10 +65,7 @@ void AccessChecker::judge(const Event& event, const hw::AccessDone& done, unsign
   const auto where = done.source == hw::TranslationSource::kAtc ? StaleEntry::Where::kAtc
                                                                 : where_of(history_, event.actor);
   if (where == StaleEntry::Where::kAtc) {
-    const auto& actors = history_.log().actors();
-    for (std::size_t i = 0; i < actors.size(); ++i) {
-      if (actors[i] == actor_name(event.actor) + ".atc") tlb = static_cast<ActorId>(i);
-    }
+    tlb = history_.atc_of(event.actor);
   }
   StaleEntry stale{.where = where,
                    .tlb = tlb,
@@ -80,7 +77,12 @@ void AccessChecker::judge(const Event& event, const hw::AccessDone& done, unsign
                                 : history_.cached(tlb, done.va, done.requester.asid),
                    .store = nullptr,
                    .freed = {}};
-  const std::uint64_t read = stale.entry == nullptr ? 0 : stale.entry->read.sequence;
+  // A hit used the entry as it was at the look-up, whatever has been filled since.
+  const Stamp hit_read = history_.just_ended().hit_read;
+  const std::uint64_t read = done.source != hw::TranslationSource::kWalk && hit_read
+                                 ? hit_read.sequence
+                             : stale.entry == nullptr ? 0
+                                                      : stale.entry->read.sequence;
   for (const StoreRecord* store : history_.stores(mm, done.va)) {
     if (store->at.sequence <= read) continue;
     const History::Leaf after{.entry = store->after, .level = store->level};
@@ -134,7 +136,7 @@ void AccessChecker::judge(const Event& event, const hw::AccessDone& done, unsign
 void AccessChecker::report(const Event& event, const hw::AccessDone& done, const StaleEntry& stale,
                            std::string kind, const std::string& why) {
   const std::string requester = requester_name(event.actor, done.requester);
-  if (findings_.known(kind, requester, done.va)) return;
+  if (findings_.repeats(kind, requester, done.va)) return;
   MissingHop missing;
   if (stale.store != nullptr) {
     missing = find_missing_hop(history_, stale);
@@ -167,7 +169,7 @@ void AccessChecker::on_free(const Event& event, const sw::PageFreed& freed) {
     const auto mm = history_.mm_of(entry->fill.requester.asid);
     if (!mm) continue;
     const std::string& name = actor_name(tlb);
-    if (findings_.known("use-after-free", name, entry->fill.page)) continue;
+    if (findings_.repeats("use-after-free", name, entry->fill.page)) continue;
     StaleEntry stale{.where = where_of(history_, tlb),
                      .tlb = tlb,
                      .requester = entry->fill.requester,

@@ -9,13 +9,25 @@
 
 namespace shootdown::cosim {
 
-bool Findings::known(std::string_view kind, const std::string& actor, arch::VirtAddr page) {
+bool Findings::repeats(std::string_view kind, const std::string& actor, arch::VirtAddr page) {
   for (Violation& violation : violations_) {
     if (violation.kind == kind && violation.actor == actor &&
         arch::page_of(violation.address) == arch::page_of(page)) {
       ++violation.count;
       return true;
     }
+  }
+  return false;
+}
+
+bool Findings::repeats(std::string_view kind, const std::string& actor,
+                       const std::string& headline) {
+  for (Violation& violation : violations_) {
+    if (violation.kind != kind || violation.actor != actor || violation.headline != headline) {
+      continue;
+    }
+    ++violation.count;
+    return true;
   }
   return false;
 }
@@ -28,11 +40,11 @@ void Findings::note(Note note) {
 }
 
 std::string Checker::requester_name(ActorId actor, const hw::Requester& requester) const {
-  const std::string& name = actor_name(actor);
-  if (name.ends_with(".atc")) return name.substr(0, name.size() - 4);
   const Binding* binding = history_.binding(requester.stream_id);
-  if (binding != nullptr && name.starts_with("smmu")) return binding->device;
-  return name;
+  if (binding != nullptr && (history_.is_smmu(actor) || history_.is_atc(actor))) {
+    return binding->device;
+  }
+  return actor_name(actor);
 }
 
 const std::vector<CheckerInfo>& checker_infos() {

@@ -19,7 +19,6 @@ class Findings {
  public:
   /// Called once a checker has seen enough and the run need not go on.
   void on_stop(std::function<void()> stop) { stop_ = std::move(stop); }
-  /// Returns the violation to be filled in further, or null if it is a repetition.
   void report(Violation violation);
   void note(Note note);
   void stop_run() const {
@@ -31,8 +30,10 @@ class Findings {
     violations_.clear();
     notes_.clear();
   }
-  /// Whether this kind has been seen for this actor and page.
-  bool known(std::string_view kind, const std::string& actor, arch::VirtAddr page);
+  /// If this kind has been seen for this actor and page, counts the repetition and returns true.
+  bool repeats(std::string_view kind, const std::string& actor, arch::VirtAddr page);
+  /// The same for violations that their headline tells apart.
+  bool repeats(std::string_view kind, const std::string& actor, const std::string& headline);
 
  private:
   std::function<void()> stop_;

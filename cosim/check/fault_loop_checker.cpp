@@ -25,6 +25,23 @@ void FaultLoopChecker::on_event(const Event& event) {
     on_done(event, *done);
   } else if (const auto* policy = std::get_if<hw::PermissionPolicy>(&event.payload)) {
     on_policy(event, *policy);
+  } else if (const auto* retry = std::get_if<hw::DeviceRetry>(&event.payload)) {
+    if (retry->gave_up) on_given_up(event, *retry);
+  }
+}
+
+void FaultLoopChecker::on_given_up(const Event& event, const hw::DeviceRetry& retry) {
+  // A device that has lost patience was in a loop all the same.
+  for (const arch::Access access : {arch::Access::kRead, arch::Access::kWrite}) {
+    const auto found =
+        loops_.find({actor_name(event.actor), arch::page_of(retry.va).value, access});
+    if (found == loops_.end() || found->second.faults < 2 || found->second.faults >= threshold_) {
+      continue;
+    }
+    const Loop loop = found->second;
+    Event last = event;
+    last.actor = loop.actor;
+    if (const auto mm = mm_of(loop.actor, loop.first)) report(last, loop.first, loop, *mm);
   }
 }
 
@@ -34,12 +51,15 @@ void FaultLoopChecker::on_done(const Event& event, const hw::AccessDone& done) {
       {requester_name(event.actor, done.requester), arch::page_of(done.va).value, done.access});
 }
 
+std::optional<unsigned> FaultLoopChecker::mm_of(ActorId actor,
+                                                const hw::TranslationFault& fault) const {
+  const Binding* binding = history_.binding(fault.requester.stream_id);
+  if (binding != nullptr && !history_.is_cpu(actor)) return binding->mm;
+  return history_.mm_of(fault.requester.asid);
+}
+
 void FaultLoopChecker::on_fault(const Event& event, const hw::TranslationFault& fault) {
-  std::optional<unsigned> mm = history_.mm_of(fault.requester.asid);
-  if (const Binding* binding = history_.binding(fault.requester.stream_id);
-      binding != nullptr && !history_.is_cpu(event.actor)) {
-    mm = binding->mm;
-  }
+  const std::optional<unsigned> mm = mm_of(event.actor, fault);
   if (!mm) return;
   const Key key{requester_name(event.actor, fault.requester), arch::page_of(fault.va).value,
                 fault.access};
@@ -52,13 +72,13 @@ void FaultLoopChecker::on_fault(const Event& event, const hw::TranslationFault& 
                      .note = ""};
     return;
   }
+  // While the flush is under way the old translation may still be used.
+  if (history_.flush_in_progress(*mm, fault.va)) return;
   Loop& loop = loops_[key];
   if (loop.faults++ == 0) {
     loop.first_ps = event.time_ps;
     loop.actor = event.actor;
     loop.first = fault;
-  } else {
-    loop.gap_ps = event.time_ps - loop.last_ps;
   }
   loop.last_ps = event.time_ps;
   if (loop.faults == threshold_) report(event, fault, loop, *mm);

@@ -15,7 +15,7 @@ class FaultLoopChecker : public Checker {
   FaultLoopChecker(const History& history, Findings& findings, unsigned faults)
       : Checker(history, findings), threshold_(faults) {}
   EventKinds interests() const override {
-    return kinds_of<hw::TranslationFault, hw::AccessDone, hw::PermissionPolicy>();
+    return kinds_of<hw::TranslationFault, hw::AccessDone, hw::PermissionPolicy, hw::DeviceRetry>();
   }
   void on_event(const Event& event) override;
   void reset() override {
@@ -30,11 +30,12 @@ class FaultLoopChecker : public Checker {
     std::uint64_t last_ps{};
     ActorId actor{};
     hw::TranslationFault first;
-    std::uint64_t gap_ps{};  ///< between the last two
   };
   using Key = std::tuple<std::string, std::uint64_t, arch::Access>;  // requester, page, access
 
   void on_fault(const Event& event, const hw::TranslationFault& fault);
+  void on_given_up(const Event& event, const hw::DeviceRetry& retry);
+  std::optional<unsigned> mm_of(ActorId actor, const hw::TranslationFault& fault) const;
   void on_done(const Event& event, const hw::AccessDone& done);
   void on_policy(const Event& event, const hw::PermissionPolicy& policy);
   void report(const Event& event, const hw::TranslationFault& fault, const Loop& loop, unsigned mm);

@@ -25,6 +25,8 @@ void History::reset() {
   retired_.clear();
   leaf_reads_.clear();
   recent_fills_.clear();
+  ats_reads_.clear();
+  just_ended_ = {};
   open_.clear();
   flushes_.clear();
   open_flushes_.clear();
@@ -70,7 +72,7 @@ void History::on(const Event&, const sw::MmCreated& e) {
 
 void History::on(const Event&, const sw::SvaBound& e) {
   ++generation_;
-  bindings_[e.stream_id.value] = {.device = devices_[e.stream_id.value],
+  bindings_[e.stream_id.value] = {.device = log_.actor_name(devices_[e.stream_id.value]),
                                   .mm = e.mm,
                                   .asid = e.asid,
                                   .atc = e.atc,
@@ -144,18 +146,39 @@ void History::on(const Event& event, const sw::ProtectionRemoved& e) {
 
 // ---- Hardware --------------------------------------------------------------------------------
 
-void History::on(const Event& event, const hw::TlbLookup& e) {
-  if (event.actor >= open_.size()) open_.resize(log_.actors().size());
-  // A retried access looks up again under the same number, but its fault has ended the first.
-  open_[event.actor].push_back(
-      {.access_id = e.access_id, .looked_up = stamp(event), .requester = e.requester, .va = e.va});
+Stamp History::read_of_hit(ActorId actor, const hw::TlbLookup& lookup) {
+  const std::uint64_t page = arch::page_of(lookup.va).value;
+  HitMemo& memo = hit_memo_[(page >> arch::kPageShift) % hit_memo_.size()];
+  if (memo.generation != generation_ || memo.page != page || memo.actor != actor ||
+      memo.asid != lookup.requester.asid.value) {
+    const CachedEntry* entry = cached(actor, lookup.va, lookup.requester.asid);
+    memo = {.generation = generation_,
+            .page = page,
+            .actor = actor,
+            .asid = lookup.requester.asid.value,
+            .read = entry == nullptr ? Stamp{} : entry->read};
+  }
+  return memo.read;
 }
 
-void History::close(const Event& event, std::uint64_t access_id) {
-  if (event.actor >= open_.size()) return;
-  auto& open = open_[event.actor];
+void History::on(const Event& event, const hw::TlbLookup& e) {
+  if (event.actor >= open_.size()) open_.resize(log_.actors().size());
+  // A retried access looks up again under the same number; what came before has ended it.
+  open_[event.actor].push_back(
+      {.access_id = e.access_id,
+       .looked_up = stamp(event),
+       .requester = e.requester,
+       .va = e.va,
+       .hit_read = e.outcome == hw::LookupOutcome::kMiss ? Stamp{} : read_of_hit(event.actor, e)});
+}
+
+void History::close(ActorId actor, std::uint64_t access_id) {
+  just_ended_ = {};
+  if (actor >= open_.size()) return;
+  auto& open = open_[actor];
   for (std::size_t i = 0; i < open.size(); ++i) {
     if (open[i].access_id != access_id) continue;
+    just_ended_ = open[i];
     open[i] = open.back();
     open.pop_back();
     return;
@@ -179,13 +202,10 @@ void History::on(const Event& event, const hw::TlbFill& e) {
   CachedEntry entry{.filled = stamp(event), .read = stamp(event), .removed = {}, .fill = e};
   const auto& reads = leaf_reads_[event.actor];
   if (const auto read = reads.find(e.access_id); read != reads.end()) entry.read = read->second;
-  // A device's ATC is filled from what the SMMU knows, which may be older than the request.
-  for (const auto& [actor, entries] : live_) {
-    if (actor == event.actor || !log_.actor_name(event.actor).ends_with(".atc")) continue;
-    if (log_.actor_name(actor).ends_with(".atc") || is_cpu(actor)) continue;
-    for (const CachedEntry& source : entries) {
-      if (source.matches(e.page, e.requester.asid)) entry.read = source.read;
-    }
+  const auto ats = ats_reads_.find(e.access_id);
+  if (is_atc(event.actor) && ats != ats_reads_.end()) {
+    entry.read = ats->second;
+    ats_reads_.erase(ats);
   }
   auto& recent = recent_fills_[event.actor];
   recent.push_back(entry);
@@ -221,19 +241,40 @@ void History::on(const Event& event, const hw::TlbEvict& e) {
 void History::on(const Event& event, const hw::TlbInvalidate& e) {
   ++generation_;
   invalidations_[event.actor].push_back({.at = stamp(event), .event = e});
-  std::erase_if(live_[event.actor], [&](CachedEntry& entry) {
-    if (!e.what.covers(entry.fill.page.value, entry.last(), entry.fill.requester.asid,
-                       entry.fill.global)) {
-      return false;
-    }
+  const auto covered = [&](const CachedEntry& entry) {
+    return e.what.covers(entry.fill.page.value, entry.last(), entry.fill.requester.asid,
+                         entry.fill.global);
+  };
+  auto& live = live_[event.actor];
+  // A TLB that removed fewer than it holds is not believed: its entries stay.
+  if (e.removed < static_cast<std::size_t>(std::count_if(live.begin(), live.end(), covered)))
+    return;
+  std::erase_if(live, [&](CachedEntry& entry) {
+    if (!covered(entry)) return false;
     retire(entry, event);
     return true;
   });
 }
 
-void History::on(const Event& event, const hw::AccessDone& e) { close(event, e.access_id); }
-void History::on(const Event& event, const hw::TranslationFault& e) { close(event, e.access_id); }
-void History::on(const Event& event, const hw::AtsAnswered& e) { close(event, e.access_id); }
+void History::on(const Event& event, const hw::AccessDone& e) {
+  // An access through an ATC was looked up there and is reported by the device.
+  const bool atc = e.source == hw::TranslationSource::kAtc;
+  close(atc ? atc_of(event.actor) : event.actor, e.access_id);
+}
+
+void History::on(const Event& event, const hw::AccessHeld& e) { close(event.actor, e.access_id); }
+
+void History::on(const Event& event, const hw::TranslationFault& e) {
+  close(event.actor, e.access_id);
+}
+
+void History::on(const Event& event, const hw::AtsAnswered& e) {
+  close(event.actor, e.access_id);
+  // The answer comes from a walk of this access, or from the entry that it hit.
+  const auto& reads = leaf_reads_[event.actor];
+  const auto walked = reads.find(e.access_id);
+  ats_reads_[e.access_id] = walked != reads.end() ? walked->second : just_ended_.hit_read;
+}
 
 void History::on(const Event& event, const hw::CommandFetched& e) {
   ++generation_;
@@ -372,9 +413,32 @@ std::vector<std::pair<ActorId, const CachedEntry*>> History::live_into(arch::Phy
   return result;
 }
 
+bool History::is_atc(ActorId actor) const {
+  return std::any_of(atcs_.begin(), atcs_.end(), [&](const auto& device) {
+    return device.second == actor && device.first != actor;
+  });
+}
+
+ActorId History::atc_of(ActorId device) const {
+  const auto found = atcs_.find(device);
+  return found == atcs_.end() ? device : found->second;
+}
+
+bool History::flush_in_progress(unsigned mm, arch::VirtAddr va) const {
+  for (const auto& [number, index] : open_flushes_) {
+    const FlushRecord& flush = flushes_[index];
+    if (flush.mm != mm) continue;
+    // Any page of a block stands for the block: compare by the leaf that maps the address.
+    const std::uint64_t bytes = arch::page_bytes(vmsa64::level_shift(leaf(mm, va).level));
+    const std::uint64_t first = va.value & ~(bytes - 1);
+    if (flush.start.value <= first + (bytes - 1) && first < flush.limit.value) return true;
+  }
+  return false;
+}
+
 bool History::takes_part_in_broadcast(ActorId actor) const {
   if (is_cpu(actor)) return true;
-  if (!log_.actor_name(actor).starts_with("smmu")) return false;
+  if (!is_smmu(actor)) return false;
   return std::any_of(bindings_.begin(), bindings_.end(),
                      [](const auto& binding) { return binding.second.broadcast; });
 }

@@ -115,6 +115,7 @@ struct OpenAccess {
   Stamp looked_up;
   hw::Requester requester;
   arch::VirtAddr va{};
+  Stamp hit_read;  ///< of a hit: when the entry's descriptor was read
 };
 
 struct Binding {
@@ -134,10 +135,19 @@ class History : public EventSubscriber {
   explicit History(const EventLog& log) : log_(log) {}
   void on_event(const Event& event) override;
   void reset();
-  /// What the platform is made of; not reset.
+  /// What the platform is made of; not reset. A device without an ATC gives its own actor twice.
   void add_cpu(ActorId actor) { cpus_.insert(actor); }
-  void add_device(arch::StreamId stream, const std::string& name) { devices_[stream.value] = name; }
+  void add_smmu(ActorId actor) { smmu_ = actor; }
+  void add_device(arch::StreamId stream, ActorId actor, ActorId atc) {
+    devices_[stream.value] = actor;
+    atcs_[actor] = atc;
+  }
   bool is_cpu(ActorId actor) const { return cpus_.count(actor) != 0; }
+  bool is_smmu(ActorId actor) const { return actor == smmu_; }
+  ActorId smmu() const { return smmu_; }
+  bool is_atc(ActorId actor) const;
+  /// The TLB a device looks up in itself: its ATC.
+  ActorId atc_of(ActorId device) const;
 
   const EventLog& log() const { return log_; }
   /// Changes whenever anything but a look-up or an access happens.
@@ -167,6 +177,10 @@ class History : public EventSubscriber {
   std::vector<std::pair<ActorId, const CachedEntry*>> live_into(arch::PhysAddr page,
                                                                 std::uint64_t bytes) const;
   const std::vector<OpenAccess>& open_accesses(ActorId actor) const;
+  /// The look-up of the access whose end is being reported.
+  const OpenAccess& just_ended() const { return just_ended_; }
+  /// Whether a flush that covers `va` has begun and not ended.
+  bool flush_in_progress(unsigned mm, arch::VirtAddr va) const;
   bool takes_part_in_broadcast(ActorId actor) const;
 
   // Hops.
@@ -206,6 +220,7 @@ class History : public EventSubscriber {
   void on(const Event& event, const hw::AccessDone& e);
   void on(const Event& event, const hw::TranslationFault& e);
   void on(const Event& event, const hw::AtsAnswered& e);
+  void on(const Event& event, const hw::AccessHeld& e);
   void on(const Event& event, const hw::CommandFetched& e);
   void on(const Event& event, const hw::CommandError& e);
   void on(const Event& event, const hw::SyncCompleted& e);
@@ -219,13 +234,16 @@ class History : public EventSubscriber {
     return {event.sequence, event.time_ps, event.actor, event.thread};
   }
   std::string functions_of(ThreadId thread) const;
-  void close(const Event& event, std::uint64_t access_id);
+  void close(ActorId actor, std::uint64_t access_id);
+  Stamp read_of_hit(ActorId actor, const hw::TlbLookup& lookup);
   void retire(CachedEntry& entry, const Event& event);
 
   using LeafKey = std::array<std::uint64_t, 3>;  // mm, level, first address
   const EventLog& log_;
   std::set<ActorId> cpus_;
-  std::map<std::uint32_t, std::string> devices_;
+  ActorId smmu_{};
+  std::map<std::uint32_t, ActorId> devices_;  // by stream
+  std::map<ActorId, ActorId> atcs_;           // by device
   std::uint64_t generation_{1};
   std::map<std::uint16_t, unsigned> mm_by_asid_;
   std::map<std::uint32_t, Binding> bindings_;
@@ -236,6 +254,17 @@ class History : public EventSubscriber {
   std::map<ActorId, std::map<std::uint64_t, Stamp>> leaf_reads_;  // by access
   std::map<ActorId, std::deque<CachedEntry>> recent_fills_;
   std::vector<std::vector<OpenAccess>> open_;  // by actor; few at a time
+  OpenAccess just_ended_;
+  std::map<std::uint64_t, Stamp> ats_reads_;  // what an ATS answer was read from, by access
+  /// The read stamp of the entry last hit, while nothing else happens.
+  struct HitMemo {
+    std::uint64_t generation{};
+    std::uint64_t page{};
+    ActorId actor{};
+    std::uint16_t asid{};
+    Stamp read;
+  };
+  std::array<HitMemo, 64> hit_memo_{};
   std::vector<FlushRecord> flushes_;
   std::map<std::uint64_t, std::size_t> open_flushes_;
   std::vector<TlbiRecord> tlbis_;

@@ -31,6 +31,11 @@ class HopFinder {
   }
 
   MissingHop run() {
+    if (stale_.store == nullptr) {
+      missing("unknown", "the checker cannot tell which store made the translation stale",
+              "the store that made it stale", history_.log().actor_name(stale_.tlb));
+      return std::move(result_);
+    }
     const bool flushed = flush_ != nullptr && flush_->end;
     if (stale_.freed && (!flushed || flush_->end.sequence > stale_.freed.sequence)) {
       missing("flush", "the frame was freed before its translations were flushed",
@@ -311,6 +316,12 @@ class HopFinder {
       return;
     }
     happened(atc->submitted, std::string(name_of(Opcode::kAtcInv)));
+    if (tlbi == nullptr && !broadcast_done_before(*atc)) {
+      missing("atc-order",
+              "the ATC was emptied before the broadcast TLBI had reached the SMMU's TLB",
+              "CMD_ATC_INV after the DSB", actor(notifier.at));
+      return;
+    }
     if (tlbi != nullptr && atc->submitted.sequence < tlbi->submitted.sequence) {
       missing("atc-order", "the ATC was emptied before the SMMU's TLB and filled again from it",
               "CMD_ATC_INV after the CMD_TLBI has completed", actor(notifier.at));
@@ -320,6 +331,21 @@ class HopFinder {
       return event.cause == hw::InvalidationCause::kAtcInvalidation &&
              event.cause_id == atc->number;
     });
+  }
+
+  /// Under broadcast maintenance: whether a covering TLBI had taken effect in the SMMU before the
+  /// ATC was told.
+  bool broadcast_done_before(const CommandRecord& atc) const {
+    for (const TlbiRecord& tlbi : history_.tlbis()) {
+      if (tlbi.at.sequence < since_ || !matches(tlbi.what)) continue;
+      for (const InvalidationRecord& record : history_.invalidations(history_.smmu())) {
+        if (record.event.cause == hw::InvalidationCause::kDvm &&
+            record.event.cause_id == tlbi.dvm_id && record.at.sequence < atc.submitted.sequence) {
+          return true;
+        }
+      }
+    }
+    return false;
   }
 
   template <class Match>
@@ -359,6 +385,11 @@ class HopFinder {
               "effect before CMD_SYNC completed", history_.log().actor_name(stale_.tlb));
       return;
     }
+    if (!completed) {
+      missing("unknown", "the invalidation is still on its way", "CMD_SYNC has not completed",
+              history_.log().actor_name(stale_.tlb));
+      return;
+    }
     missing("hardware", "every hop was made; the TLB kept the entry or took it back",
             fmt::format("effect in this TLB ({} entries removed)", removed),
             history_.log().actor_name(stale_.tlb));
@@ -382,8 +413,7 @@ MissingHop find_missing_hop(const History& history, const StaleEntry& stale) {
 
 StaleEntry::Where where_of(const History& history, ActorId actor) {
   if (history.is_cpu(actor)) return StaleEntry::Where::kCpu;
-  return history.log().actor_name(actor).ends_with(".atc") ? StaleEntry::Where::kAtc
-                                                           : StaleEntry::Where::kSmmu;
+  return history.is_atc(actor) ? StaleEntry::Where::kAtc : StaleEntry::Where::kSmmu;
 }
 
 std::vector<ChainItem> build_chain(const History& history, const StaleEntry& stale,

@@ -31,7 +31,7 @@ void MisuseChecker::on_event(const Event& event) {
 void MisuseChecker::report(const Event& event, std::string kind, arch::VirtAddr address,
                            std::string headline, std::string hop, std::string hop_text) {
   const std::string& actor = actor_name(event.actor);
-  if (findings_.known(kind, actor, address)) return;
+  if (findings_.repeats(kind, actor, headline)) return;
   Violation violation{.kind = std::move(kind),
                       .time_ps = event.time_ps,
                       .actor = actor,

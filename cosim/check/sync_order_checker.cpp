@@ -88,7 +88,7 @@ void SyncOrderChecker::check_effect(const Event& completion, ActorId tlb,
 void SyncOrderChecker::report(const Event& completion, ActorId tlb, arch::VirtAddr va,
                               const std::string& text) {
   const std::string& name = actor_name(tlb);
-  if (findings_.known("sync-order", name, va)) return;
+  if (findings_.repeats("sync-order", name, va)) return;
   const bool dsb = std::holds_alternative<hw::DsbCompleted>(completion.payload);
   const std::string completed = dsb ? "DSB" : "CMD_SYNC";
   Violation violation{.kind = "sync-order",

@@ -15,8 +15,10 @@ Experiment::Experiment(const Config& config)
   for (unsigned cpu = 0; cpu < config.hardware.cpus; ++cpu) {
     history_.add_cpu(platform_.cpu_actor(cpu));
   }
-  for (const DeviceConfig& device : config.devices) {
-    history_.add_device(device.dma.stream_id, device.name);
+  history_.add_smmu(platform_.smmu_actor());
+  for (std::size_t i = 0; i < config.devices.size(); ++i) {
+    history_.add_device(config.devices[i].dma.stream_id, platform_.device_actor(i),
+                        platform_.atc_actor(i));
   }
   EventLog& log = platform_.log();
   log.subscribe(history_);

@@ -189,6 +189,14 @@ DeviceConfig read_device(const YamlValue& name, const YamlValue& value, const Co
   YamlMap map(value);
   DeviceConfig device;
   device.name = name.identifier();
+  static const std::vector<std::string> kTaken{"smmu", "memory", "interconnect", "cmdq", "thread"};
+  const bool cpu = device.name.starts_with("cpu") &&
+                   device.name.find_first_not_of("0123456789", 3) == std::string::npos;
+  const auto taken = [&](const std::string& part) { return device.name.starts_with(part); };
+  if (cpu || std::any_of(kTaken.begin(), kTaken.end(), taken)) {
+    name.fail("is the name of a part of the machine",
+              "a name that does not begin with " + join(kTaken, ", ") + ", nor cpu and a number");
+  }
   const YamlValue stream = map.require("stream_id");
   device.dma.stream_id = arch::StreamId{static_cast<std::uint32_t>(
       stream.integer(0, (1U << config.hardware.smmu.features.sid_bits) - 1))};

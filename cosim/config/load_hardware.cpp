@@ -96,16 +96,18 @@ void read_smmu(const YamlValue& value, const RtlGeometries& rtl, HardwareConfig&
   smmu.features.stall_model = faults == 0;
   map.read("broadcast_tlb_maintenance", smmu.features.broadcast);
   map.read("range_invalidation", smmu.features.range_invalidation);
-  const auto read_queue = [&](const char* key, unsigned& log2, std::uint64_t min) {
+  const auto read_queue = [&](const char* key, unsigned& log2, std::uint64_t min,
+                              std::uint64_t max) {
     const auto found = map.find(key);
     if (!found) return;
-    const auto entries = found->integer(min, 1 << 19);
+    const auto entries = found->integer(min, max);
     if (!std::has_single_bit(entries)) found->fail("is no power of two", "a power of two");
     log2 = static_cast<unsigned>(std::countr_zero(entries));
   };
-  // The driver puts up to 64 commands and a CMD_SYNC into the queue at once.
-  read_queue("command_queue_entries", smmu.queues.command_log2, 128);
-  read_queue("event_queue_entries", smmu.queues.event_log2, 1);
+  // The driver puts up to 64 commands and a CMD_SYNC into the queue at once; and its allocator
+  // gives it at most 4 MiB in one piece.
+  read_queue("command_queue_entries", smmu.queues.command_log2, 128, 1 << 18);
+  read_queue("event_queue_entries", smmu.queues.event_log2, 1, 1 << 17);
   map.read("stall_max", smmu.queues.stall_max, 1, 1024);
   map.read("command_latency_cycles", smmu.commands.command_latency_cycles, 1, kMaxLatencyCycles);
   map.read("register_latency_cycles", smmu.register_latency_cycles, 1, kMaxLatencyCycles);

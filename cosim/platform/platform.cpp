@@ -94,9 +94,12 @@ void Platform::build_hardware() {
         std::make_unique<hw::DmaDevice>(device.name.c_str(), *simulation_, *signals_, device.dma));
     hw::DmaDevice& model = *devices_.back();
     model.out.bind(smmu_->devices);
-    probe(model.events, log_->add_actor(device.name));
+    device_actors_.push_back(log_->add_actor(device.name));
+    atc_actors_.push_back(device_actors_.back());
+    probe(model.events, device_actors_.back());
     if (device.dma.atc) {
-      probe(model.atc_events, log_->add_actor(device.name + ".atc"));
+      atc_actors_.back() = log_->add_actor(device.name + ".atc");
+      probe(model.atc_events, atc_actors_.back());
       smmu_->attach_atc(device.dma.stream_id, model);
     }
   }
@@ -158,40 +161,58 @@ void Platform::run_program(Task& task, const CpuThread& program) {
     Task& task;
     const CpuThread& program;
     sw::Mm& mm;
-    void operator()(const CpuAccess& s) const { platform.run_step(task, program, s); }
-    void operator()(const Mprotect& s) const {
+    bool operator()(const CpuAccess& s) const { return platform.run_step(task, program, s); }
+    bool operator()(const Mprotect& s) const {
       sw::do_mprotect(task, mm, s.start, s.end, {.read = true, .write = s.writable});
+      return true;
     }
-    void operator()(const Munmap& s) const { sw::do_munmap(task, mm, s.start, s.end); }
-    void operator()(const AgePages& s) const { sw::age_pages(task, mm, s.start, s.end); }
-    void operator()(const Delay& s) const { task.delay(s.cycles); }
-    void operator()(const WaitFor& s) const { task.wait_for(*platform.signals_, s.signal); }
-    void operator()(const Signal& s) const {
+    bool operator()(const Munmap& s) const {
+      sw::do_munmap(task, mm, s.start, s.end);
+      return true;
+    }
+    bool operator()(const AgePages& s) const {
+      sw::age_pages(task, mm, s.start, s.end);
+      return true;
+    }
+    bool operator()(const Delay& s) const {
+      task.delay(s.cycles);
+      return true;
+    }
+    bool operator()(const WaitFor& s) const {
+      task.wait_for(*platform.signals_, s.signal);
+      return true;
+    }
+    bool operator()(const Signal& s) const {
       task.delay(0);
       platform.signals_->raise(s.signal);
+      return true;
     }
   };
-  const std::size_t before = remarks_.size();
   for (const CpuStep& step : program.steps) {
-    std::visit(Runner{*this, task, program, mm}, step);
-    if (remarks_.size() != before) return;  // killed by a signal
+    if (!std::visit(Runner{*this, task, program, mm}, step)) return;
   }
 }
 
-void Platform::run_step(Task& task, const CpuThread& program, const CpuAccess& step) {
+bool Platform::run_step(Task& task, const CpuThread& program, const CpuAccess& step) {
   sw::Mm& mm = software_->mm(program.process);
   for (std::uint64_t i = 0; i < step.count; ++i) {
     const arch::VirtAddr va = step.va + i * step.stride_bytes;
     std::uint64_t data = step.value;
     while (task.user_access(va, step.access, data, step.bytes)) {
       const bool write = step.access == arch::Access::kWrite;
-      if (sw::fault_in(task, mm, va, {.write = write, .remote = false}) != sw::VmFault::kHandled) {
-        remarks_.push_back(
-            fmt::format("{}: SIGSEGV at {}, the thread ends here", program.name, hex(va)));
-        return;
+      switch (sw::fault_in(task, mm, va, {.write = write, .remote = false})) {
+        case sw::VmFault::kHandled:
+          break;
+        case sw::VmFault::kOom:
+          SoftwareStack::out_of_memory();
+        case sw::VmFault::kSigsegv:
+          remarks_.push_back(
+              fmt::format("{}: SIGSEGV at {}, the thread ends here", program.name, hex(va)));
+          return false;
       }
     }
   }
+  return true;
 }
 
 // ---- Runs ------------------------------------------------------------------------------------
@@ -215,6 +236,7 @@ void Platform::reset() {
 
 RunEnd Platform::run() {
   kernel_.make_current();
+  rtl_context_->make_current();
   reset();
   simulation_->begin_run();
   log_->open();

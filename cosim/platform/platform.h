@@ -51,6 +51,9 @@ class Platform {
   const std::vector<std::unique_ptr<RtlTlbEngine>>& rtl() const { return rtl_; }
   ActorId cpu_actor(unsigned cpu) const { return cpu_actors_[cpu]; }
   ActorId smmu_actor() const { return smmu_actor_; }
+  ActorId device_actor(std::size_t i) const { return device_actors_[i]; }
+  /// The device's own actor if it has no ATC.
+  ActorId atc_actor(std::size_t i) const { return atc_actors_[i]; }
 
   /// Runs from reset to the end. Subscribers have to be in place.
   RunEnd run();
@@ -69,7 +72,8 @@ class Platform {
   void build_tasks();
   void boot(Task& task);
   void run_program(Task& task, const CpuThread& program);
-  void run_step(Task& task, const CpuThread& program, const CpuAccess& step);
+  /// False: the thread was killed.
+  bool run_step(Task& task, const CpuThread& program, const CpuAccess& step);
   void reset();
   RunEnd advance();
 
@@ -90,6 +94,8 @@ class Platform {
   std::vector<std::unique_ptr<hw::DmaDevice>> devices_;
   std::vector<ActorId> cpu_actors_;
   ActorId smmu_actor_{};
+  std::vector<ActorId> device_actors_;
+  std::vector<ActorId> atc_actors_;
   std::vector<std::unique_ptr<CpuScheduler>> schedulers_;
   std::unique_ptr<SoftwareStack> software_;
   std::unique_ptr<Task> boot_;

@@ -17,12 +17,12 @@ unsigned max_stream_id(const Config& config) {
   return result;
 }
 
-[[noreturn]] void out_of_memory() {
+}  // namespace
+
+void SoftwareStack::out_of_memory() {
   throw std::runtime_error(
       "the simulated memory does not suffice (raise hardware.memory.size_bytes)");
 }
-
-}  // namespace
 
 SoftwareStack::SoftwareStack(const Config& config)
     : config_(config),

@@ -27,6 +27,9 @@ class SoftwareStack {
   /// memory does not suffice.
   void boot(sw::Cpu& cpu);
 
+  /// The user gave the machine too little memory. Throws std::runtime_error.
+  [[noreturn]] static void out_of_memory();
+
   sw::Mm& mm(std::size_t process) { return *mms_[process]; }
   sw::smmu::ArmSmmuDevice& smmu() { return smmu_; }
   sw::smmu::IopfQueue& faults() { return faults_; }

@@ -97,14 +97,12 @@ std::uint64_t Task::compare_exchange(arch::PhysAddr address, std::uint64_t expec
 }
 
 void Task::clear_page(arch::PhysAddr page) {
-  std::array<std::uint8_t, kLineBytes> zeroes{};
-  for (std::uint64_t offset = 0; offset < arch::kPageSize; offset += kLineBytes) {
-    // Stores of whole lines are pipelined: only the last one's latency shows.
-    owed_ = sc_core::SC_ZERO_TIME;
-    const bool ok = place_.core.bus.transport(tlm::TLM_WRITE_COMMAND, page + offset, zeroes.data(),
-                                              kLineBytes, owed_);
-    SHOOTDOWN_CHECK(ok, "kernel access outside memory");
-  }
+  next_instruction();
+  std::array<std::uint8_t, arch::kPageSize> zeroes{};
+  const bool ok = place_.core.bus.transport(tlm::TLM_WRITE_COMMAND, page, zeroes.data(),
+                                            arch::kPageSize, owed_);
+  SHOOTDOWN_CHECK(ok, "kernel access outside memory");
+  // Stores of whole lines, one a cycle.
   owed_ += place_.simulation.clock_period() * (arch::kPageSize / kLineBytes);
 }
 

@@ -15,6 +15,8 @@ RtlContext::RtlContext() : context_(std::make_unique<VerilatedContext>()) {
 
 RtlContext::~RtlContext() = default;
 
+void RtlContext::make_current() { Verilated::threadContextp(context_.get()); }
+
 unsigned RtlContext::take_failed_assertions() {
   const int all = context_->errorCount();
   return static_cast<unsigned>(all - std::exchange(taken_, all));

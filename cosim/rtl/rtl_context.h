@@ -18,6 +18,9 @@ class RtlContext {
   /// Assertions of the RTL that have failed since the last call. Verilator has printed each.
   unsigned take_failed_assertions();
   VerilatedContext& verilated() { return *context_; }
+  /// Verilator's runtime keeps a current context for each OS thread and uses it behind the back of
+  /// its models: whoever has several makes the right one current first.
+  void make_current();
 
  private:
   std::unique_ptr<VerilatedContext> context_;

@@ -18,10 +18,14 @@ template <class Model>
 class VerilatedTlbDut : public TlbDut {
  public:
   VerilatedTlbDut(RtlContext& context, const std::string& name)
-      : model_(std::make_unique<Model>(&context.verilated(), name.c_str())) {
+      : context_(context), model_(std::make_unique<Model>(&context.verilated(), name.c_str())) {
     reset();
   }
-  ~VerilatedTlbDut() override { model_->final(); }
+  ~VerilatedTlbDut() override {
+    context_.make_current();
+    model_->final();
+    model_.reset();
+  }
 
   void drive(const TlbRequest* request) override {
     model_->req_valid_i = request != nullptr;
@@ -76,6 +80,7 @@ class VerilatedTlbDut : public TlbDut {
   void trace(VcdFile& file) override { model_->trace(&file.verilated(), 99); }
 
  private:
+  RtlContext& context_;
   std::unique_ptr<Model> model_;
 };
 

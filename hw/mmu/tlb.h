@@ -16,7 +16,7 @@ namespace shootdown::hw {
 class TlbEngine {
  public:
   virtual ~TlbEngine() = default;
-  /// The result stays valid until the next call by the same process.
+  /// The result stays valid until the next call or the next time the caller blocks.
   virtual const TlbEntry* lookup(arch::VirtAddr va, arch::Asid asid) = 0;
   virtual TlbFillResult fill(const TlbEntry& entry, std::uint64_t epoch) = 0;
   virtual unsigned invalidate(const arch::Invalidation& what) = 0;

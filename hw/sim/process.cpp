@@ -44,7 +44,8 @@ void Process::main() {
 
 void Process::start() {
   start_pending_ = true;
-  event_.notify(sc_core::SC_ZERO_TIME);
+  // A process that is still running looks for it when it has finished.
+  if (state_ == State::kIdle) event_.notify(sc_core::SC_ZERO_TIME);
 }
 
 void Process::wake() {

@@ -80,7 +80,7 @@ class Simulation {
 
   /// Starts a run at the current SystemC time.
   void begin_run();
-  /// Asks run_for() to return as soon as the running process blocks.
+  /// Asks run_until() to return as soon as the running process blocks.
   void request_stop();
   bool stop_requested() const { return stop_requested_; }
   /// Advances until nothing is left to do, `limit_ps` of the run is reached or a stop is asked for.

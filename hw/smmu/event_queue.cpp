@@ -24,9 +24,9 @@ bool EventQueue::writable() const {
   return registers_.enabled(smmuv3::cr0::Eventqen::kMask) && !full();
 }
 
-bool EventQueue::write(const smmuv3::EventRecord& record, bool stalled) {
+EventQueue::Written EventQueue::write(const smmuv3::EventRecord& record, bool stalled) {
   const ArbiterHold hold(writer_);
-  if (!registers_.enabled(smmuv3::cr0::Eventqen::kMask)) return false;
+  if (!registers_.enabled(smmuv3::cr0::Eventqen::kMask)) return Written::kNotWritable;
   std::uint32_t prod = registers_.get(reg::kEventqProd);
   const std::uint32_t cons = registers_.get(reg::kEventqCons);
   using smmuv3::eventq::Overflow;
@@ -35,7 +35,7 @@ bool EventQueue::write(const smmuv3::EventRecord& record, bool stalled) {
     if (!stalled && Overflow::get(prod) == Overflow::get(cons)) {
       registers_.set(reg::kEventqProd, prod ^ static_cast<std::uint32_t>(Overflow::kMask));
     }
-    return false;
+    return Written::kNotWritable;
   }
   const unsigned log2 = log2_size();
   const arch::PhysAddr base{smmuv3::queue_base::Addr::get(registers_.get64(reg::kEventqBase))};
@@ -48,8 +48,12 @@ bool EventQueue::write(const smmuv3::EventRecord& record, bool stalled) {
       registers_.set(reg::kGerror,
                      registers_.get(reg::kGerror) ^
                          static_cast<std::uint32_t>(smmuv3::gerror::EventqAbt::kMask));
+      if (smmuv3::irq_ctrl::Gerror::get(registers_.get(reg::kIrqCtrlAck)) != 0) {
+        events_.write(InterruptRaised{.line = "gerror"});
+        gerror_interrupt_.raise();
+      }
     }
-    return false;
+    return Written::kAborted;
   }
   const bool was_empty = smmuv3::QueueIndex::empty(prod, registers_.get(reg::kEventqCons), log2);
   prod = registers_.get(reg::kEventqProd);
@@ -60,7 +64,7 @@ bool EventQueue::write(const smmuv3::EventRecord& record, bool stalled) {
     events_.write(InterruptRaised{.line = "evtq"});
     interrupt_.raise();
   }
-  return true;
+  return Written::kYes;
 }
 
 void EventQueue::reset() {

@@ -3,6 +3,8 @@
 #ifndef SHOOTDOWN_HW_SMMU_EVENT_QUEUE_H
 #define SHOOTDOWN_HW_SMMU_EVENT_QUEUE_H
 
+#include <cstdint>
+
 #include "hw/arch/smmuv3_events.h"
 #include "hw/events.h"
 #include "hw/interconnect/bus.h"
@@ -15,18 +17,23 @@ namespace shootdown::hw {
 class EventQueue {
  public:
   EventQueue(Simulation& simulation, BusMaster& bus, EventPort& events, RegisterFile& registers,
-             InterruptLine& interrupt)
+             InterruptLine& interrupt, InterruptLine& gerror_interrupt)
       : bus_(bus),
         events_(events),
         registers_(registers),
         interrupt_(interrupt),
+        gerror_interrupt_(gerror_interrupt),
         writer_(simulation),
         space_(simulation) {}
 
   bool writable() const;
-  /// Writes one record; blocks for the memory access. Returns false if the queue is not writable:
-  /// an ordinary event is then lost (and an overflow noted), a stalled one has to be tried again.
-  bool write(const arch::smmuv3::EventRecord& record, bool stalled);
+  enum class Written : std::uint8_t {
+    kYes,
+    kNotWritable,  ///< an ordinary event is lost (and an overflow noted), a stalled one tried again
+    kAborted,      ///< the queue is not in memory: GERROR.EVENTQ_ABT_ERR
+  };
+  /// Writes one record; blocks for the memory access.
+  Written write(const arch::smmuv3::EventRecord& record, bool stalled);
   /// Blocks until software has moved CONS or enabled the queue.
   void wait_for_space() { space_.wait(); }
   /// Software wrote CONS or CR0.
@@ -41,6 +48,7 @@ class EventQueue {
   EventPort& events_;
   RegisterFile& registers_;
   InterruptLine& interrupt_;
+  InterruptLine& gerror_interrupt_;
   Arbiter writer_;
   WaitList space_;
 };

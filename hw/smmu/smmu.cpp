@@ -51,7 +51,7 @@ Smmu::Smmu(const sc_core::sc_module_name& name, Simulation& simulation, DvmNetwo
       mmu_(simulation, bus, events, config.mmu, engine),
       configs_(config.config_cache_entries),
       stalls_(simulation, config.queues.stall_max),
-      event_queue_(simulation, bus, events, registers_, event_interrupt),
+      event_queue_(simulation, bus, events, registers_, event_interrupt, gerror_interrupt),
       commands_("cmdq",
                 {.simulation = simulation,
                  .bus = bus,
@@ -242,26 +242,44 @@ Smmu::AccessEnd Smmu::fault(const StreamExtension& stream, const Requester& requ
     if (config.record || !smmuv3::can_stall(outcome.fault)) event_queue_.write(event, false);
     return AccessEnd::kTerminated;
   }
-  if (!event_queue_.writable()) {
-    // A stall whose event cannot be written waits outside the in-flight set (a CMD_SYNC must not
-    // wait for software) and is tried again from the start.
+  // What cannot be reported now waits outside the in-flight set, because a CMD_SYNC must not wait
+  // for software, and is tried again from the start: its translation may have been invalidated
+  // meanwhile.
+  const auto hold = [&] {
+    events.write(AccessHeld{.access_id = stream.access_id});
     in_flight.reset();
+  };
+  if (!event_queue_.writable()) {
+    hold();
     event_queue_.wait_for_space();
     return AccessEnd::kRetry;
   }
-  const std::uint16_t stag = stalls_.allocate(stream.stream_id);
-  published.stag = stag;
+  const auto stag = stalls_.allocate(stream.stream_id);
+  if (!stag) {
+    hold();
+    stalls_.wait_for_free();
+    return AccessEnd::kRetry;
+  }
+  published.stag = *stag;
   events.write(published);
-  event[1] |= smmuv3::event1::Stall::of(1) | smmuv3::event1::Stag::of(stag);
-  while (!event_queue_.write(event, true)) {
-    in_flight.reset();
-    event_queue_.wait_for_space();
+  event[1] |= smmuv3::event1::Stall::of(1) | smmuv3::event1::Stag::of(*stag);
+  switch (event_queue_.write(event, true)) {
+    case EventQueue::Written::kYes:
+      break;
+    case EventQueue::Written::kNotWritable:
+      stalls_.cancel(*stag);
+      hold();
+      event_queue_.wait_for_space();
+      return AccessEnd::kRetry;
+    case EventQueue::Written::kAborted:
+      stalls_.cancel(*stag);
+      return AccessEnd::kTerminated;
   }
   in_flight.reset();  // stalled transactions do not hold up CMD_SYNC
-  const StallAnswer answer = stalls_.wait(stag);
+  const StallAnswer answer = stalls_.wait(*stag);
   events.write(StallResumed{.access_id = stream.access_id,
                             .stream_id = stream.stream_id,
-                            .stag = stag,
+                            .stag = *stag,
                             .retry = answer == StallAnswer::kRetry});
   return answer == StallAnswer::kRetry ? AccessEnd::kRetry : AccessEnd::kTerminated;
 }

@@ -2,18 +2,21 @@
 
 namespace shootdown::hw {
 
-std::uint16_t StallTable::allocate(arch::StreamId stream_id) {
-  for (;;) {
-    for (std::size_t stag = 0; stag < slots_.size(); ++stag) {
-      if (slots_[stag].used) continue;
-      slots_[stag] = {.used = true,
-                      .stream_id = stream_id,
-                      .process = &simulation_.current(),
-                      .answer = std::nullopt};
-      return static_cast<std::uint16_t>(stag);
-    }
-    freed_.wait();
+std::optional<std::uint16_t> StallTable::allocate(arch::StreamId stream_id) {
+  for (std::size_t stag = 0; stag < slots_.size(); ++stag) {
+    if (slots_[stag].used) continue;
+    slots_[stag] = {.used = true,
+                    .stream_id = stream_id,
+                    .process = &simulation_.current(),
+                    .answer = std::nullopt};
+    return static_cast<std::uint16_t>(stag);
   }
+  return std::nullopt;
+}
+
+void StallTable::cancel(std::uint16_t stag) {
+  slots_[stag] = {};
+  freed_.wake_all();
 }
 
 StallAnswer StallTable::wait(std::uint16_t stag) {

@@ -19,8 +19,12 @@ class StallTable {
   StallTable(Simulation& simulation, unsigned capacity)
       : simulation_(simulation), freed_(simulation), slots_(capacity) {}
 
-  /// Takes a free STAG; blocks while all are in use.
-  std::uint16_t allocate(arch::StreamId stream_id);
+  /// Takes a free STAG for the running process; nothing if all are in use.
+  std::optional<std::uint16_t> allocate(arch::StreamId stream_id);
+  /// Gives back a STAG that was never announced to software.
+  void cancel(std::uint16_t stag);
+  /// Blocks until a STAG has been freed.
+  void wait_for_free() { freed_.wait(); }
   /// Blocks until software has answered for `stag`, then frees it.
   StallAnswer wait(std::uint16_t stag);
   /// CMD_RESUME. False if no stall has this StreamID and STAG: a no-op, not an error.

@@ -10,8 +10,7 @@ namespace shootdown::sw {
 /// Flush functions call one another; the outermost one is the flush point.
 class FlushScope {
  public:
-  FlushScope(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end)
-      : cpu_(cpu), number_(mm.kernel.flushes) {
+  FlushScope(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end) : cpu_(cpu) {
     if (cpu_.flush_depth++ != 0) return;
     number_ = ++mm.kernel.flushes;
     cpu_.trace(FlushBegin{.flush = number_, .mm = mm.id, .start = start, .end = end});
@@ -24,7 +23,7 @@ class FlushScope {
 
  private:
   Cpu& cpu_;
-  std::uint64_t number_;
+  std::uint64_t number_{};  // of the outermost
 };
 
 }  // namespace shootdown::sw

@@ -51,18 +51,29 @@ Page* alloc_zeroed(FaultContext& vmf, PageUse use) {
   return page;
 }
 
+/// Fills `slot` with a new page, unless another CPU does so while this one clears it.
+Page* share_page(FaultContext& vmf, Page*& slot) {
+  if (slot != nullptr) return slot;
+  Page* page = alloc_zeroed(vmf, PageUse::kFile);
+  if (slot == nullptr) {
+    slot = page;
+  } else if (page != nullptr) {
+    vmf.kernel().pages.put_page(vmf.cpu, *page);
+  }
+  return slot;
+}
+
 /// The read-only page of zeroes behind untouched anonymous memory.
 Page* zero_page(FaultContext& vmf) {
   Page*& slot = vmf.order() == 0 ? vmf.kernel().zero_page : vmf.kernel().huge_zero_page;
-  if (slot == nullptr) slot = alloc_zeroed(vmf, PageUse::kFile);
-  return slot;
+  return share_page(vmf, slot);
 }
 
 /// filemap_fault(): the page cache's page, read in if needed. Returns with a reference of its own.
 Page* file_page(FaultContext& vmf) {
   const std::uint64_t offset = vmf.vma.file_offset + (vmf.address.value - vmf.vma.start.value);
   Page*& cached = vmf.vma.file->pages[offset];
-  if (cached == nullptr) cached = alloc_zeroed(vmf, PageUse::kFile);
+  share_page(vmf, cached);
   if (cached != nullptr) vmf.kernel().pages.get_page(*cached);
   return cached;
 }
@@ -134,8 +145,12 @@ VmFault do_cow_fault(FaultContext& vmf) {
   const FunctionTrace trace(vmf.cpu, "do_cow_fault");
   vmf.how = "private copy of a file page";
   Page* source = file_page(vmf);
+  if (source == nullptr) return VmFault::kOom;
   Page* copy = vmf.kernel().pages.alloc_pages(vmf.cpu, vmf.order(), PageUse::kAnonymous);
-  if (source == nullptr || copy == nullptr) return VmFault::kOom;
+  if (copy == nullptr) {
+    vmf.kernel().pages.put_page(vmf.cpu, *source);
+    return VmFault::kOom;
+  }
   copy_user_page(vmf, *copy, *source);
   vmf.kernel().pages.put_page(vmf.cpu, *source);
   return finish_or_drop(vmf, *copy, maybe_mkwrite(vmf, vmf.arch().pte_mkdirty(mk_pte(vmf, *copy))));
@@ -180,7 +195,7 @@ VmFault wp_page_copy(FaultContext& vmf, Page& old_page) {
   return VmFault::kHandled;
 }
 
-/// A write met a present entry without write permission. Takes the page-table lock over.
+/// A write met a present entry without write permission.
 VmFault do_wp_page(FaultContext& vmf) {
   const FunctionTrace trace(vmf.cpu, "do_wp_page");
   Page* page = vmf.kernel().pages.find(vmf.arch().pte_address(vmf.orig_pte));

@@ -61,7 +61,7 @@ unsigned MmuGather::tlb_get_unmap_shift() const {
 void MmuGather::tlb_flush_mmu_tlbonly() {
   if (!freed_tables && !cleared_ptes && !cleared_pmds && !cleared_puds && !cleared_p4ds) return;
   const FunctionTrace trace(cpu_, "tlb_flush_mmu_tlbonly");
-  const FlushScope scope(cpu_, mm, start, end);
+  const FlushScope scope(cpu_, mm, fullmm ? arch::VirtAddr{} : start, end);
   mm.arch.tlb_flush(cpu_, *this);
   mmu_notifier_invalidate_range(cpu_, mm, start, end);
   reset_range();

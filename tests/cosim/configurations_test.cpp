@@ -91,6 +91,32 @@ TEST(PermissionUpgradeTest, ChainTellsFillStoreAndMissingNotifierInOrder) {
   EXPECT_FALSE(notifier->happened);
 }
 
+TEST(PermissionUpgradeTest, FaultsDuringASlowFlushAreNoLoop) {
+  const auto result = run(
+      load_file("configs/terminate_retry.yaml",
+                {"devices.nic0.retry={attempts: 1000, delay_cycles: 1}",
+                 "hardware.smmu.tlb.invalidate_latency_cycles=2000", "threads.app_main.on=cpu1"},
+                "v6.6"));
+  EXPECT_TRUE(result.violations.empty()) << testing::PrintToString(violations_of(result));
+}
+
+TEST(PermissionUpgradeTest, ADeviceThatGivesUpEarlyWasInALoopAllTheSame) {
+  const auto result = run(load_file("configs/terminate_retry.yaml",
+                                    {"devices.nic0.retry={attempts: 4, delay_cycles: 500}"}));
+  EXPECT_TRUE(has_violation(result, "fault-loop", "notifier"));
+}
+
+TEST(PermissionUpgradeTest, BroadcastWithAnAtcIsNamedAsTheWrongOrder) {
+  // From v6.6 on the notifier runs before the CPU's DSB: the ATC is told before the broadcast is
+  // done.
+  const auto result = run(load_file("configs/mprotect_downgrade.yaml",
+                                    {"hardware.smmu.broadcast_tlb_maintenance=true",
+                                     "hardware.dvm_latency_cycles=3000", "devices.nic0.atc=true"},
+                                    "v6.6"));
+  EXPECT_TRUE(has_violation(result, "write-after-protect", "atc-order"))
+      << testing::PrintToString(violations_of(result));
+}
+
 TEST(PermissionUpgradeTest, RewalkPolicyIsNotedAsHidingTheLoop) {
   const auto result = run(load_file("configs/rewalk_hides.yaml"));
 

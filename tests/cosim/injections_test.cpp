@@ -50,6 +50,8 @@ constexpr Case kCases[] = {
     {"skip_mprotect_flush", "mprotect_downgrade", "write-after-protect", "flush"},
     {"free_before_flush", "unmap", "use-after-free", "flush"},
     {"cpu_tlb_ignores_tlbi", "terminate_retry", "fault-loop", "hardware"},
+    {"cpu_tlb_ignores_tlbi", "unmap", "use-after-free", "hardware"},
+    {"smmu_tlb_ignores_tlbi", "unmap", "use-after-free", "hardware"},
     {"smmu_tlb_ignores_tlbi", "permission_upgrade", "fault-loop", "hardware"},
     {"smmu_tlb_ignores_tlbi", "mprotect_downgrade", "write-after-protect", "hardware"},
     {"smmu_tlb_ignores_tlbi", "unmap", "stale-access", "hardware"},

@@ -1,7 +1,7 @@
 // What the platform promises beside correctness: cost of a hit, many runs, limits, stuck programs.
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <stdexcept>
 
 #include "support/scenario.h"
 
@@ -80,6 +80,42 @@ threads:
   const auto result = run(config);
   ASSERT_EQ(result.remarks.size(), 1U);
   EXPECT_NE(result.remarks[0].find("SIGSEGV"), std::string::npos);
+}
+
+TEST(PlatformTest, AThreadThatIsKilledTakesNobodyWithIt) {
+  const auto config = load_text(R"(schema_version: 1
+description: One process faults, the other goes on.
+kernel: v6.6
+hardware: {cpus: 2}
+processes:
+  a: {regions: {heap: {at: 0x10000000, pages: 4, protection: read_only}}}
+  b: {regions: {heap: {at: 0x20000000, pages: 4}}}
+threads:
+  killed: {on: cpu0, process: a, steps: [{write: heap}]}
+  other: {on: cpu1, process: b, steps: [{write: {at: heap, count: 50}}, {write: {at: heap, count: 50}}]}
+)");
+  const auto result = run(config);
+  EXPECT_EQ(result.remarks.size(), 1U);
+  EXPECT_EQ(result.counters.at("cpu1.accesses"), 100U);
+}
+
+TEST(PlatformTest, TooLittleMemoryIsTheUsersMistake) {
+  const auto config = load_text(small_machine(R"(
+hardware: {memory: {size_bytes: 4194304}}
+threads:
+  one: {on: cpu0, process: app, steps: [{write: big}]}
+)"),
+                                {"processes.app.regions.big={at: 0x7f9000000000, pages: 4, "
+                                 "page_size: 2MiB}"});
+  EXPECT_THROW(run(config), std::runtime_error);
+}
+
+TEST(PlatformTest, TinyQueuesAndFewStagsDelayButDoNotDeadlock) {
+  for (const char* setting : {"hardware.smmu.stall_max=1", "hardware.smmu.event_queue_entries=1"}) {
+    const auto result = run(load_file("configs/two_devices_four_cpus.yaml", {setting}, "v6.6"));
+    EXPECT_EQ(result.verdict, cosim::Verdict::kPass)
+        << setting << ": " << result.limit << testing::PrintToString(violations_of(result));
+  }
 }
 
 TEST(PlatformTest, ThreadsShareACpuAndItsTlb) {
