@@ -103,7 +103,7 @@ TEST(PlatformTest, TooLittleMemoryIsTheUsersMistake) {
   const auto config = load_text(small_machine(R"(
 hardware: {memory: {size_bytes: 4194304}}
 threads:
-  one: {on: cpu0, process: app, steps: [{write: big}]}
+  one: {on: cpu0, process: app, steps: [{write: {at: big, count: 4, stride_bytes: 0x200000}}]}
 )"),
                                 {"processes.app.regions.big={at: 0x7f9000000000, pages: 4, "
                                  "page_size: 2MiB}"});
