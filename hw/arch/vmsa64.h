@@ -30,8 +30,7 @@ using Pxn = BitField<53, 53>;
 using Uxn = BitField<54, 54>;
 using OutputAddress = AddressField<47, 12>;
 // Table descriptors only.
-using ApTableNoUser = BitField<61, 61>;
-using ApTableNoWrite = BitField<62, 62>;
+using ApTable = BitField<62, 61>;  ///< bit 0: no unprivileged access, bit 1: no write
 }  // namespace desc
 
 inline constexpr std::uint64_t kTypeBlock = 0b01;
@@ -86,14 +85,23 @@ struct Permissions {
 
 /// Restrictions gathered from the APTable bits on the way down.
 struct TableRestrictions {
-  bool no_user;
-  bool no_write;
+  std::uint8_t
+      ap_table;  ///< APTable[1:0] of all tables above, or-ed: one byte, or-ed at each level
+
+  static constexpr TableRestrictions of(bool no_user, bool no_write) {
+    return {static_cast<std::uint8_t>(no_write << 1 | std::uint8_t{no_user})};
+  }
   constexpr bool operator==(const TableRestrictions&) const = default;
+  constexpr bool no_user() const { return (ap_table & 1) != 0; }
+  constexpr bool no_write() const { return (ap_table & 2) != 0; }
+  constexpr void add(std::uint64_t table_descriptor) {
+    ap_table = static_cast<std::uint8_t>(ap_table | desc::ApTable::get(table_descriptor));
+  }
 };
 
 constexpr Permissions leaf_permissions(std::uint64_t descriptor, TableRestrictions above) {
-  const bool user = desc::ApUser::get(descriptor) != 0 && !above.no_user;
-  const bool write = desc::ApReadOnly::get(descriptor) == 0 && !above.no_write;
+  const bool user = desc::ApUser::get(descriptor) != 0 && !above.no_user();
+  const bool write = desc::ApReadOnly::get(descriptor) == 0 && !above.no_write();
   return {.user_read = user,
           .user_write = user && write,
           .privileged_read = true,

@@ -95,6 +95,32 @@ class Stage1Walk {
   std::array<arch::vmsa64::TableRestrictions, 3> table_restrictions_;
 };
 
+inline void Stage1Walk::begin_at_top(const Stage1Context& context) {
+  const std::uint64_t above0 = va_.value >> (64 - context.t0sz);
+  const std::uint64_t above1 = ~va_.value >> (64 - context.t1sz);
+  unsigned txsz = 0;
+  if (above0 == 0 && !context.walks0_disabled) {
+    table_ = context.ttb0;
+    txsz = context.t0sz;
+  } else if (above1 == 0 && !context.walks1_disabled) {
+    table_ = context.ttb1;
+    txsz = context.t1sz;
+  } else {
+    finish(Fault::kFTranslation);
+    return;
+  }
+  level_ = first_level_ = arch::vmsa64::start_level(txsz);
+  // A top table shorter than a page is indexed by fewer bits; those above are all equal, so that
+  // the index of a TTB1 address has to lose them.
+  const unsigned top_bits = 64 - txsz - arch::vmsa64::level_shift(level_);
+  if (top_bits < arch::vmsa64::kIndexBits) {
+    const std::uint64_t keep = (std::uint64_t{1} << (64 - txsz)) - 1;
+    const auto full = arch::vmsa64::table_index(va_.value, level_);
+    const auto used = arch::vmsa64::table_index(va_.value & keep, level_);
+    table_ = {table_.value - std::uint64_t{full - used} * 8};
+  }
+}
+
 inline Stage1Walk::Stage1Walk(const Stage1Context& context, arch::VirtAddr va,
                               const TableReference* start)
     : va_(va),
@@ -134,8 +160,7 @@ inline void Stage1Walk::feed(std::uint64_t descriptor) {
   const std::uint64_t output = vmsa64::desc::OutputAddress::get(descriptor);
   if ((output >> output_bits_) != 0) return finish(Fault::kFAddrSize);
   if (!table) return finish_leaf(descriptor);
-  restrictions_.no_user |= vmsa64::desc::ApTableNoUser::get(descriptor) != 0;
-  restrictions_.no_write |= vmsa64::desc::ApTableNoWrite::get(descriptor) != 0;
+  restrictions_.add(descriptor);
   table_ = vmsa64::next_table(descriptor);
   table_addresses_[tables_] = table_.value;
   table_restrictions_[tables_] = restrictions_;

@@ -79,7 +79,7 @@ TEST(WalkCacheTest, WithoutEntriesItIsOff) {
 TEST(WalkCacheTest, KeepsTheRestrictionsOfTheTablesAbove) {
   WalkCache cache(1);
   TableReference table = reference(kVa, 3, 1, 0x3000);
-  table.restrictions = {.no_user = true, .no_write = true};
+  table.restrictions = arch::vmsa64::TableRestrictions::of(true, true);
   cache.fill(table);
   EXPECT_EQ(cache.lookup({kVa}, {1})->restrictions, table.restrictions);
 }
