@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
+#include <map>
 #include <optional>
 
 #include "cosim/cli/experiment.h"
@@ -39,6 +40,13 @@ int exit_status(const RunResult& result) {
 
 int run_command(const Options& options) {
   const Config config = load(options);
+  const auto same = [](const auto& a, const auto& b) { return a && b && *a == *b; };
+  if (same(options.json, options.events) || same(options.json, options.waves) ||
+      same(options.events, options.waves)) {
+    throw ConfigError(
+        fmt::format("{}:1:1: --json, --events, --waves: the same file twice (a file each)",
+                    options.json ? *options.json : *options.events));
+  }
   // Outputs first: a name that cannot be written is found before the run.
   std::optional<OutputFile> json;
   std::optional<OutputFile> events;
@@ -61,7 +69,11 @@ int run_command(const Options& options) {
   if (waves_file) {
     std::vector<RtlTlbEngine*> rtl;
     for (const auto& engine : platform.rtl()) rtl.push_back(engine.get());
-    waves.emplace(platform.log(), platform.simulation(), platform.rtl_context(), rtl);
+    std::map<std::uint32_t, ActorId> streams;
+    for (std::size_t i = 0; i < config.devices.size(); ++i) {
+      streams[config.devices[i].dma.stream_id.value] = platform.device_actor(i);
+    }
+    waves.emplace(platform.log(), platform.simulation(), platform.rtl_context(), rtl, streams);
     waves->open(waves_file->temporary_path());
     platform.log().subscribe(*waves);
   }
@@ -76,7 +88,8 @@ int run_command(const Options& options) {
     json->stream() << json_report(config, result);
     json->commit();
   }
-  std::cout << text_report(config, result);
+  std::cout << text_report(config, result) << std::flush;
+  if (!std::cout) throw ConfigError("stdout:1:1: report: cannot be written (a place with room)");
   return exit_status(result);
 }
 

@@ -255,6 +255,14 @@ Config load_config(const std::string& path, const LoadOptions& options) {
   for (const std::string& assignment : options.set) set_in_yaml(root, assignment);
   YamlMap map(YamlValue(path, "", root));
 
+  // A misspelt section would otherwise show as an error somewhere else.
+  for (const char* key :
+       {"schema_version", "description", "kernel", "architecture", "seed", "hardware", "processes",
+        "devices", "threads", "inject", "checkers", "limits", "expect"}) {
+    map.find(key);
+  }
+  map.finish();
+
   Config config;
   config.path = path;
   config.name = std::filesystem::path(path).stem().string();
@@ -298,7 +306,6 @@ Config load_config(const std::string& path, const LoadOptions& options) {
       config.expect.push_back(read_expectation(element));
     }
   }
-  map.finish();
   return config;
 }
 

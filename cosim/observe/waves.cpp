@@ -18,8 +18,13 @@ constexpr unsigned kCountBits = 32;
 }  // namespace
 
 Waves::Waves(const EventLog& log, const hw::Simulation& simulation, RtlContext& context,
-             const std::vector<RtlTlbEngine*>& rtl)
-    : log_(log), simulation_(simulation), rtl_(rtl), file_(context) {
+             const std::vector<RtlTlbEngine*>& rtl,
+             const std::map<std::uint32_t, ActorId>& device_of_stream)
+    : log_(log),
+      simulation_(simulation),
+      rtl_(rtl),
+      device_of_stream_(device_of_stream),
+      file_(context) {
   declare();
 }
 
@@ -226,8 +231,11 @@ void Waves::on(const Event& event, const hw::EventRecorded& e) {
                               arch::smmuv3::event0::Type::get(e.record[0])))));
 }
 void Waves::on(const Event& event, const hw::AccessDone& e) {
-  // The SMMU reports for devices without an ATC: shown on the SMMU's side by its look-ups.
-  const auto device = devices_.find(event.actor);
+  // For devices without an ATC the SMMU reports.
+  const auto stream = device_of_stream_.find(e.requester.stream_id.value);
+  const bool smmu = queues_.count(event.actor) != 0;
+  const auto device =
+      devices_.find(smmu && stream != device_of_stream_.end() ? stream->second : event.actor);
   if (device == devices_.end()) return;
   Device& d = device->second;
   file_.set(d.access_va, e.va.value);

@@ -19,7 +19,8 @@ class Waves : public EventSubscriber {
  public:
   /// All outlive the waves.
   Waves(const EventLog& log, const hw::Simulation& simulation, RtlContext& context,
-        const std::vector<RtlTlbEngine*>& rtl);
+        const std::vector<RtlTlbEngine*>& rtl,
+        const std::map<std::uint32_t, ActorId>& device_of_stream);
   ~Waves() override;
   /// Throws std::runtime_error if the file cannot be written.
   void open(const std::string& path);
@@ -77,6 +78,7 @@ class Waves : public EventSubscriber {
   const EventLog& log_;
   const hw::Simulation& simulation_;
   std::vector<RtlTlbEngine*> rtl_;
+  std::map<std::uint32_t, ActorId> device_of_stream_;
   VcdFile file_;
   std::map<ActorId, Software> software_;
   std::map<ActorId, Translation> translation_;

@@ -9,7 +9,8 @@ namespace shootdown::cosim {
 
 class OutputFile {
  public:
-  /// Throws ConfigError if the file cannot be made. `option` names it in the message.
+  /// Throws ConfigError if the file cannot be made, or is there and no ordinary file. `option`
+  /// names it in the message.
   OutputFile(const std::string& option, const std::string& path);
   /// Removes the temporary file unless commit() was called.
   ~OutputFile();
@@ -27,6 +28,7 @@ class OutputFile {
   [[noreturn]] void fail(const std::string& problem) const;
   std::string option_;
   std::string path_;
+  std::string target_;
   std::string temporary_;
   std::ofstream stream_;
   bool committed_{};

@@ -68,6 +68,23 @@ std::string summary(const RunResult& result) {
                      faults, flushes, microseconds(result.simulated_ps));
 }
 
+/// Kinds and hops that were found beside the expected ones.
+std::string unexpected(const Config& config, const RunResult& result) {
+  const Expectation* expectation = config.expectation();
+  if (expectation == nullptr || expectation->violations.empty()) return {};
+  std::vector<std::string> others;
+  for (const Violation& violation : result.violations) {
+    const auto& wanted = expectation->violations;
+    const bool kind = std::find(wanted.begin(), wanted.end(), violation.kind) != wanted.end();
+    const bool hop =
+        !expectation->missing_hop || *expectation->missing_hop == violation.missing_hop;
+    const std::string name = violation.kind + " (" + violation.missing_hop + ")";
+    if ((kind && hop) || std::find(others.begin(), others.end(), name) != others.end()) continue;
+    others.push_back(name);
+  }
+  return join(others, ", ");
+}
+
 }  // namespace
 
 std::string describe_run(const Config& config) {
@@ -102,11 +119,18 @@ std::string text_report(const Config& config, const RunResult& result) {
     text += fmt::format("{} for {}: {}\n", result.met ? "as expected" : "NOT AS EXPECTED", kernel,
                         result.expected);
   }
+  if (const std::string others = unexpected(config, result); !others.empty()) {
+    text += "also found, which `expect` does not speak of: " + others + "\n";
+  }
+  if (!config.injections.empty() && result.verdict == Verdict::kPass) {
+    text += "injected, but no checker saw it in this run: " + join(config.injections, ", ") +
+            " (docs/checkers.md says where each shows)\n";
+  }
   if (!result.violations.empty()) {
+    const bool newer = config.injections.empty() && !config.kernel.behaviour().notify_in_tlb_flush;
     text += fmt::format(
-        "\nnext: {}--waves run.vcd, then gtkwave -a waves/permission_upgrade.gtkw "
-        "run.vcd | --events run.jsonl | --json run.json\n",
-        config.kernel.behaviour().notify_in_tlb_flush ? "" : "--kernel v6.6 | ");
+        "\nnext: {}--waves run.vcd (docs/waves.md) | --events run.jsonl | --json run.json\n",
+        newer ? "--kernel v6.6 | " : "");
   }
   return text;
 }

@@ -54,7 +54,7 @@ class Stage1Walk {
 
   /// kNone: entry() holds the translation.
   Fault fault() const { return fault_; }
-  const TlbEntry& entry() const { return entry_; }
+  TlbEntry entry() const;
   arch::VirtAddr va() const { return va_; }
   /// Tables the walk went through, for the walk cache.
   unsigned tables() const { return tables_; }
@@ -87,7 +87,7 @@ class Stage1Walk {
   arch::vmsa64::TableRestrictions restrictions_{};
   bool done_{};
   Fault fault_{Fault::kNone};
-  TlbEntry entry_;
+  std::uint64_t leaf_{};
   int first_level_{};
   unsigned tables_{};
   // Filled as far as tables_ says; walks are too frequent to clear them first.
@@ -137,20 +137,21 @@ inline Stage1Walk::Stage1Walk(const Stage1Context& context, arch::VirtAddr va,
 }
 
 inline void Stage1Walk::finish_leaf(std::uint64_t descriptor) {
-  if (arch::vmsa64::desc::Af::get(descriptor) == 0 && access_flag_faults_) {
-    return finish(Fault::kFAccess);
-  }
+  const bool flag_fault = arch::vmsa64::desc::Af::get(descriptor) == 0 && access_flag_faults_;
+  leaf_ = descriptor;
+  finish(flag_fault ? Fault::kFAccess : Fault::kNone);
+}
+
+inline TlbEntry Stage1Walk::entry() const {
   const unsigned shift = arch::vmsa64::level_shift(level_);
-  entry_ = {
-      .page = arch::page_of(va_, shift),
-      .page_shift = shift,
-      .asid = asid_,
-      .global = arch::vmsa64::desc::Ng::get(descriptor) == 0,
-      .output = arch::vmsa64::leaf_output(descriptor, level_),
-      .permissions = arch::vmsa64::leaf_permissions(descriptor, restrictions_),
-      .attributes = static_cast<unsigned>(arch::vmsa64::desc::Shareability::get(descriptor) << 3 |
-                                          arch::vmsa64::desc::AttrIndx::get(descriptor))};
-  finish(Fault::kNone);
+  return {.page = arch::page_of(va_, shift),
+          .page_shift = shift,
+          .asid = asid_,
+          .global = arch::vmsa64::desc::Ng::get(leaf_) == 0,
+          .output = arch::vmsa64::leaf_output(leaf_, level_),
+          .permissions = arch::vmsa64::leaf_permissions(leaf_, restrictions_),
+          .attributes = static_cast<unsigned>(arch::vmsa64::desc::Shareability::get(leaf_) << 3 |
+                                              arch::vmsa64::desc::AttrIndx::get(leaf_))};
 }
 
 inline void Stage1Walk::feed(std::uint64_t descriptor) {

@@ -151,7 +151,8 @@ inline const TlbEntry* TlbArray::lookup(arch::VirtAddr va, arch::Asid asid) {
   return &entries_[slot];
 }
 
-inline TlbFillResult TlbArray::fill(const TlbEntry& entry, std::uint64_t epoch) {
+[[gnu::always_inline]] inline TlbFillResult TlbArray::fill(const TlbEntry& entry,
+                                                           std::uint64_t epoch) {
   TlbFillResult result;
   if (epoch != epoch_) {
     result.dropped = true;

@@ -51,6 +51,10 @@ class UntimedSmmu {
     if (const TlbEntry* hit = translator_.lookup(request.va, config.context.asid)) [[likely]] {
       return finish(request, *hit);
     }
+    return walk_and_translate(request, config);
+  }
+  /// Out of line: it would only be in the way of the hits.
+  [[gnu::noinline]] Result walk_and_translate(const Request& request, const StreamConfig& config) {
     Stage1Walk walk = translator_.begin_walk(config.context, request.va);
     while (!walk.done()) {
       const arch::PhysAddr address = walk.descriptor_address();
