@@ -129,6 +129,31 @@ threads:
       - read: {at: heap, count: 600, stride_bytes: 0}
 )";
 
+// CPU 1 walks for a clean page while CPU 0 makes it writable: the walk has read the old entry when
+// the TLBI overtakes it.
+const char* const kOvertakenCpuWalk = R"(
+hardware: {cpus: 2, cpu_tlb: {walk_step_cycles: 2500}}
+threads:
+  upgrader:
+    on: cpu0
+    process: app
+    steps:
+      - read: {at: file, count: 16, stride_bytes: 4096}
+      - signal: ready
+      - wait_for: go
+      - write: {at: file + 0x1000, value: 1}
+  walker:
+    on: cpu1
+    process: app
+    steps:
+      - wait_for: ready
+      - read: file                         # fills the walk cache: the next walk reads the entry at once
+      - signal: go
+      - read: file + 0x1000
+      - delay_cycles: 50000
+      - write: {at: file + 0x1000, value: 2}
+)";
+
 struct Case {
   const char* injection;
   std::string body;
@@ -175,6 +200,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"smmu_sync_skips_drain", slow_device_walks(kOnePage), "sync-order", "sync", false},
         Case{"smmu_overtaken_fill", slow_device_walks(kTwoPages), "write-after-protect", "hardware",
              false},
+        Case{"cpu_overtaken_fill", kOvertakenCpuWalk, "fault-loop", "hardware", false},
         Case{"cpu_dsb_completes_early", slow_cpu_walks("read"), "sync-order", "dsb", false},
         Case{"atc_inv_before_tlbi", kBusyAtc, "stale-access", "atc-order", true}));
 
