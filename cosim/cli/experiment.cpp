@@ -45,7 +45,7 @@ RunResult Experiment::run() {
   result.simulated_ps = platform_.simulated_ps();
   for (std::size_t i = 0; i < config_.devices.size(); ++i) {
     if (const unsigned failed = platform_.device(i).failed_accesses(); failed != 0) {
-      result.remarks.push_back(fmt::format("{}: gave up {} access{} after {} attempts",
+      result.remarks.push_back(fmt::format("{}: gave up {} access{} after {} retries",
                                            config_.devices[i].name, failed, failed == 1 ? "" : "es",
                                            config_.devices[i].dma.retry_attempts));
     }

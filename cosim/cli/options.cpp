@@ -24,7 +24,10 @@ std::optional<Options> parse_options(int argc, const char* const* argv, int& exi
                      "key.key=value: replaces a value of the file; may be repeated")
         ->expected(1)
         ->take_all();
-    command->add_option("--seed", options.seed, "seed instead of the file's (default 1)");
+    command->add_option("--seed", options.seed, "seed instead of the file's (default 1)")
+        ->check([](const std::string& text) {  // the library takes -1 for 2^64 - 1
+          return text.starts_with('-') ? "a seed is 0 or more" : "";
+        });
   };
   CLI::App* run = app.add_subcommand("run", "run a configuration and say what happened");
   add_common(run);

@@ -249,7 +249,9 @@ TEST(BadInputTest, OutputsThatCannotBeWritten) {
 TEST(BadInputTest, OptionsThatDoNotFit) {
   for (const char* arguments :
        {"", "walk", "run", "run configs/permission_upgrade.yaml --sed 3",
-        "run configs/permission_upgrade.yaml --seed x", "list everything"}) {
+        "run configs/permission_upgrade.yaml --seed x",
+        "run configs/permission_upgrade.yaml --seed -1",
+        "run configs/permission_upgrade.yaml --seed=-1", "list everything"}) {
     const auto result = run_program(arguments);
     EXPECT_EQ(result.status, 2) << arguments;
     EXPECT_NE(result.err, "") << arguments;
