@@ -19,4 +19,10 @@ function(add_verilated_tlb target)
       -GNumEntries=${arg_ENTRIES} -GNumWays=${arg_WAYS}
     OPT_FAST -O2 OPT_GLOBAL -O2 OPT_SLOW -O1)
   set_target_properties(${target} PROPERTIES SYSTEM ON)
+  if(SHOOTDOWN_SANITIZE)
+    # Verilator's trace buffer keeps 64-bit values at 32-bit alignment.
+    get_target_property(sources ${target} SOURCES)
+    list(FILTER sources INCLUDE REGEX "(__Trace__[^/]*|verilated_vcd_c)\\.cpp$")
+    set_property(SOURCE ${sources} APPEND PROPERTY COMPILE_OPTIONS -fno-sanitize=alignment)
+  endif()
 endfunction()

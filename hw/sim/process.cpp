@@ -3,11 +3,35 @@
 #include <algorithm>
 #include <utility>
 
+#ifdef __SANITIZE_ADDRESS__
+#include <pthread.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+
 namespace shootdown::hw {
 
 namespace {
+
 constexpr std::size_t kStackBytes = 512 * 1024;
+
+/// Runs SystemC. Its switch back to the main stack tells AddressSanitizer that this stack has no
+/// bounds, and the next exception thrown there would be reported as an overflow: say them again.
+void start_systemc(const sc_core::sc_time& duration, sc_core::sc_starvation_policy policy) {
+  sc_core::sc_start(duration, policy);
+#ifdef __SANITIZE_ADDRESS__
+  pthread_attr_t attributes;
+  void* bottom = nullptr;
+  std::size_t size = 0;
+  pthread_getattr_np(pthread_self(), &attributes);
+  pthread_attr_getstack(&attributes, &bottom, &size);
+  pthread_attr_destroy(&attributes);
+  void* fake_stack = nullptr;
+  __sanitizer_start_switch_fiber(&fake_stack, bottom, size);
+  __sanitizer_finish_switch_fiber(fake_stack, nullptr, nullptr);
+#endif
 }
+
+}  // namespace
 
 Process::Process(Simulation& simulation, sc_core::sc_module_name name, std::function<void()> body)
     : sc_core::sc_module(name), simulation_(simulation), body_(std::move(body)), event_("wake") {
@@ -118,7 +142,7 @@ void Simulation::request_stop() {
 void Simulation::run_until(std::uint64_t limit_ps) {
   const auto now = now_ps();
   if (now < limit_ps) {
-    sc_core::sc_start(sc_core::sc_time::from_value(limit_ps - now), sc_core::SC_EXIT_ON_STARVATION);
+    start_systemc(sc_core::sc_time::from_value(limit_ps - now), sc_core::SC_EXIT_ON_STARVATION);
   }
   if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
 }
@@ -146,8 +170,10 @@ void Simulation::abort_all() {
     process->event_.notify(sc_core::SC_ZERO_TIME);
   }
   // The unwinding takes deltas, not time.
-  if (any) sc_core::sc_start(sc_core::SC_ZERO_TIME);
-  while (sc_core::sc_pending_activity_at_current_time()) sc_core::sc_start(sc_core::SC_ZERO_TIME);
+  if (any) start_systemc(sc_core::SC_ZERO_TIME, sc_core::SC_RUN_TO_TIME);
+  while (sc_core::sc_pending_activity_at_current_time()) {
+    start_systemc(sc_core::SC_ZERO_TIME, sc_core::SC_RUN_TO_TIME);
+  }
   for (Process* process : processes_) {
     process->event_.cancel();
     process->wake_pending_ = false;
