@@ -56,7 +56,9 @@ inline std::string first_difference(cosim::TlbDut& dut, unsigned entries, unsign
                            .privileged_read = (permissions & 4) != 0,
                            .privileged_write = (permissions & 8) != 0};
       entry.attributes = static_cast<unsigned>(draw(32));
-      if (epoch != 0 && draw(10) == 0) --epoch;  // overtaken
+      if (draw(10) == 0) {  // overtaken, by one invalidation or by so many that the counter wrapped
+        epoch = epoch != 0 && draw(2) == 0 ? epoch - 1 : epoch ^ std::uint64_t{1} << draw(32);
+      }
       request.va_page = page(entry.page.value);
       request.global = entry.global;
       request.size = static_cast<std::uint8_t>(size);
