@@ -1,5 +1,5 @@
-# shootdown::warnings: warnings for our own code. Link it PRIVATE. shootdown::sanitizers: of the
-# build with SHOOTDOWN_SANITIZE.
+# shootdown::warnings: warnings for our own code. Link it PRIVATE. SHOOTDOWN_SANITIZE adds the
+# sanitizers.
 add_library(shootdown_warnings INTERFACE)
 add_library(shootdown::warnings ALIAS shootdown_warnings)
 target_compile_options(shootdown_warnings INTERFACE
