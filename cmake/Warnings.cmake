@@ -8,7 +8,7 @@ target_compile_options(shootdown_warnings INTERFACE
   -Wno-restrict)
 
 if(SHOOTDOWN_SANITIZE)
-  # Directory-wide on purpose: one program is sanitized whole or not at all.
+  # Directory-wide on purpose: all code of ours, whatever it links.
   add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=undefined
     -fno-omit-frame-pointer)
   add_link_options(-fsanitize=address,undefined)

@@ -9,8 +9,8 @@
 #include <cstdint>
 #include <string_view>
 #include <tlm>
-#include <variant>
 
+#include "hw/arch/payload_ref.h"
 #include "hw/arch/smmuv3_commands.h"
 #include "hw/arch/smmuv3_events.h"
 #include "hw/arch/tlbi.h"
@@ -456,12 +456,13 @@ struct RtlAssertionFailed {
   }
 };
 
+/// One of them, by reference: a listener that wants to remember it copies what it needs.
 using Event =
-    std::variant<TlbLookup, TlbFill, TlbEvict, TlbInvalidate, WalkBegin, WalkRead, WalkEnd,
-                 AccessDone, TranslationFault, AccessHeld, PermissionPolicy, StallResumed,
-                 CommandFetched, SyncCompleted, CommandError, IllegalUse, EventRecorded,
-                 InterruptRaised, TlbiIssued, DsbCompleted, AtsAnswered, AtcInvalidationCompleted,
-                 DeviceRetry, LockstepMismatch, RtlAssertionFailed>;
+    arch::PayloadRef<TlbLookup, TlbFill, TlbEvict, TlbInvalidate, WalkBegin, WalkRead, WalkEnd,
+                     AccessDone, TranslationFault, AccessHeld, PermissionPolicy, StallResumed,
+                     CommandFetched, SyncCompleted, CommandError, IllegalUse, EventRecorded,
+                     InterruptRaised, TlbiIssued, DsbCompleted, AtsAnswered,
+                     AtcInvalidationCompleted, DeviceRetry, LockstepMismatch, RtlAssertionFailed>;
 
 using EventPort = tlm::tlm_analysis_port<Event>;
 

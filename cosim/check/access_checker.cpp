@@ -23,11 +23,11 @@ bool covers(arch::VirtAddr start, arch::VirtAddr limit, const StoreRecord& store
 }  // namespace
 
 void AccessChecker::on_event(const Event& event) {
-  if (const auto* done = std::get_if<hw::AccessDone>(&event.payload)) {
+  if (const auto* done = event.payload.get<hw::AccessDone>()) {
     if (done->bytes != 0 && done->source != hw::TranslationSource::kBypass) {
       on_access(event, *done);
     }
-  } else if (const auto* freed = std::get_if<sw::PageFreed>(&event.payload)) {
+  } else if (const auto* freed = event.payload.get<sw::PageFreed>()) {
     on_free(event, *freed);
   }
 }
@@ -36,15 +36,9 @@ void AccessChecker::on_access(const Event& event, const hw::AccessDone& done) {
   const std::uint64_t page = arch::page_of(done.va).value;
   const std::uint32_t requester = done.requester.stream_id.value << 16 | done.requester.asid.value;
   Passed& passed = passed_[(page >> arch::kPageShift) % passed_.size()];
-  const Passed now{.generation = history_.generation(),
-                   .page = page,
-                   .output = arch::page_of(done.pa).value,
-                   .requester = requester,
-                   .actor = event.actor,
-                   .access = done.access};
-  if (passed.generation == now.generation && passed.page == now.page &&
-      passed.output == now.output && passed.requester == now.requester &&
-      passed.actor == now.actor && passed.access == now.access) {
+  if (passed.generation == history_.generation() && passed.page == page &&
+      passed.output == arch::page_of(done.pa).value && passed.requester == requester &&
+      passed.actor == event.actor && passed.access == done.access) {
     return;
   }
   const auto mm = history_.mm_of(done.requester.asid);
@@ -53,11 +47,13 @@ void AccessChecker::on_access(const Event& event, const hw::AccessDone& done) {
   const bool permitted = arch::vmsa64::is_leaf(leaf.entry, leaf.level) &&
                          leaf.output(done.va) == done.pa &&
                          arch::vmsa64::leaf_permissions(leaf.entry, {}).permits(done.access, false);
-  if (permitted && !history_.freed(done.pa)) {
-    passed = now;
-    return;
-  }
-  judge(event, done, *mm);
+  if (!permitted || history_.freed(done.pa)) return judge(event, done, *mm);
+  passed = {.generation = history_.generation(),
+            .page = page,
+            .output = arch::page_of(done.pa).value,
+            .requester = requester,
+            .actor = event.actor,
+            .access = done.access};
 }
 
 void AccessChecker::judge(const Event& event, const hw::AccessDone& done, unsigned mm) {

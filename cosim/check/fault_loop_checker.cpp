@@ -19,13 +19,13 @@ std::string fault_text(const hw::TranslationFault& fault) {
 }  // namespace
 
 void FaultLoopChecker::on_event(const Event& event) {
-  if (const auto* fault = std::get_if<hw::TranslationFault>(&event.payload)) {
+  if (const auto* fault = event.payload.get<hw::TranslationFault>()) {
     on_fault(event, *fault);
-  } else if (const auto* done = std::get_if<hw::AccessDone>(&event.payload)) {
+  } else if (const auto* done = event.payload.get<hw::AccessDone>()) {
     on_done(event, *done);
-  } else if (const auto* policy = std::get_if<hw::PermissionPolicy>(&event.payload)) {
+  } else if (const auto* policy = event.payload.get<hw::PermissionPolicy>()) {
     on_policy(event, *policy);
-  } else if (const auto* retry = std::get_if<hw::DeviceRetry>(&event.payload)) {
+  } else if (const auto* retry = event.payload.get<hw::DeviceRetry>()) {
     if (retry->gave_up) on_given_up(event, *retry);
   }
 }

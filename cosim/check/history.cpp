@@ -12,7 +12,7 @@ constexpr std::size_t kRecentFills = 1024;
 }  // namespace
 
 void History::on_event(const Event& event) {
-  std::visit([&](const auto& payload) { on(event, payload); }, event.payload);
+  event.payload.visit([&](const auto& payload) { on(event, payload); });
 }
 
 void History::reset() {
@@ -146,7 +146,7 @@ void History::on(const Event& event, const sw::ProtectionRemoved& e) {
 
 // ---- Hardware --------------------------------------------------------------------------------
 
-Stamp History::read_of_hit(ActorId actor, const hw::TlbLookup& lookup) {
+const Stamp& History::read_of_hit(ActorId actor, const hw::TlbLookup& lookup) {
   const std::uint64_t page = arch::page_of(lookup.va).value;
   HitMemo& memo = hit_memo_[(page >> arch::kPageShift) % hit_memo_.size()];
   if (memo.generation != generation_ || memo.page != page || memo.actor != actor ||
@@ -164,12 +164,13 @@ Stamp History::read_of_hit(ActorId actor, const hw::TlbLookup& lookup) {
 void History::on(const Event& event, const hw::TlbLookup& e) {
   if (event.actor >= open_.size()) open_.resize(log_.actors().size());
   // A retried access looks up again under the same number; what came before has ended it.
-  open_[event.actor].push_back(
-      {.access_id = e.access_id,
-       .looked_up = stamp(event),
-       .requester = e.requester,
-       .va = e.va,
-       .hit_read = e.outcome == hw::LookupOutcome::kMiss ? Stamp{} : read_of_hit(event.actor, e)});
+  // Field by field: a copy of what was just written would wait for it, at every look-up of a run.
+  OpenAccess& open = open_[event.actor].emplace_back();
+  open.access_id = e.access_id;
+  stamp(event, open.looked_up);
+  open.requester = e.requester;
+  open.va = e.va;
+  if (e.outcome != hw::LookupOutcome::kMiss) open.hit_read = read_of_hit(event.actor, e);
 }
 
 void History::close(ActorId actor, std::uint64_t access_id) {

@@ -233,9 +233,15 @@ class History : public EventSubscriber {
   static Stamp stamp(const Event& event) {
     return {event.sequence, event.time_ps, event.actor, event.thread};
   }
+  static void stamp(const Event& event, Stamp& result) {
+    result.sequence = event.sequence;
+    result.time_ps = event.time_ps;
+    result.actor = event.actor;
+    result.thread = event.thread;
+  }
   std::string functions_of(ThreadId thread) const;
   void close(ActorId actor, std::uint64_t access_id);
-  Stamp read_of_hit(ActorId actor, const hw::TlbLookup& lookup);
+  const Stamp& read_of_hit(ActorId actor, const hw::TlbLookup& lookup);
   void retire(CachedEntry& entry, const Event& event);
 
   using LeafKey = std::array<std::uint64_t, 3>;  // mm, level, first address

@@ -9,17 +9,17 @@
 namespace shootdown::cosim {
 
 void MisuseChecker::on_event(const Event& event) {
-  if (const auto* use = std::get_if<hw::IllegalUse>(&event.payload)) {
+  if (const auto* use = event.payload.get<hw::IllegalUse>()) {
     report(event, "driver-misuse", {}, fmt::format("{}: {}", use->rule, hex(use->detail)),
            "command", "software broke a rule of the architecture");
-  } else if (const auto* difference = std::get_if<hw::LockstepMismatch>(&event.payload)) {
+  } else if (const auto* difference = event.payload.get<hw::LockstepMismatch>()) {
     report(
         event, "lockstep-mismatch", difference->va,
         fmt::format("{} of {} at {}: SystemC {}, RTL {}", difference->field, difference->operation,
                     hex(difference->va), hex(difference->systemc), hex(difference->rtl)),
         "hardware", "the RTL and the model of this TLB differ");
     findings_.stop_run();
-  } else if (const auto* assertion = std::get_if<hw::RtlAssertionFailed>(&event.payload)) {
+  } else if (const auto* assertion = event.payload.get<hw::RtlAssertionFailed>()) {
     report(event, "rtl-assertion", {},
            fmt::format("{} assertion(s) of the RTL failed; the RTL's own message names them",
                        assertion->failures),

@@ -9,9 +9,9 @@ namespace shootdown::cosim {
 namespace smmuv3 = arch::smmuv3;
 
 void SyncOrderChecker::on_event(const Event& event) {
-  if (const auto* dsb = std::get_if<hw::DsbCompleted>(&event.payload)) {
+  if (const auto* dsb = event.payload.get<hw::DsbCompleted>()) {
     on_dsb(event, *dsb);
-  } else if (const auto* sync = std::get_if<hw::SyncCompleted>(&event.payload)) {
+  } else if (const auto* sync = event.payload.get<hw::SyncCompleted>()) {
     on_sync(event, *sync);
   }
 }
@@ -89,7 +89,7 @@ void SyncOrderChecker::report(const Event& completion, ActorId tlb, arch::VirtAd
                               const std::string& text) {
   const std::string& name = actor_name(tlb);
   if (findings_.repeats("sync-order", name, va)) return;
-  const bool dsb = std::holds_alternative<hw::DsbCompleted>(completion.payload);
+  const bool dsb = completion.payload.get<hw::DsbCompleted>() != nullptr;
   const std::string completed = dsb ? "DSB" : "CMD_SYNC";
   Violation violation{.kind = "sync-order",
                       .time_ps = completion.time_ps,

@@ -32,25 +32,23 @@ void Counters::on_event(const Event& event) {
   if (event.actor >= actors_.size()) actors_.resize(log_.actors().size());
   Actor& actor = actors_[event.actor];
   const auto add = [&](Kind kind, std::uint64_t amount = 1) { actor.counts[kind] += amount; };
-  std::visit(
-      [&](const auto& e) {
-        using E = std::decay_t<decltype(e)>;
-        if constexpr (std::is_same_v<E, hw::TlbLookup>) {
-          add(e.outcome == hw::LookupOutcome::kHit    ? kTlbHits
-              : e.outcome == hw::LookupOutcome::kMiss ? kTlbMisses
-                                                      : kTlbHitsWithoutPermission);
-        } else if constexpr (std::is_same_v<E, hw::TlbFill>) {
-          add(e.dropped ? kFillsDropped : kFills);
-        } else if constexpr (std::is_same_v<E, hw::TlbInvalidate>) {
-          add(kInvalidations);
-          add(kEntriesInvalidated, e.removed);
-        } else if constexpr (std::is_same_v<E, hw::CommandFetched>) {
-          ++actor.commands[static_cast<std::uint8_t>(arch::smmuv3::opcode_of(e.command))];
-        } else if constexpr (kind_of<E>() != kKinds) {
-          add(kind_of<E>());
-        }
-      },
-      event.payload);
+  event.payload.visit([&](const auto& e) {
+    using E = std::decay_t<decltype(e)>;
+    if constexpr (std::is_same_v<E, hw::TlbLookup>) {
+      add(e.outcome == hw::LookupOutcome::kHit    ? kTlbHits
+          : e.outcome == hw::LookupOutcome::kMiss ? kTlbMisses
+                                                  : kTlbHitsWithoutPermission);
+    } else if constexpr (std::is_same_v<E, hw::TlbFill>) {
+      add(e.dropped ? kFillsDropped : kFills);
+    } else if constexpr (std::is_same_v<E, hw::TlbInvalidate>) {
+      add(kInvalidations);
+      add(kEntriesInvalidated, e.removed);
+    } else if constexpr (std::is_same_v<E, hw::CommandFetched>) {
+      ++actor.commands[static_cast<std::uint8_t>(arch::smmuv3::opcode_of(e.command))];
+    } else if constexpr (kind_of<E>() != kKinds) {
+      add(kind_of<E>());
+    }
+  });
 }
 
 std::map<std::string, std::uint64_t> Counters::values() const {

@@ -23,7 +23,9 @@ void EventLog::unsubscribe(EventSubscriber& subscriber) {
 }
 
 std::string_view kind_name(const Payload& payload) {
-  return std::visit([](const auto& p) { return std::decay_t<decltype(p)>::kName; }, payload);
+  std::string_view name;
+  payload.visit([&](const auto& p) { name = std::decay_t<decltype(p)>::kName; });
+  return name;
 }
 
 }  // namespace shootdown::cosim

@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
 #include "hw/events.h"
@@ -18,18 +17,14 @@
 
 namespace shootdown::cosim {
 
-template <class... Variants>
-struct Concatenate;
-template <class... A, class... B>
-struct Concatenate<std::variant<A...>, std::variant<B...>> {
-  using type = std::variant<A..., B...>;
-};
-using Payload = Concatenate<hw::Event, sw::TraceEvent>::type;
+using Payloads = arch::JoinedPayloads<hw::Event, sw::TraceEvent>;
+using Payload = Payloads::Joined;
 
 using ActorId = std::uint16_t;   ///< a piece of hardware: cpu0, smmu0, nic0, nic0.atc
 using ThreadId = std::uint16_t;  ///< a thread of execution on a CPU; kNoThread for hardware
 inline constexpr ThreadId kNoThread = 0xffff;
 
+/// Valid while the log calls its subscribers.
 struct Event {
   std::uint64_t time_ps{};   ///< since the start of the run
   std::uint64_t sequence{};  ///< 1, 2, 3 ... in a run
@@ -41,16 +36,13 @@ struct Event {
 /// Kinds of events, as a set: bit i stands for alternative i of Payload.
 using EventKinds = std::uint64_t;
 inline constexpr EventKinds kAllEvents = ~EventKinds{0};
-static_assert(std::variant_size_v<Payload> <= 64);
+static_assert(Payload::kKinds <= 64);
 
 /// The bit of one kind.
-template <class P, std::size_t I = 0>
+template <class P>
 constexpr EventKinds kind_bit() {
-  if constexpr (std::is_same_v<P, std::variant_alternative_t<I, Payload>>) {
-    return EventKinds{1} << I;
-  } else {
-    return kind_bit<P, I + 1>();
-  }
+  static_assert(Payload::index_of<P>() < Payload::kKinds);
+  return EventKinds{1} << Payload::index_of<P>();
 }
 template <class... P>
 constexpr EventKinds kinds_of() {
@@ -82,17 +74,14 @@ class EventLog {
   void subscribe(EventSubscriber& subscriber);
   void unsubscribe(EventSubscriber& subscriber);
 
-  template <class P>
-  void append(ActorId actor, ThreadId thread, const P& payload) {
+  void append(ActorId actor, ThreadId thread, const Payload& payload) {
     if (!open_) return;
-    event_.time_ps = simulation_.now_ps();
-    event_.sequence = ++sequence_;
-    event_.actor = actor;
-    event_.thread = thread;
-    event_.payload = payload;
-    for (EventSubscriber* subscriber : subscribers_[event_.payload.index()]) {
-      subscriber->on_event(event_);
-    }
+    const Event event{.time_ps = simulation_.now_ps(),
+                      .sequence = ++sequence_,
+                      .actor = actor,
+                      .thread = thread,
+                      .payload = payload};
+    for (EventSubscriber* subscriber : subscribers_[payload.index()]) subscriber->on_event(event);
   }
   /// Starts a run: sequence numbers from 1.
   void open() {
@@ -107,8 +96,7 @@ class EventLog {
   const hw::Simulation& simulation_;
   std::vector<std::string> actors_;
   std::vector<std::string> threads_;
-  std::array<std::vector<EventSubscriber*>, std::variant_size_v<Payload>> subscribers_;
-  Event event_;
+  std::array<std::vector<EventSubscriber*>, Payload::kKinds> subscribers_;
   std::uint64_t sequence_{};
   bool open_{};
 };
@@ -118,7 +106,7 @@ class HardwareProbe : public tlm::tlm_analysis_if<hw::Event> {
  public:
   HardwareProbe(EventLog& log, ActorId actor) : log_(log), actor_(actor) {}
   void write(const hw::Event& event) override {
-    std::visit([this](const auto& payload) { log_.append(actor_, kNoThread, payload); }, event);
+    log_.append(actor_, kNoThread, Payloads::join(event));
   }
 
  private:

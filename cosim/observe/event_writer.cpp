@@ -33,7 +33,7 @@ std::string to_json_line(const EventLog& log, const Event& event) {
   object["actor"] = log.actor_name(event.actor);
   if (event.thread != kNoThread) object["thread"] = log.thread_name(event.thread);
   object["kind"] = kind_name(event.payload);
-  std::visit([&](const auto& payload) { payload.fields(JsonFields{object}); }, event.payload);
+  event.payload.visit([&](const auto& payload) { payload.fields(JsonFields{object}); });
   return object.dump();
 }
 

@@ -116,7 +116,7 @@ void Waves::close() {
 
 void Waves::on_event(const Event& event) {
   advance();
-  std::visit([&](const auto& payload) { on(event, payload); }, event.payload);
+  event.payload.visit([&](const auto& payload) { on(event, payload); });
 }
 
 // ---- Software --------------------------------------------------------------------------------

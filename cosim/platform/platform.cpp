@@ -26,8 +26,7 @@ Platform::Platform(const Config& config) : config_(config) {
   rtl_context_ = std::make_unique<RtlContext>();
   build_hardware();
   build_tasks();
-  // Elaborates; every process runs to its first wait.
-  sc_core::sc_start(sc_core::SC_ZERO_TIME);
+  simulation_->elaborate();
 }
 
 Platform::~Platform() {

@@ -191,7 +191,7 @@ void Task::cpu_relax() {
 }
 
 void Task::trace(const sw::TraceEvent& event) {
-  std::visit([this](const auto& e) { place_.log.append(place_.actor, thread_, e); }, event);
+  place_.log.append(place_.actor, thread_, Payloads::join(event));
 }
 
 // ---- User programs ---------------------------------------------------------------------------

@@ -54,12 +54,11 @@ RtlTlbEngine::RtlTlbEngine(hw::Simulation& simulation, RtlContext& context, cons
 // ---- Clock -----------------------------------------------------------------------------------
 
 TlbResponse RtlTlbEngine::execute(const TlbRequest& request) {
-  if (simulation_.may_run_ahead() && waiting_.empty() && accepted_.empty()) {
-    const TlbResponse response = run_here(request);
-    // Asking costs a lock: not for every operation of a run that wants to be fast.
-    if (++unreported_ % kOperationsBetweenReports == 0) report_assertions();
-    return response;
-  }
+  const bool idle = waiting_.empty() && accepted_.empty();
+  return idle && simulation_.may_run_ahead() ? run_here(request) : queue_up(request);
+}
+
+TlbResponse RtlTlbEngine::queue_up(const TlbRequest& request) {
   Operation operation{
       .request = request, .caller = &simulation_.current(), .response = {}, .done = false};
   waiting_.push_back(&operation);
@@ -91,9 +90,13 @@ TlbResponse RtlTlbEngine::run_here(const TlbRequest& request) {
     }
     if (done) break;
   }
+  // Taken now: at the end of its quantum this process gives way, maybe to another operation.
+  const TlbResponse response = dut_->response();
   cycles_ += cycles;
   simulation_.sleep_cycles(cycles);
-  return dut_->response();
+  // Asking costs a lock: not for every operation of a run that wants to be fast.
+  if (++unreported_ % kOperationsBetweenReports == 0) report_assertions();
+  return response;
 }
 
 void RtlTlbEngine::rising_edge() {
@@ -143,13 +146,13 @@ const hw::TlbEntry* RtlTlbEngine::lookup(arch::VirtAddr va, arch::Asid asid) {
   const TlbResponse response = execute(request);
   if (model_) compare_entry(expected ? &*expected : nullptr, response, va);
   if (!response.hit) return nullptr;
-  result_ = {.page = {address_of(response.va_page)},
-             .page_shift = hw::kPageShifts[std::min<unsigned>(response.size, 2)],
-             .asid = asid,
-             .global = response.global,
-             .output = {response.pa_page << arch::kPageShift},
-             .permissions = unpack(response.permissions),
-             .attributes = response.attributes};
+  result_.page = {address_of(response.va_page)};
+  result_.page_shift = hw::kPageShifts[std::min<unsigned>(response.size, 2)];
+  result_.asid = asid;
+  result_.global = response.global;
+  result_.output = {response.pa_page << arch::kPageShift};
+  result_.permissions = unpack(response.permissions);
+  result_.attributes = response.attributes;
   return &result_;
 }
 
@@ -165,11 +168,9 @@ hw::TlbFillResult RtlTlbEngine::fill(const hw::TlbEntry& entry, std::uint64_t ep
   request.epoch = static_cast<std::uint32_t>(epoch);
   std::optional<hw::TlbFillResult> expected;
   hw::TlbEntry expected_evicted;
-  unsigned occupancy = 0;
   if (model_) {
     expected = model_->fill(entry, epoch);
     if (expected->evicted != nullptr) expected_evicted = *expected->evicted;
-    occupancy = model_->occupancy();
   }
   const TlbResponse response = execute(request);
   hw::TlbFillResult result{.dropped = response.dropped, .evicted = nullptr};
@@ -191,7 +192,7 @@ hw::TlbFillResult RtlTlbEngine::fill(const hw::TlbEntry& entry, std::uint64_t ep
       compare("evicted ASID", "fill", va, expected_evicted.asid.value, response.evicted_asid);
     }
     if (waiting_.empty() && accepted_.empty()) {
-      compare("occupancy", "fill", va, occupancy, dut_->occupancy());
+      compare("occupancy", "fill", va, model_->occupancy(), dut_->occupancy());
     }
   }
   return result;
@@ -204,16 +205,14 @@ unsigned RtlTlbEngine::invalidate(const arch::Invalidation& what) {
   request.last_page = page_number(out_of_gap(what.last, /*up=*/false));
   request.asid = what.asid.value;
   std::optional<unsigned> expected;
-  unsigned occupancy = 0;
   if (model_) {
     expected = model_->invalidate(what);
-    occupancy = model_->occupancy();
   }
   const TlbResponse response = execute(request);
   if (expected) {
     compare("entries removed", "invalidation", what.start, *expected, response.removed);
     if (waiting_.empty() && accepted_.empty()) {
-      compare("occupancy", "invalidation", what.start, occupancy, dut_->occupancy());
+      compare("occupancy", "invalidation", what.start, model_->occupancy(), dut_->occupancy());
     }
   }
   return response.removed;

@@ -55,6 +55,7 @@ class RtlTlbEngine : public hw::TlbEngine {
   };
   TlbResponse execute(const TlbRequest& request);
   TlbResponse run_here(const TlbRequest& request);
+  TlbResponse queue_up(const TlbRequest& request);
   void clock_loop();
   void rising_edge();
   void compare(const char* field, const char* operation, std::uint64_t va, std::uint64_t systemc,

@@ -2,43 +2,43 @@
 
 #include <cstring>
 
+#include "hw/arch/check.h"
+
 namespace shootdown::hw {
 
 MemoryController::MemoryController(const sc_core::sc_module_name& name, PhysicalMemory& memory,
                                    sc_core::sc_time latency)
-    : sc_core::sc_module(name), memory_(memory), latency_(latency) {
-  in.register_b_transport(this, &MemoryController::b_transport);
-  in.register_transport_dbg(this, &MemoryController::transport_dbg);
-}
+    : sc_core::sc_module(name), memory_(memory), latency_(latency) {}
 
 void MemoryController::b_transport(tlm::tlm_generic_payload& trans, sc_core::sc_time& delay) {
   delay += latency_;
-  trans.set_response_status(transport_dbg(trans) != 0 ? tlm::TLM_OK_RESPONSE
-                                                      : tlm::TLM_ADDRESS_ERROR_RESPONSE);
-}
-
-unsigned MemoryController::transport_dbg(tlm::tlm_generic_payload& trans) {
   const arch::PhysAddr address{trans.get_address()};
   const unsigned bytes = trans.get_data_length();
-  if (!memory_.contains(address, bytes)) return 0;
+  if (!memory_.contains(address, bytes)) {
+    trans.set_response_status(tlm::TLM_ADDRESS_ERROR_RESPONSE);
+    return;
+  }
   if (trans.is_read()) {
-    if (bytes == 8) {
-      const std::uint64_t value = memory_.read64(address);
-      std::memcpy(trans.get_data_ptr(), &value, 8);
-      return bytes;
-    }
     memory_.read(address, trans.get_data_ptr(), bytes);
   } else {
     memory_.write(address, trans.get_data_ptr(), bytes);
   }
-  return bytes;
+  trans.set_dmi_allowed(true);
+  trans.set_response_status(tlm::TLM_OK_RESPONSE);
+}
+
+bool MemoryController::direct_access(tlm::tlm_generic_payload&, tlm::tlm_dmi& dmi) {
+  dmi.set_dmi_ptr(memory_.bytes());
+  dmi.set_start_address(memory_.base().value);
+  dmi.set_end_address(memory_.base().value + (memory_.size_bytes() - 1));
+  dmi.set_read_latency(latency_);
+  dmi.set_write_latency(latency_);
+  dmi.allow_read_write();
+  return true;
 }
 
 Interconnect::Interconnect(const sc_core::sc_module_name& name, sc_core::sc_time hop_latency)
-    : sc_core::sc_module(name), hop_latency_(hop_latency) {
-  in.register_b_transport(this, &Interconnect::b_transport);
-  in.register_transport_dbg(this, &Interconnect::transport_dbg);
-}
+    : sc_core::sc_module(name), hop_latency_(hop_latency) {}
 
 void Interconnect::add_window(arch::PhysAddr base, std::uint64_t bytes, bool relative) {
   windows_.push_back({base, bytes, relative});
@@ -55,7 +55,7 @@ std::optional<std::size_t> Interconnect::window_of(const tlm::tlm_generic_payloa
   return std::nullopt;
 }
 
-void Interconnect::b_transport(int, tlm::tlm_generic_payload& trans, sc_core::sc_time& delay) {
+void Interconnect::b_transport(tlm::tlm_generic_payload& trans, sc_core::sc_time& delay) {
   delay += hop_latency_;
   const auto window = window_of(trans);
   if (!window) {
@@ -68,14 +68,14 @@ void Interconnect::b_transport(int, tlm::tlm_generic_payload& trans, sc_core::sc
   trans.set_address(address);
 }
 
-unsigned Interconnect::transport_dbg(int, tlm::tlm_generic_payload& trans) {
+bool Interconnect::direct_access(tlm::tlm_generic_payload& trans, tlm::tlm_dmi& dmi) {
   const auto window = window_of(trans);
-  if (!window) return 0;
-  const auto address = trans.get_address();
-  if (windows_[*window].relative) trans.set_address(address - windows_[*window].base.value);
-  const unsigned bytes = out[static_cast<int>(*window)]->transport_dbg(trans);
-  trans.set_address(address);
-  return bytes;
+  // Registers have effects: only RAM, which sees whole addresses, is given out.
+  if (!window || windows_[*window].relative) return false;
+  if (!out[static_cast<int>(*window)]->get_direct_mem_ptr(trans, dmi)) return false;
+  dmi.set_read_latency(dmi.get_read_latency() + hop_latency_);
+  dmi.set_write_latency(dmi.get_write_latency() + hop_latency_);
+  return true;
 }
 
 BusMaster::BusMaster(const sc_core::sc_module_name& name, Simulation& simulation)
@@ -83,14 +83,37 @@ BusMaster::BusMaster(const sc_core::sc_module_name& name, Simulation& simulation
 
 bool BusMaster::transport(tlm::tlm_command command, arch::PhysAddr address, void* data,
                           unsigned bytes, sc_core::sc_time& delay) {
+  if (std::uint8_t* here = direct(address, bytes)) {
+    if (command == tlm::TLM_READ_COMMAND) {
+      std::memcpy(data, here, bytes);
+    } else {
+      std::memcpy(here, data, bytes);
+    }
+    delay += direct_latency_;
+    return true;
+  }
   payload_.set_command(command);
   payload_.set_address(address.value);
   payload_.set_data_ptr(static_cast<unsigned char*>(data));
   payload_.set_data_length(bytes);
   payload_.set_streaming_width(bytes);
+  payload_.set_dmi_allowed(false);
   payload_.set_response_status(tlm::TLM_INCOMPLETE_RESPONSE);
   out->b_transport(payload_, delay);
+  if (payload_.is_dmi_allowed() && !asked_) ask_for_direct_access();
   return payload_.is_response_ok();
+}
+
+void BusMaster::ask_for_direct_access() {
+  asked_ = true;
+  tlm::tlm_dmi dmi;
+  if (!out->get_direct_mem_ptr(payload_, dmi) || !dmi.is_read_write_allowed()) return;
+  SHOOTDOWN_CHECK(dmi.get_read_latency() == dmi.get_write_latency(),
+                  "RAM with one latency for both directions");
+  direct_ = dmi.get_dmi_ptr();
+  direct_base_ = dmi.get_start_address();
+  direct_bytes_ = dmi.get_end_address() - dmi.get_start_address() + 1;
+  direct_latency_ = dmi.get_read_latency();
 }
 
 void BusMaster::spend(const sc_core::sc_time& delay) { simulation_.sleep(delay); }

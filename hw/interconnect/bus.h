@@ -1,14 +1,13 @@
 // The interconnect and its two kinds of end: memory and bus masters (TLM-2.0, blocking transport).
 //
 // Targets add their latency to `delay` and never block; masters spend it. An address that nobody
-// answers is an address error (an external abort for a walker).
+// answers is an address error (an external abort for a walker). A master asks once for direct
+// access to RAM (DMI) and reads and writes there from then on, with the latency of the way.
 #ifndef SHOOTDOWN_HW_INTERCONNECT_BUS_H
 #define SHOOTDOWN_HW_INTERCONNECT_BUS_H
 
 #include <tlm_utils/multi_passthrough_initiator_socket.h>
-#include <tlm_utils/multi_passthrough_target_socket.h>
 #include <tlm_utils/simple_initiator_socket.h>
-#include <tlm_utils/simple_target_socket.h>
 
 #include <cstdint>
 #include <optional>
@@ -18,6 +17,7 @@
 #include <vector>
 
 #include "hw/arch/types.h"
+#include "hw/interconnect/blocking_target.h"
 #include "hw/interconnect/physical_memory.h"
 #include "hw/sim/process.h"
 
@@ -28,11 +28,12 @@ class MemoryController : public sc_core::sc_module {
  public:
   MemoryController(const sc_core::sc_module_name& name, PhysicalMemory& memory,
                    sc_core::sc_time latency);
-  tlm_utils::simple_target_socket<MemoryController> in{"in"};
+  BlockingTarget<MemoryController> in{"in", *this, &MemoryController::b_transport,
+                                      &MemoryController::direct_access};
 
  private:
   void b_transport(tlm::tlm_generic_payload& trans, sc_core::sc_time& delay);
-  unsigned transport_dbg(tlm::tlm_generic_payload& trans);
+  bool direct_access(tlm::tlm_generic_payload& trans, tlm::tlm_dmi& dmi);
   PhysicalMemory& memory_;
   sc_core::sc_time latency_;
 };
@@ -41,7 +42,8 @@ class MemoryController : public sc_core::sc_module {
 class Interconnect : public sc_core::sc_module {
  public:
   Interconnect(const sc_core::sc_module_name& name, sc_core::sc_time hop_latency);
-  tlm_utils::multi_passthrough_target_socket<Interconnect> in{"in"};
+  BlockingTarget<Interconnect> in{"in", *this, &Interconnect::b_transport,
+                                  &Interconnect::direct_access};
   tlm_utils::multi_passthrough_initiator_socket<Interconnect> out{"out"};
   /// Addresses [base, base + bytes) go to the next target bound to `out`. `relative`: the target
   /// sees offsets from `base`.
@@ -53,8 +55,8 @@ class Interconnect : public sc_core::sc_module {
     std::uint64_t bytes;
     bool relative;
   };
-  void b_transport(int id, tlm::tlm_generic_payload& trans, sc_core::sc_time& delay);
-  unsigned transport_dbg(int id, tlm::tlm_generic_payload& trans);
+  void b_transport(tlm::tlm_generic_payload& trans, sc_core::sc_time& delay);
+  bool direct_access(tlm::tlm_generic_payload& trans, tlm::tlm_dmi& dmi);
   std::optional<std::size_t> window_of(const tlm::tlm_generic_payload& trans) const;
   std::vector<Window> windows_;
   sc_core::sc_time hop_latency_;
@@ -76,8 +78,23 @@ class BusMaster : public sc_core::sc_module {
                  sc_core::sc_time& delay);
 
  private:
+  /// The bytes at `address` in the host, or null if the access has to go through the socket.
+  std::uint8_t* direct(arch::PhysAddr address, unsigned bytes) const {
+    const std::uint64_t offset = address.value - direct_base_;
+    return address.value >= direct_base_ && bytes <= direct_bytes_ &&
+                   offset <= direct_bytes_ - bytes
+               ? direct_ + offset
+               : nullptr;
+  }
   void spend(const sc_core::sc_time& delay);
+  void ask_for_direct_access();
+
   Simulation& simulation_;
+  bool asked_{};
+  std::uint8_t* direct_{};
+  std::uint64_t direct_base_{};
+  std::uint64_t direct_bytes_{};
+  sc_core::sc_time direct_latency_;
   tlm::tlm_generic_payload payload_;  // targets do not block, so that one is enough
 };
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <utility>
 
 #include "hw/arch/check.h"
 
@@ -15,45 +16,46 @@ class InFlight {
   using Generation = std::uint64_t;
 
   Generation enter() {
-    ++counts_.back();
-    return base_ + counts_.size() - 1;
+    ++open_;
+    return current_;
   }
-  /// Returns true if a generation became empty: waiters should look again.
+  /// Returns true if a closed generation became empty: waiters should look again.
   bool leave(Generation generation) {
-    SHOOTDOWN_CHECK(generation >= base_ && counts_[generation - base_] > 0,
-                    "access left that was not in flight");
-    if (--counts_[generation - base_] != 0) return false;
-    while (counts_.size() > 1 && counts_.front() == 0) {
-      counts_.pop_front();
-      ++base_;
+    if (generation == current_) {
+      SHOOTDOWN_CHECK(open_ > 0, "access left that was not in flight");
+      --open_;
+      return false;
     }
+    const Generation oldest = current_ - closed_.size();
+    SHOOTDOWN_CHECK(generation >= oldest && closed_[generation - oldest] > 0,
+                    "access left that was not in flight");
+    if (--closed_[generation - oldest] != 0) return false;
+    while (!closed_.empty() && closed_.front() == 0) closed_.pop_front();
     return true;
   }
   /// Closes the current generation and returns it; later accesses belong to the next one.
   Generation close() {
-    const Generation closed = base_ + counts_.size() - 1;
-    if (counts_.size() == 1 && counts_.front() == 0) {
-      ++base_;
-    } else {
-      counts_.push_back(0);
-    }
-    return closed;
+    if (open_ != 0 || !closed_.empty()) closed_.push_back(std::exchange(open_, 0));
+    return current_++;
   }
-  /// Whether every access of `generation` and those before it is done.
+  /// Whether every access of `generation`, which is closed, and those before it is done.
   bool drained(Generation generation) const {
-    for (std::size_t i = 0; i < counts_.size() && base_ + i <= generation; ++i) {
-      if (counts_[i] != 0) return false;
+    const Generation oldest = current_ - closed_.size();
+    for (std::size_t i = 0; i < closed_.size() && oldest + i <= generation; ++i) {
+      if (closed_[i] != 0) return false;
     }
     return true;
   }
   void reset() {
-    counts_.assign(1, 0);
-    base_ = 0;
+    closed_.clear();
+    open_ = 0;
+    current_ = 0;
   }
 
  private:
-  std::deque<std::uint32_t> counts_{0};
-  Generation base_{};
+  std::uint32_t open_{};              // accesses of the current generation
+  std::deque<std::uint32_t> closed_;  // of those before it, oldest first
+  Generation current_{};
 };
 
 }  // namespace shootdown::hw

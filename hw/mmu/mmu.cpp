@@ -10,6 +10,7 @@ Mmu::Mmu(Simulation& simulation, BusMaster& walker, EventPort& events, const Mmu
       walker_(walker),
       events_(events),
       config_(config),
+      hit_latency_ps_(simulation.clock_period().value() * config.hit_latency_cycles),
       translator_(config.translator, engine),
       walkers_(simulation, config.walkers),
       drained_(simulation) {}
@@ -31,11 +32,8 @@ Mmu::Outcome Mmu::translate(std::uint64_t access_id, const Requester& requester,
   Outcome outcome;
   if (hit != nullptr) outcome.entry = *hit;
   // An RTL TLB has spent cycles of its own; the configured latency is a lower bound.
-  const std::uint64_t spent =
-      (simulation_.now_ps() - start_ps) / simulation_.clock_period().value();
-  if (spent < config_.hit_latency_cycles) {
-    simulation_.sleep_cycles(config_.hit_latency_cycles - spent);
-  }
+  const std::uint64_t spent_ps = simulation_.now_ps() - start_ps;
+  if (spent_ps < hit_latency_ps_) simulation_.sleep_ps(hit_latency_ps_ - spent_ps);
   if (hit == nullptr) return walk(access_id, requester, context, va, access, privileged);
   if (permitted) return outcome;
   switch (config_.hit_without_permission) {

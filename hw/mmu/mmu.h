@@ -53,6 +53,7 @@ class Mmu {
   BusMaster& walker_;
   EventPort& events_;
   MmuConfig config_;
+  std::uint64_t hit_latency_ps_;
   Translator translator_;
   Arbiter walkers_;
   InFlight in_flight_;

@@ -44,11 +44,14 @@ class Stage1Walk {
   bool done() const { return done_; }
   int level() const { return level_; }
   /// The descriptor to read next. Only while !done().
-  arch::PhysAddr descriptor_address() const {
-    return table_ + std::uint64_t{arch::vmsa64::table_index(va_.value, level_)} * 8;
-  }
+  arch::PhysAddr descriptor_address() const { return descriptor_address(level_); }
   /// Takes the descriptor that was read there.
-  void feed(std::uint64_t descriptor);
+  void feed(std::uint64_t descriptor) { feed(descriptor, level_); }
+  // The same with the level known to the compiler, for a caller that unrolls the walk.
+  arch::PhysAddr descriptor_address(int level) const {
+    return table_ + std::uint64_t{arch::vmsa64::table_index(va_.value, level)} * 8;
+  }
+  void feed(std::uint64_t descriptor, int level);
   /// The read was aborted by the bus.
   void feed_abort() { finish(Fault::kFWalkEabt); }
 
@@ -63,14 +66,20 @@ class Stage1Walk {
     return {.start = arch::page_of(va_, arch::vmsa64::level_shift(level)),
             .level = level + 1,
             .asid = asid_,
-            .table = {table_addresses_[i]},
-            .restrictions = table_restrictions_[i]};
+            .table = arch::vmsa64::next_table(table_descriptors_[i]),
+            .restrictions = restrictions_after(i + 1)};
   }
   // When the walk began; kept for its owner.
   std::uint64_t epoch{};          ///< of the TLB
   std::uint64_t invalidations{};  ///< of the whole translator
 
  private:
+  /// What the first `tables` of the walk leave, with those above its start.
+  arch::vmsa64::TableRestrictions restrictions_after(unsigned tables) const {
+    arch::vmsa64::TableRestrictions result = start_restrictions_;
+    for (unsigned i = 0; i < tables; ++i) result.add(table_descriptors_[i]);
+    return result;
+  }
   void begin_at_top(const Stage1Context& context);
   void finish_leaf(std::uint64_t descriptor);
   void finish(Fault fault) {
@@ -84,25 +93,22 @@ class Stage1Walk {
   bool access_flag_faults_;
   arch::PhysAddr table_{};
   int level_{};
-  arch::vmsa64::TableRestrictions restrictions_{};
+  arch::vmsa64::TableRestrictions start_restrictions_{};
   bool done_{};
   Fault fault_{Fault::kNone};
   std::uint64_t leaf_{};
   int first_level_{};
   unsigned tables_{};
-  // Filled as far as tables_ says; walks are too frequent to clear them first.
-  std::array<std::uint64_t, 3> table_addresses_;
-  std::array<arch::vmsa64::TableRestrictions, 3> table_restrictions_;
+  // Filled as far as tables_ says; walks are too frequent to clear it first.
+  std::array<std::uint64_t, 3> table_descriptors_;
 };
 
 inline void Stage1Walk::begin_at_top(const Stage1Context& context) {
-  const std::uint64_t above0 = va_.value >> (64 - context.t0sz);
-  const std::uint64_t above1 = ~va_.value >> (64 - context.t1sz);
   unsigned txsz = 0;
-  if (above0 == 0 && !context.walks0_disabled) {
+  if (va_.value >> (64 - context.t0sz) == 0 && !context.walks0_disabled) [[likely]] {
     table_ = context.ttb0;
     txsz = context.t0sz;
-  } else if (above1 == 0 && !context.walks1_disabled) {
+  } else if (~va_.value >> (64 - context.t1sz) == 0 && !context.walks1_disabled) {
     table_ = context.ttb1;
     txsz = context.t1sz;
   } else {
@@ -113,7 +119,7 @@ inline void Stage1Walk::begin_at_top(const Stage1Context& context) {
   // A top table shorter than a page is indexed by fewer bits; those above are all equal, so that
   // the index of a TTB1 address has to lose them.
   const unsigned top_bits = 64 - txsz - arch::vmsa64::level_shift(level_);
-  if (top_bits < arch::vmsa64::kIndexBits) {
+  if (top_bits < arch::vmsa64::kIndexBits) [[unlikely]] {
     const std::uint64_t keep = (std::uint64_t{1} << (64 - txsz)) - 1;
     const auto full = arch::vmsa64::table_index(va_.value, level_);
     const auto used = arch::vmsa64::table_index(va_.value & keep, level_);
@@ -133,7 +139,7 @@ inline Stage1Walk::Stage1Walk(const Stage1Context& context, arch::VirtAddr va,
   }
   table_ = start->table;
   level_ = first_level_ = start->level;
-  restrictions_ = start->restrictions;
+  start_restrictions_ = start->restrictions;
 }
 
 inline void Stage1Walk::finish_leaf(std::uint64_t descriptor) {
@@ -149,24 +155,23 @@ inline TlbEntry Stage1Walk::entry() const {
           .asid = asid_,
           .global = arch::vmsa64::desc::Ng::get(leaf_) == 0,
           .output = arch::vmsa64::leaf_output(leaf_, level_),
-          .permissions = arch::vmsa64::leaf_permissions(leaf_, restrictions_),
+          .permissions = arch::vmsa64::leaf_permissions(leaf_, restrictions_after(tables_)),
           .attributes = static_cast<unsigned>(arch::vmsa64::desc::Shareability::get(leaf_) << 3 |
                                               arch::vmsa64::desc::AttrIndx::get(leaf_))};
 }
 
-inline void Stage1Walk::feed(std::uint64_t descriptor) {
+[[gnu::always_inline]] inline void Stage1Walk::feed(std::uint64_t descriptor, int level) {
   namespace vmsa64 = arch::vmsa64;
-  const bool table = vmsa64::is_table(descriptor, level_);
-  if (!table && !vmsa64::is_leaf(descriptor, level_)) return finish(Fault::kFTranslation);
+  const bool table = vmsa64::is_table(descriptor, level);
+  if (!table && !vmsa64::is_leaf(descriptor, level)) [[unlikely]]
+    return finish(Fault::kFTranslation);
   const std::uint64_t output = vmsa64::desc::OutputAddress::get(descriptor);
-  if ((output >> output_bits_) != 0) return finish(Fault::kFAddrSize);
+  if ((output >> output_bits_) != 0) [[unlikely]]
+    return finish(Fault::kFAddrSize);
   if (!table) return finish_leaf(descriptor);
-  restrictions_.add(descriptor);
   table_ = vmsa64::next_table(descriptor);
-  table_addresses_[tables_] = table_.value;
-  table_restrictions_[tables_] = restrictions_;
-  ++tables_;
-  ++level_;
+  table_descriptors_[tables_++] = descriptor;
+  level_ = level + 1;
 }
 
 }  // namespace shootdown::hw

@@ -177,11 +177,15 @@ inline const TlbEntry* TlbArray::lookup(arch::VirtAddr va, arch::Asid asid) {
     if (tags_[slot] != kInvalidTag) {
       evicted_ = entries_[slot];
       result.evicted = &evicted_;
-      --live_[(tags_[slot] >> 60) & 3];
+      const unsigned evicted_size = (tags_[slot] >> 60) & 3;
+      if (evicted_size != size) {
+        --live_[evicted_size];
+        ++live_[size];
+      }
     } else {
       ++occupancy_;
+      ++live_[size];
     }
-    ++live_[size];
   }
   tags_[slot] = tag;
   entries_[slot] = entry;

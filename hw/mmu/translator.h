@@ -46,7 +46,8 @@ class Translator {
     if (walk_cache_.enabled() && walk.invalidations == invalidations_) {
       for (unsigned i = 0; i < walk.tables(); ++i) walk_cache_.fill(walk.table(i));
     }
-    if (walk.fault() != Stage1Walk::Fault::kNone) return {};
+    if (walk.fault() != Stage1Walk::Fault::kNone) [[unlikely]]
+      return {};
     return tlb_.fill(walk.entry(), walk.epoch);
   }
 

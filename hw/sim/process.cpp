@@ -14,23 +14,6 @@ namespace {
 
 constexpr std::size_t kStackBytes = 512 * 1024;
 
-/// Runs SystemC. Its switch back to the main stack tells AddressSanitizer that this stack has no
-/// bounds, and the next exception thrown there would be reported as an overflow: say them again.
-void start_systemc(const sc_core::sc_time& duration, sc_core::sc_starvation_policy policy) {
-  sc_core::sc_start(duration, policy);
-#ifdef __SANITIZE_ADDRESS__
-  pthread_attr_t attributes;
-  void* bottom = nullptr;
-  std::size_t size = 0;
-  pthread_getattr_np(pthread_self(), &attributes);
-  pthread_attr_getstack(&attributes, &bottom, &size);
-  pthread_attr_destroy(&attributes);
-  void* fake_stack = nullptr;
-  __sanitizer_start_switch_fiber(&fake_stack, bottom, size);
-  __sanitizer_finish_switch_fiber(fake_stack, nullptr, nullptr);
-#endif
-}
-
 }  // namespace
 
 Process::Process(Simulation& simulation, sc_core::sc_module_name name, std::function<void()> body)
@@ -51,8 +34,7 @@ void Process::main() {
     }
     start_pending_ = false;
     state_ = State::kRunning;
-    simulation_.current_ = this;
-    ++simulation_.activations_;
+    simulation_.resumed(*this);
     try {
       body_();
     } catch (const Aborted&) {
@@ -62,7 +44,7 @@ void Process::main() {
     }
     aborting_ = false;
     wake_pending_ = false;
-    ahead_ = sc_core::SC_ZERO_TIME;
+    ahead_ps_ = 0;
   }
 }
 
@@ -83,36 +65,42 @@ void Process::wake() {
 void Process::wait_for_event() {
   sc_core::wait(event_);
   state_ = State::kRunning;
-  simulation_.current_ = this;
-  ++simulation_.activations_;
+  simulation_.resumed(*this);
   if (aborting_) throw Aborted{};
 }
 
-std::uint64_t Simulation::now_ps() const {
-  const auto kernel = (sc_core::sc_time_stamp() - run_start_).value();
-  return may_run_ahead() && current_ != nullptr ? kernel + current_->ahead_.value() : kernel;
+void Simulation::start_systemc(const sc_core::sc_time& duration,
+                               sc_core::sc_starvation_policy policy) {
+  sc_core::sc_start(duration, policy);
+  read_kernel_time();
+#ifdef __SANITIZE_ADDRESS__
+  // SystemC's switch back to the main stack tells AddressSanitizer that this stack has no bounds,
+  // and the next exception thrown there would be reported as an overflow: say them again.
+  pthread_attr_t attributes;
+  void* bottom = nullptr;
+  std::size_t size = 0;
+  pthread_getattr_np(pthread_self(), &attributes);
+  pthread_attr_getstack(&attributes, &bottom, &size);
+  pthread_attr_destroy(&attributes);
+  void* fake_stack = nullptr;
+  __sanitizer_start_switch_fiber(&fake_stack, bottom, size);
+  __sanitizer_finish_switch_fiber(fake_stack, nullptr, nullptr);
+#endif
 }
 
-void Simulation::sleep(const sc_core::sc_time& duration) {
-  if (duration == sc_core::SC_ZERO_TIME) return;
+void Simulation::sleep_in_kernel(std::uint64_t duration_ps) {
+  if (duration_ps == 0) return;
   Process& process = *current_;
   if (process.aborting_) throw Aborted{};
-  if (may_run_ahead()) {
-    process.ahead_ += duration;
-    if (process.ahead_ < quantum_) return;
-    synchronize();
-    return;
-  }
-  process.state_ = Process::State::kSleeping;
-  process.event_.notify(duration);
-  process.wait_for_event();
+  process.ahead_ps_ += duration_ps;
+  synchronize();
 }
 
 void Simulation::synchronize() {
   Process& process = *current_;
-  if (process.ahead_ == sc_core::SC_ZERO_TIME) return;
+  if (process.ahead_ps_ == 0) return;
   process.state_ = Process::State::kSleeping;
-  process.event_.notify(std::exchange(process.ahead_, sc_core::SC_ZERO_TIME));
+  process.event_.notify(sc_core::sc_time::from_value(std::exchange(process.ahead_ps_, 0)));
   process.wait_for_event();
 }
 
@@ -128,8 +116,11 @@ void Simulation::block() {
   process.wait_for_event();
 }
 
+void Simulation::elaborate() { start_systemc(sc_core::SC_ZERO_TIME, sc_core::SC_RUN_TO_TIME); }
+
 void Simulation::begin_run() {
   run_start_ = sc_core::sc_time_stamp();
+  kernel_ps_ = 0;
   stop_requested_ = false;
   error_ = nullptr;
 }

@@ -48,7 +48,7 @@ class Process : public sc_core::sc_module {
   bool wake_pending_{};
   bool start_pending_{};
   bool aborting_{};
-  sc_core::sc_time ahead_;  // local time minus kernel time, below the quantum
+  std::uint64_t ahead_ps_{};  // local time minus kernel time, below the quantum
 };
 
 /// The scheduler of one platform: which process runs, time relative to the start of the run, and
@@ -61,23 +61,34 @@ class Simulation {
 
   const sc_core::sc_time& clock_period() const { return clock_period_; }
   /// Picoseconds since the start of the run, as the running process sees it.
-  std::uint64_t now_ps() const;
+  std::uint64_t now_ps() const {
+    return current_ == nullptr ? kernel_ps_ : kernel_ps_ + current_->ahead_ps_;
+  }
   /// Spends `cycles` clock periods in the running process. Zero does not block. With a quantum, a
   /// process may run ahead of the others by less than it; without (the default) it never does.
-  void sleep_cycles(std::uint64_t cycles) {
-    sleep(sc_core::sc_time::from_value(clock_period_.value() * cycles));
+  void sleep_cycles(std::uint64_t cycles) { sleep_ps(clock_period_.value() * cycles); }
+  void sleep(const sc_core::sc_time& duration) { sleep_ps(duration.value()); }
+  void sleep_ps(std::uint64_t duration_ps) {
+    Process& process = *current_;
+    const std::uint64_t ahead_ps = process.ahead_ps_ + duration_ps;
+    if (ahead_ps < quantum_ps_ && !process.aborting_) {
+      process.ahead_ps_ = ahead_ps;
+    } else {
+      sleep_in_kernel(duration_ps);
+    }
   }
-  void sleep(const sc_core::sc_time& duration);
   /// Gives up what the running process is ahead of the others. Called before anything that orders:
   /// doorbells, barriers, signals.
   void synchronize();
   /// How far a process may run ahead. Zero keeps every access in its exact order.
-  void set_quantum(const sc_core::sc_time& quantum) { quantum_ = quantum; }
-  bool may_run_ahead() const { return quantum_ != sc_core::SC_ZERO_TIME; }
+  void set_quantum(const sc_core::sc_time& quantum) { quantum_ps_ = quantum.value(); }
+  bool may_run_ahead() const { return quantum_ps_ != 0; }
   /// Blocks the running process until wake(). Returns at once if a wake is pending.
   void block();
   Process& current() const { return *current_; }
 
+  /// Elaborates the design: every process runs to its first wait. Once, before the first run.
+  void elaborate();
   /// Starts a run at the current SystemC time.
   void begin_run();
   /// Asks run_until() to return as soon as the running process blocks.
@@ -98,9 +109,19 @@ class Simulation {
 
  private:
   friend class Process;
+  void sleep_in_kernel(std::uint64_t duration_ps);
+  void start_systemc(const sc_core::sc_time& duration, sc_core::sc_starvation_policy policy);
+  void read_kernel_time() { kernel_ps_ = (sc_core::sc_time_stamp() - run_start_).value(); }
+  void resumed(Process& process) {
+    current_ = &process;
+    ++activations_;
+    read_kernel_time();
+  }
+
   sc_core::sc_time clock_period_;
-  sc_core::sc_time quantum_{sc_core::SC_ZERO_TIME};
+  std::uint64_t quantum_ps_{};
   sc_core::sc_time run_start_{sc_core::SC_ZERO_TIME};
+  std::uint64_t kernel_ps_{};  // since run_start_, when a process was last resumed
   std::vector<Process*> processes_;
   Process* current_{};
   std::uint64_t activations_{};

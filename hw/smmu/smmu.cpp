@@ -16,6 +16,18 @@ arch::Access access_of(const tlm::tlm_generic_payload& trans) {
   return trans.is_write() ? arch::Access::kWrite : arch::Access::kRead;
 }
 
+Requester requester_of(const StreamExtension& stream, const StreamConfig& config) {
+  return {.asid = config.context.asid,
+          .stream_id = stream.stream_id,
+          .substream_id = stream.substream_id.value_or(arch::SubstreamId{})};
+}
+
+Mmu::Outcome bypass(arch::VirtAddr va) {
+  return {.fault = EventType::kNone,
+          .entry = {.page = arch::page_of(va), .output = {arch::page_of(va).value}},
+          .source = TranslationSource::kBypass};
+}
+
 smmuv3::EventRecord make_record(EventType type, const StreamExtension& stream, arch::VirtAddr va,
                                 arch::Access access) {
   using namespace smmuv3;  // event fields
@@ -62,8 +74,6 @@ Smmu::Smmu(const sc_core::sc_module_name& name, Simulation& simulation, DvmNetwo
                  .stalls = stalls_,
                  .gerror_interrupt = gerror_interrupt},
                 config.features, config.commands) {
-  devices.register_b_transport(this, &Smmu::device_transport);
-  registers_in.register_b_transport(this, &Smmu::register_transport);
   if (config.features.broadcast) dvm.attach(*this, this->name());
 }
 
@@ -127,7 +137,7 @@ void Smmu::write_cr0() {
 
 // ---- Device transactions ---------------------------------------------------------------------
 
-void Smmu::device_transport(int, tlm::tlm_generic_payload& trans, sc_core::sc_time&) {
+void Smmu::device_transport(tlm::tlm_generic_payload& trans, sc_core::sc_time&) {
   auto* stream = trans.get_extension<StreamExtension>();
   SHOOTDOWN_CHECK(stream != nullptr, "device transaction without a stream");
   switch (stream->kind) {
@@ -177,30 +187,22 @@ Smmu::AccessEnd Smmu::attempt(tlm::tlm_generic_payload& trans, StreamExtension& 
   const arch::VirtAddr va{trans.get_address()};
   const arch::Access access = access_of(trans);
   std::optional<InFlightAccess> in_flight(std::in_place, mmu_);
-  StreamConfig config;
-  arch::PhysAddr fetch_address{};
-  if (const EventType bad = config_of(stream, config, fetch_address); bad != EventType::kNone) {
-    record(bad, stream, va, access, fetch_address);
+  const ConfigResult found = config_of(stream);
+  if (const auto* bad = std::get_if<ConfigFault>(&found)) {
+    record(bad->type, stream, va, access, bad->fetch_address);
     terminate(trans, true);
     return AccessEnd::kTerminated;
   }
-  Requester requester{.asid = config.context.asid,
-                      .stream_id = stream.stream_id,
-                      .substream_id = stream.substream_id.value_or(arch::SubstreamId{})};
-  Mmu::Outcome outcome;
-  switch (config.kind) {
-    case StreamConfig::Kind::kAbort:
-      terminate(trans, true);
-      return AccessEnd::kTerminated;
-    case StreamConfig::Kind::kBypass:
-      outcome.entry = {.page = arch::page_of(va), .output = {arch::page_of(va).value}};
-      outcome.source = TranslationSource::kBypass;
-      break;
-    case StreamConfig::Kind::kTranslate:
-      outcome = mmu_.translate(stream.access_id, requester, config.context, va, access,
-                               /*privileged=*/false);
-      break;
+  const StreamConfig& config = *std::get_if<StreamConfig>(&found);
+  if (config.kind == StreamConfig::Kind::kAbort) {
+    terminate(trans, true);
+    return AccessEnd::kTerminated;
   }
+  const Requester requester = requester_of(stream, config);
+  const Mmu::Outcome outcome = config.kind == StreamConfig::Kind::kBypass
+                                   ? bypass(va)
+                                   : mmu_.translate(stream.access_id, requester, config.context, va,
+                                                    access, /*privileged=*/false);
   if (outcome.fault != EventType::kNone) {
     const AccessEnd end = fault(stream, requester, va, access, config, outcome, in_flight);
     if (end == AccessEnd::kTerminated) terminate(trans, config.abort);
@@ -292,9 +294,9 @@ void Smmu::translated(tlm::tlm_generic_payload& trans, const StreamExtension& st
     return terminate(trans, true);
   }
   if (registers_.enabled(smmuv3::cr0::Atschk::kMask)) {
-    StreamConfig config;
-    arch::PhysAddr fetch_address{};
-    if (config_of(stream, config, fetch_address) != EventType::kNone || !config.ats) {
+    const ConfigResult found = config_of(stream);
+    const auto* config = std::get_if<StreamConfig>(&found);
+    if (config == nullptr || !config->ats) {
       record(EventType::kFTranslForbidden, stream, va, access_of(trans), {});
       return terminate(trans, true);
     }
@@ -312,19 +314,17 @@ void Smmu::translation_request(tlm::tlm_generic_payload& trans, StreamExtension&
     stream.answer.unsupported = true;
     return;
   }
-  StreamConfig config;
-  arch::PhysAddr fetch_address{};
-  if (config_of(stream, config, fetch_address) != EventType::kNone) {
+  const ConfigResult found = config_of(stream);
+  if (std::holds_alternative<ConfigFault>(found)) {
     return terminate(trans, true);  // CA; recorded only with REC_CFG_ATS
   }
+  const StreamConfig& config = *std::get_if<StreamConfig>(&found);
   if (!config.ats || config.kind != StreamConfig::Kind::kTranslate) {
     stream.answer.unsupported = true;
     record(EventType::kFBadAtsTreq, stream, va, access, {});
     return;
   }
-  const Requester requester{.asid = config.context.asid,
-                            .stream_id = stream.stream_id,
-                            .substream_id = stream.substream_id.value_or(arch::SubstreamId{})};
+  const Requester requester = requester_of(stream, config);
   const Mmu::Outcome outcome =
       mmu_.translate(stream.access_id, requester, config.context, va, access, /*privileged=*/false);
   if (outcome.fault == EventType::kFWalkEabt) return terminate(trans, true);
@@ -344,29 +344,23 @@ void Smmu::translation_request(tlm::tlm_generic_payload& trans, StreamExtension&
                            .write = stream.answer.write});
 }
 
-EventType Smmu::config_of(const StreamExtension& stream, StreamConfig& config,
-                          arch::PhysAddr& fetch_address) {
+ConfigResult Smmu::config_of(const StreamExtension& stream) {
   if (const StreamConfig* cached = configs_.lookup(stream.stream_id, stream.substream_id)) {
-    config = *cached;
-    return EventType::kNone;
+    return *cached;
   }
   const std::uint64_t epoch = configs_.epoch();
   const StreamTable table{
       .base = {smmuv3::strtab_base::Addr::get(registers_.get64(reg::kStrtabBase))},
       .log2_size = static_cast<unsigned>(
           smmuv3::strtab_base_cfg::Log2Size::get(registers_.get(reg::kStrtabBaseCfg)))};
-  const ConfigResult found =
-      fetch_config(config_.features, table, stream.stream_id, stream.substream_id,
-                   [this](arch::PhysAddr address, std::uint64_t* words) {
-                     return bus.read(address, words, smmuv3::kSteBytes);
-                   });
-  if (const auto* bad = std::get_if<ConfigFault>(&found)) {
-    fetch_address = bad->fetch_address;
-    return bad->type;
+  ConfigResult found = fetch_config(config_.features, table, stream.stream_id, stream.substream_id,
+                                    [this](arch::PhysAddr address, std::uint64_t* words) {
+                                      return bus.read(address, words, smmuv3::kSteBytes);
+                                    });
+  if (const auto* config = std::get_if<StreamConfig>(&found)) {
+    configs_.fill(stream.stream_id, stream.substream_id, *config, epoch);
   }
-  config = std::get<StreamConfig>(found);
-  configs_.fill(stream.stream_id, stream.substream_id, config, epoch);
-  return EventType::kNone;
+  return found;
 }
 
 void Smmu::record(EventType type, const StreamExtension& stream, arch::VirtAddr va,

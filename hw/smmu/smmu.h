@@ -7,9 +7,6 @@
 #ifndef SHOOTDOWN_HW_SMMU_SMMU_H
 #define SHOOTDOWN_HW_SMMU_SMMU_H
 
-#include <tlm_utils/multi_passthrough_target_socket.h>
-#include <tlm_utils/simple_target_socket.h>
-
 #include <cstdint>
 #include <optional>
 #include <systemc>
@@ -34,11 +31,8 @@ class Smmu : public sc_core::sc_module, private DvmTarget {
   Smmu(const sc_core::sc_module_name& name, Simulation& simulation, DvmNetwork& dvm,
        const SmmuConfig& config, TlbEngine* engine);
 
-  /// A machine may have no device behind its SMMU.
-  tlm_utils::multi_passthrough_target_socket<Smmu, 32, tlm::tlm_base_protocol_types, 0,
-                                             sc_core::SC_ZERO_OR_MORE_BOUND>
-      devices{"devices"};
-  tlm_utils::simple_target_socket<Smmu> registers_in{"registers_in"};
+  BlockingTarget<Smmu> devices{"devices", *this, &Smmu::device_transport};
+  BlockingTarget<Smmu> registers_in{"registers_in", *this, &Smmu::register_transport};
   BusMaster bus;
   EventPort events{"events"};
   InterruptLine event_interrupt;
@@ -52,7 +46,7 @@ class Smmu : public sc_core::sc_module, private DvmTarget {
  private:
   enum class AccessEnd : std::uint8_t { kDone, kRetry, kTerminated };
 
-  void device_transport(int id, tlm::tlm_generic_payload& trans, sc_core::sc_time& delay);
+  void device_transport(tlm::tlm_generic_payload& trans, sc_core::sc_time& delay);
   void register_transport(tlm::tlm_generic_payload& trans, sc_core::sc_time& delay);
   void register_written(std::uint32_t offset);
   void write_cr0();
@@ -66,8 +60,7 @@ class Smmu : public sc_core::sc_module, private DvmTarget {
   void translation_request(tlm::tlm_generic_payload& trans, StreamExtension& stream);
   bool forward(tlm::tlm_generic_payload& trans, arch::PhysAddr pa);
   /// The configuration, copied: what is cached may change while an access is on its way.
-  arch::smmuv3::EventType config_of(const StreamExtension& stream, StreamConfig& config,
-                                    arch::PhysAddr& fetch_address);
+  ConfigResult config_of(const StreamExtension& stream);
   void record(arch::smmuv3::EventType type, const StreamExtension& stream, arch::VirtAddr va,
               arch::Access access, arch::PhysAddr fetch_address);
   static void terminate(tlm::tlm_generic_payload& trans, bool abort);

@@ -56,17 +56,35 @@ class UntimedSmmu {
   /// Out of line: it would only be in the way of the hits.
   [[gnu::noinline]] Result walk_and_translate(const Request& request, const StreamConfig& config) {
     Stage1Walk walk = translator_.begin_walk(config.context, request.va);
-    while (!walk.done()) {
-      const arch::PhysAddr address = walk.descriptor_address();
-      if (memory_.contains(address, 8)) {
-        walk.feed(memory_.read64(address));
-      } else {
-        walk.feed_abort();
+    if (!walk.done()) {
+      switch (walk.level()) {
+        case 0:
+          if (step(walk, 0)) break;
+          [[fallthrough]];
+        case 1:
+          if (step(walk, 1)) break;
+          [[fallthrough]];
+        case 2:
+          if (step(walk, 2)) break;
+          [[fallthrough]];
+        default:
+          step(walk, 3);
       }
     }
     translator_.install(walk);
-    if (walk.fault() != arch::smmuv3::EventType::kNone) return {.fault = walk.fault(), .pa = {}};
+    if (walk.fault() != arch::smmuv3::EventType::kNone) [[unlikely]]
+      return {.fault = walk.fault(), .pa = {}};
     return finish(request, walk.entry());
+  }
+  /// Reads and decodes one level. Returns whether the walk has ended.
+  [[gnu::always_inline]] bool step(Stage1Walk& walk, int level) const {
+    const arch::PhysAddr address = walk.descriptor_address(level);
+    if (!memory_.contains(address, 8)) [[unlikely]] {
+      walk.feed_abort();
+    } else {
+      walk.feed(memory_.read64(address), level);
+    }
+    return walk.done();
   }
   static Result finish(const Request& request, const TlbEntry& entry) {
     if (!entry.permissions.permits(request.access, /*privileged=*/false)) [[unlikely]] {

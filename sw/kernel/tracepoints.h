@@ -4,8 +4,8 @@
 
 #include <cstdint>
 #include <string_view>
-#include <variant>
 
+#include "hw/arch/payload_ref.h"
 #include "hw/arch/smmuv3_commands.h"
 #include "hw/arch/types.h"
 
@@ -219,10 +219,11 @@ struct ProtectionRemoved {
   }
 };
 
+/// One of them, by reference.
 using TraceEvent =
-    std::variant<FunctionEnter, FunctionExit, MmCreated, SvaBound, PteStore, FlushBegin, FlushEnd,
-                 NotifierCalled, CommandSubmitted, SyncObserved, PageAllocated, PageFreed,
-                 FaultHandled, ProtectionRemoved>;
+    arch::PayloadRef<FunctionEnter, FunctionExit, MmCreated, SvaBound, PteStore, FlushBegin,
+                     FlushEnd, NotifierCalled, CommandSubmitted, SyncObserved, PageAllocated,
+                     PageFreed, FaultHandled, ProtectionRemoved>;
 
 }  // namespace shootdown::sw
 

@@ -33,7 +33,6 @@ class FakeCpu : public sw::Cpu {
   /// Everything, in order: "tlbi OP 0xOPERAND", "dsb ish", "isb", "notify 0xSTART 0xEND",
   /// "mmio 0xADDRESS 0xVALUE", "store 0xADDRESS 0xVALUE", "free 0xPAGE USE ORDER".
   std::vector<std::string> log;
-  std::vector<sw::TraceEvent> traces;
   unsigned preempt_count{};
 
   /// The entries of the log that keep TLBs in order: without stores and frees.
@@ -46,7 +45,6 @@ class FakeCpu : public sw::Cpu {
   }
   void forget() {
     log.clear();
-    traces.clear();
   }
 
   unsigned id() const override { return 0; }
@@ -105,8 +103,7 @@ class FakeCpu : public sw::Cpu {
   void cpu_relax() override {}
 
   void trace(const sw::TraceEvent& event) override {
-    traces.push_back(event);
-    if (const auto* freed = std::get_if<sw::PageFreed>(&event)) {
+    if (const auto* freed = event.get<sw::PageFreed>()) {
       log.push_back("free " + hex_text(freed->page.value) + " " + std::string(name_of(freed->use)) +
                     " " + std::to_string(freed->order));
     }
