@@ -43,9 +43,7 @@ class FakeCpu : public sw::Cpu {
     });
     return result;
   }
-  void forget() {
-    log.clear();
-  }
+  void forget() { log.clear(); }
 
   unsigned id() const override { return 0; }
   std::uint64_t load(arch::PhysAddr address) override {
