@@ -12,6 +12,8 @@
 #include "cosim/cli/fst.h"
 #include "cosim/config/injections.h"
 #include "cosim/config/load.h"
+#include "cosim/conform/conform.h"
+#include "cosim/conform/conform_report.h"
 #include "cosim/observe/event_writer.h"
 #include "cosim/observe/waves.h"
 #include "cosim/report/json_report.h"
@@ -100,6 +102,27 @@ int check_command(const Options& options) {
              config.processes.size(), config.devices.size(),
              config.cpu_threads.size() + config.device_threads.size(), config.expect.size());
   return kExitMet;
+}
+
+int conform_command(const Options& options) {
+  std::optional<OutputFile> junit;
+  if (options.junit) junit.emplace("--junit", *options.junit);
+  std::vector<ConformFile> files;
+  for (const std::string& folder : options.folders) {
+    try {
+      for (ConformFile& file : conform_folder(folder)) files.push_back(std::move(file));
+    } catch (const std::exception& problem) {
+      throw ConfigError(problem.what());
+    }
+  }
+  if (junit) {
+    write_junit(junit->stream(), files);
+    junit->commit();
+  }
+  std::cout << conform_table(files) << std::flush;
+  const bool agree =
+      std::all_of(files.begin(), files.end(), [](const auto& file) { return file.failed() == 0; });
+  return agree ? kExitMet : kExitNotMet;
 }
 
 int list_command(const Options& options) {

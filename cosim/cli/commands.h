@@ -9,6 +9,7 @@ namespace shootdown::cosim {
 int run_command(const Options& options);
 int check_command(const Options& options);
 int list_command(const Options& options);
+int conform_command(const Options& options);
 
 }  // namespace shootdown::cosim
 

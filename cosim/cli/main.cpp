@@ -28,6 +28,8 @@ int main(int argc, char** argv) {
         return check_command(*options);
       case Options::Command::kList:
         return list_command(*options);
+      case Options::Command::kConform:
+        return conform_command(*options);
     }
   } catch (const ConfigError& error) {
     std::cerr << error.what() << '\n';

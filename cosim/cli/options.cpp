@@ -12,8 +12,8 @@ std::optional<Options> parse_options(int argc, const char* const* argv, int& exi
   app.set_version_flag("--version", std::string("shootdown ") + kVersion);
   app.require_subcommand(1);
   app.footer(
-      "Exit status: 0 the run did what the configuration expects; 1 it did not; 2 bad usage or\n"
-      "input; 3 a limit of simulated or wall time was reached.");
+      "Exit status: 0 the run did what the configuration expects, or every recorded case agrees;\n"
+      "1 it did not; 2 bad usage or input; 3 a limit of simulated or wall time was reached.");
 
   const auto add_common = [&](CLI::App* command) {
     command->add_option("CONFIG", options.config, "configuration file (YAML)")->required();
@@ -40,6 +40,10 @@ std::optional<Options> parse_options(int argc, const char* const* argv, int& exi
   list->add_option("WHAT", options.list, "configs, kernels, changes, checkers or injections")
       ->check(CLI::IsMember({"configs", "kernels", "changes", "checkers", "injections"}))
       ->capture_default_str();
+  CLI::App* conform =
+      app.add_subcommand("conform", "replay recorded behaviour and say where it differs");
+  conform->add_option("DIR", options.folders, "folders of recorded cases (mmu_gather)")->required();
+  conform->add_option("--junit", options.junit, "write the results as JUnit XML");
 
   try {
     app.parse(argc, argv);
@@ -49,7 +53,8 @@ std::optional<Options> parse_options(int argc, const char* const* argv, int& exi
   }
   options.command = run->parsed()     ? Options::Command::kRun
                     : check->parsed() ? Options::Command::kCheck
-                                      : Options::Command::kList;
+                    : list->parsed()  ? Options::Command::kList
+                                      : Options::Command::kConform;
   return options;
 }
 

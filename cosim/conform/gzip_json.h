@@ -1,6 +1,6 @@
-// Reads the recorded vectors of this folder: JSON, plain or compressed with gzip.
-#ifndef SHOOTDOWN_TESTS_VECTORS_GZIP_JSON_H
-#define SHOOTDOWN_TESTS_VECTORS_GZIP_JSON_H
+// Reads recorded cases: JSON, plain or compressed with gzip.
+#ifndef SHOOTDOWN_COSIM_CONFORM_GZIP_JSON_H
+#define SHOOTDOWN_COSIM_CONFORM_GZIP_JSON_H
 
 #include <zlib.h>
 
@@ -11,29 +11,35 @@
 #include <stdexcept>
 #include <string>
 
-namespace shootdown::tests {
+namespace shootdown::cosim {
 
-/// `name` is relative to tests/vectors/.
-inline nlohmann::json read_vectors(const std::string& name) {
-  const std::string path = std::string(SHOOTDOWN_SOURCE_DIR "/tests/vectors/") + name;
+/// Throws std::runtime_error, with the path, if the file cannot be read or is not JSON.
+inline nlohmann::json read_json(const std::string& path) {
   gzFile file = gzopen(path.c_str(), "rb");
-  if (file == nullptr) throw std::runtime_error("cannot open " + path);
+  if (file == nullptr)
+    throw std::runtime_error(path + ":1:1: file: cannot be opened (a readable file)");
   std::string text;
   std::array<char, 65536> chunk{};
   int bytes = 0;
   while ((bytes = gzread(file, chunk.data(), static_cast<unsigned>(chunk.size()))) > 0) {
     text.append(chunk.data(), static_cast<std::size_t>(bytes));
   }
-  const bool complete = bytes == 0 && gzclose(file) == Z_OK;
-  if (!complete) throw std::runtime_error("cannot read " + path);
-  return nlohmann::json::parse(text);
+  const bool closed = gzclose(file) == Z_OK;
+  if (bytes != 0 || !closed)
+    throw std::runtime_error(path + ":1:1: file: cannot be read (plain text or gzip)");
+  try {
+    return nlohmann::json::parse(text);
+  } catch (const nlohmann::json::exception& error) {
+    throw std::runtime_error(path + ":1:1: JSON: " + error.what() + " (JSON)");
+  }
 }
 
-/// "0x1f" as a number.
-inline std::uint64_t hex(const nlohmann::json& text) {
-  return std::stoull(text.get<std::string>(), nullptr, 16);
+/// A number, or "0x1f" as one.
+inline std::uint64_t number(const nlohmann::json& value) {
+  if (value.is_number()) return value.get<std::uint64_t>();
+  return std::stoull(value.get<std::string>(), nullptr, 0);
 }
 
-}  // namespace shootdown::tests
+}  // namespace shootdown::cosim
 
 #endif

@@ -30,7 +30,8 @@ SoftwareStack::SoftwareStack(const Config& config)
               .inject = config.software_injections,
               .pages = sw::PageAllocator(config.hardware.memory.base,
                                          config.hardware.memory.size_bytes)},
-      arch_({.tlbi_range = config.hardware.range_tlbi, .ttl = config.hardware.range_tlbi}),
+      arch_({.tlbi_range = config.hardware.range_tlbi, .ttl = config.hardware.range_tlbi},
+            kernel_.behaviour),
       smmu_(kernel_, {.registers = kSmmuRegisters,
                       .use_broadcast = config.hardware.smmu.features.broadcast,
                       .max_stream_id = max_stream_id(config)}),
@@ -51,7 +52,11 @@ void SoftwareStack::boot(sw::Cpu& cpu) {
                   .shared = region.kind == RegionKind::kSharedFile,
                   .file = nullptr,
                   .file_offset = 0,
-                  .page_shift = region.page_shift};
+                  .page_shift = region.page_shift,
+                  .exec = false,
+                  .pfnmap = false,
+                  .mixedmap = false,
+                  .hugetlb_page_size = 0};
       if (region.kind != RegionKind::kAnonymous) {
         vma.file = files_.emplace_back(std::make_unique<sw::File>()).get();
       }

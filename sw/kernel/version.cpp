@@ -6,13 +6,66 @@ namespace shootdown::sw {
 
 namespace {
 
-constexpr std::array<KernelChange, 1> kChanges{{
+constexpr std::array<KernelChange, 11> kChanges{{
+    {.hash = "b67fbebd4cf9",
+     .title = "mmu_gather: Force tlb-flush VM_PFNMAP vmas",
+     .first_release = {5, 19},
+     .member = &KernelBehaviour::force_flush_pfnmap,
+     .switches = "tlb_end_vma() flushes an area of VM_PFNMAP or VM_MIXEDMAP even where areas are "
+                 "merged"},
+    {.hash = "7cc8f9c7146a",
+     .title = "mm: mmu_gather: prepare to gather encoded page pointers with flags",
+     .first_release = {6, 2},
+     .member = &KernelBehaviour::encoded_pages,
+     .switches = "the slots of a batch carry flags beside the page"},
+    {.hash = "5df397dec7c4",
+     .title = "mm: delay page_remove_rmap() until after the TLB has been flushed",
+     .first_release = {6, 2},
+     .member = &KernelBehaviour::delay_rmap,
+     .switches = "the rmap of a dirty file page is removed after the flush, under the same lock"},
+    {.hash = "e43c0a0c3c28",
+     .title = "powerpc/64s/radix: combine final TLB flush and lazy tlb mm shootdown IPIs",
+     .first_release = {6, 6},
+     .member = &KernelBehaviour::ppc_lazy_shootdown,
+     .switches = "the last flush of an mm also ends its lazy use (powerpc radix)"},
     {.hash = "6bbd42e2df8f",
      .title = "mmu_notifiers: call invalidate_range() when invalidating TLBs",
      .first_release = {6, 6},
      .member = &KernelBehaviour::notify_in_tlb_flush,
      .switches = "the arch TLB flush functions call the secondary-TLB notifier; core mm calls it "
                  "no longer"},
+    {.hash = "c5e9b2c2ae82",
+     .title = "riscv: Improve tlb_flush()",
+     .first_release = {6, 7},
+     .member = &KernelBehaviour::riscv_range_flush,
+     .switches = "a gather flushes its range instead of the whole mm (riscv)"},
+    {.hash = "55d2a0bd5ead",
+     .title = "mm: add statistics for PUD level pagetable",
+     .first_release = {6, 7},
+     .member = &KernelBehaviour::pud_table_dtor,
+     .switches = "PUD tables have a constructor and a destructor, as the levels below"},
+    {.hash = "69be3fb111e7",
+     .title = "riscv: enable MMU_GATHER_RCU_TABLE_FREE for SMP && MMU",
+     .first_release = {6, 9},
+     .member = &KernelBehaviour::riscv_rcu_tables,
+     .switches = "tables are freed after an RCU grace period (riscv)"},
+    {.hash = "d7f861b9c43a",
+     .title = "mm/mmu_gather: add __tlb_remove_folio_pages()",
+     .first_release = {6, 9},
+     .member = &KernelBehaviour::folio_entries,
+     .switches = "pages of one folio are queued as a pair of slots: page and number"},
+    {.hash = "e61abd449068",
+     .title = "mm/mmu_gather: improve cond_resched() handling with large folios and expensive page "
+              "freeing",
+     .first_release = {6, 9},
+     .member = &KernelBehaviour::expensive_free_by_pages,
+     .switches = "with init_on_free the pages freed between two preemption points are counted, not "
+                 "the slots"},
+    {.hash = "c910f2b65518",
+     .title = "arm64/mm: Update range-based tlb invalidation routines for FEAT_LPA2",
+     .first_release = {6, 9},
+     .member = &KernelBehaviour::arm64_ttl_unknown,
+     .switches = "an unknown level is TLBI_TTL_UNKNOWN, so that level 0 can be hinted (arm64)"},
 }};
 
 constexpr std::array<Release, 10> kReleases{

@@ -20,8 +20,23 @@ struct Release {
 /// What the changes switch. Each member is one change of kChanges; code reads it where the kernel's
 /// text differs before and after.
 struct KernelBehaviour {
+  /// b67fbebd4cf9: tlb_end_vma() flushes a VM_PFNMAP or VM_MIXEDMAP area, whatever is merged.
+  bool force_flush_pfnmap{};
+  /// 7cc8f9c7146a: the pages of a batch carry flags in their low bits.
+  bool encoded_pages{};
+  /// 5df397dec7c4: the rmap of a dirty file page is removed after the flush.
+  bool delay_rmap{};
   /// 6bbd42e2df8f: the arch flush functions call the notifier, core mm no longer does.
   bool notify_in_tlb_flush{};
+
+  // What concerns the gather of one architecture, or came after v6.7: off unless it is applied.
+  bool ppc_lazy_shootdown{};       ///< e43c0a0c3c28
+  bool riscv_range_flush{};        ///< c5e9b2c2ae82
+  bool pud_table_dtor{};           ///< 55d2a0bd5ead
+  bool riscv_rcu_tables{};         ///< 69be3fb111e7
+  bool arm64_ttl_unknown{};        ///< c910f2b65518
+  bool folio_entries{};            ///< d7f861b9c43a
+  bool expensive_free_by_pages{};  ///< e61abd449068
   bool operator==(const KernelBehaviour&) const = default;
 };
 

@@ -7,6 +7,7 @@
 
 #include "hw/arch/types.h"
 #include "sw/kernel/cpu.h"
+#include "sw/mm/gather_config.h"
 #include "sw/mm/mm_types.h"
 
 namespace shootdown::sw {
@@ -50,8 +51,10 @@ class ArchMmu {
   // Flushes. When one returns, CPUs and (from 6bbd42e2df8f on) secondary TLBs are flushed.
   virtual void flush_tlb_page(Cpu& cpu, Mm& mm, arch::VirtAddr address) = 0;
   virtual void flush_tlb_mm(Cpu& cpu, Mm& mm) = 0;
+  /// How this architecture gathers (its Kconfig and asm/tlb.h).
+  virtual const GatherConfig& gather_config() const = 0;
   /// Lowers what a gather has collected (tlb_flush() of asm/tlb.h).
-  virtual void tlb_flush(Cpu& cpu, MmuGather& tlb) = 0;
+  virtual void tlb_flush(Cpu& cpu, Mm& mm, const MmuGather& tlb) = 0;
 
   /// Makes the entry at `slot` at least as permissive as `entry`. Flushes if `dirty`. Returns false
   /// if it already was.

@@ -43,6 +43,10 @@ struct Vma {
   File* file{};                           ///< null: anonymous
   std::uint64_t file_offset{};            ///< of `start`
   unsigned page_shift{arch::kPageShift};  ///< 12, or 21 for a mapping of 2 MiB pages
+  bool exec{};                            ///< VM_EXEC
+  bool pfnmap{};                          ///< VM_PFNMAP: frames without a struct page of their own
+  bool mixedmap{};                        ///< VM_MIXEDMAP
+  std::uint64_t hugetlb_page_size{};      ///< VM_HUGETLB, bytes; 0: not one
 
   /// Shared writable file mappings map clean pages read-only, to learn of the first write
   /// (vma_wants_writenotify()).

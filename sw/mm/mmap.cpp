@@ -5,7 +5,7 @@
 
 #include "hw/arch/check.h"
 #include "hw/arch/vmsa64.h"
-#include "sw/mm/mmu_gather.h"
+#include "sw/mm/kernel_gather.h"
 #include "sw/mm/mmu_notifier.h"
 #include "sw/mm/pgtable.h"
 
@@ -14,7 +14,7 @@ namespace shootdown::sw {
 std::unique_ptr<Mm> mm_create(Cpu& cpu, KernelState& kernel, ArchMmu& arch, unsigned number,
                               arch::Asid asid) {
   auto mm = std::make_unique<Mm>(kernel, arch, number, asid);
-  Page* pgd = pagetable_alloc(cpu, *mm);
+  Page* pgd = pagetable_alloc(cpu, *mm, 0);
   if (pgd == nullptr) return nullptr;
   mm->pgd = pgd->address;
   cpu.trace(MmCreated{.mm = number, .asid = asid, .pgd = mm->pgd});
@@ -61,7 +61,12 @@ void change_pte(Cpu& cpu, Mm& mm, MmuGather& tlb, const PteSlot& slot, Protectio
   // Write permission comes back by a fault, so that dirty tracking and copy-on-write see it.
   const Pte new_pte = protection.write ? old_pte : mm.arch.pte_wrprotect(old_pte);
   set_pte_at(cpu, mm, slot, new_pte);
-  if (!mm.kernel.inject.skip_mprotect_flush) tlb.tlb_remove_tlb_entry(slot.va, slot.level);
+  if (mm.kernel.inject.skip_mprotect_flush) return;
+  if (slot.level == arch::vmsa64::kLastLevel) {
+    tlb.tlb_remove_tlb_entry(slot.va.value);
+  } else {
+    tlb.tlb_remove_pmd_tlb_entry(slot.va.value);
+  }
 }
 
 template <class Action>
@@ -74,17 +79,97 @@ void for_each_leaf_slot(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr start, 
   }
 }
 
-/// zap_pte_range(): one entry, under its lock.
-void zap_pte(Cpu& cpu, Mm& mm, MmuGather& tlb, const PteSlot& slot) {
-  const SpinGuard ptl(pte_lockptr(mm, slot), cpu);
-  if (ptep_get(cpu, slot) == Pte{}) return;
-  const Pte pte = ptep_get_and_clear(cpu, mm, slot);
-  tlb.tlb_remove_tlb_entry(slot.va, slot.level);
+Page& page_of_leaf(Mm& mm, Pte pte) {
   Page* page = mm.kernel.pages.find(mm.arch.pte_address(pte));
   SHOOTDOWN_CHECK(page != nullptr, "entry maps a page that is not allocated");
-  if (page->use == PageUse::kFile && mm.arch.pte_dirty(pte)) page->dirty = true;
-  --page->mapcount;
-  tlb.tlb_remove_page(*page);
+  return *page;
+}
+
+/// zap_present_pte(): clears one entry, lock held. Sets `force_flush` if the flush cannot wait.
+/// Returns false if the gather is full.
+bool zap_present_pte(Cpu& cpu, Mm& mm, MmuGather& tlb, const PteSlot& slot, bool& force_flush) {
+  const Pte pte = ptep_get_and_clear(cpu, mm, slot);
+  tlb.tlb_remove_tlb_entry(slot.va.value);
+  Page& page = page_of_leaf(mm, pte);
+  bool delay_rmap = false;
+  if (page.use == PageUse::kFile && mm.arch.pte_dirty(pte)) {
+    page.dirty = true;
+    // Until the flush a CPU can write through its dirty entry. With its rmap the page shows
+    // writeback that somebody still maps it.
+    delay_rmap = tlb.tlb_delay_rmap();
+    force_flush = true;
+  }
+  if (!delay_rmap) --page.mapcount;
+  return !tlb.tlb_remove_page_no_flush(mm.kernel.pages.page_address(page), delay_rmap,
+                                       arch::kPageSize);
+}
+
+/// Within one table of PTEs.
+void zap_pte_range(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma, arch::VirtAddr start,
+                   arch::VirtAddr end) {
+  const auto first = pte_offset(cpu, mm, start, arch::vmsa64::kLastLevel);
+  if (!first) return;
+  arch::VirtAddr va = start;
+  while (va < end) {
+    bool force_flush = false;
+    {
+      const SpinGuard ptl(pte_lockptr(mm, *first), cpu);
+      for (bool room = true; room && va < end; va = va + arch::kPageSize) {
+        const PteSlot slot{
+            .address = first->address + ((va.value - start.value) >> arch::kPageShift) * 8,
+            .va = va,
+            .level = first->level};
+        if (ptep_get(cpu, slot) == Pte{}) continue;
+        room = zap_present_pte(cpu, mm, tlb, slot, force_flush);
+        if (!room) force_flush = true;
+      }
+      if (force_flush) {
+        tlb.tlb_flush_mmu_tlbonly();
+        tlb.tlb_flush_rmaps(vma);
+      }
+    }
+    if (force_flush) tlb.tlb_flush_mmu();
+  }
+}
+
+/// zap_huge_pmd()
+void zap_huge_pmd(Cpu& cpu, Mm& mm, MmuGather& tlb, arch::VirtAddr va) {
+  const auto slot = pte_offset(cpu, mm, va, 2);
+  if (!slot) return;
+  Page* page = nullptr;
+  {
+    const SpinGuard ptl(pte_lockptr(mm, *slot), cpu);
+    if (ptep_get(cpu, *slot) == Pte{}) return;
+    const Pte pmd = ptep_get_and_clear(cpu, mm, *slot);
+    tlb.tlb_remove_pmd_tlb_entry(slot->va.value);
+    page = &page_of_leaf(mm, pmd);
+    if (page->use == PageUse::kFile && mm.arch.pte_dirty(pmd)) page->dirty = true;
+    --page->mapcount;
+  }
+  tlb.tlb_remove_page(mm.kernel.pages.page_address(*page),
+                      arch::page_bytes(arch::vmsa64::level_shift(2)));
+}
+
+/// unmap_page_range(): one area, or the part of it in [start, end).
+void unmap_page_range(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma, arch::VirtAddr start,
+                      arch::VirtAddr end) {
+  const FunctionTrace trace(cpu, "unmap_page_range");
+  constexpr unsigned kPmdShift = arch::vmsa64::level_shift(2);
+  tlb.tlb_start_vma(vma);
+  start = std::max(start, vma.start);
+  end = std::min(end, vma.end);
+  for (arch::VirtAddr va = start; va < end;) {
+    const arch::VirtAddr next =
+        std::min(end, arch::page_of(va, kPmdShift) + arch::page_bytes(kPmdShift));
+    if (vma.leaf_level() == 2) {
+      zap_huge_pmd(cpu, mm, tlb, va);
+    } else {
+      zap_pte_range(cpu, mm, tlb, vma, va, next);
+    }
+    va = next;
+  }
+  if (mm.kernel.inject.free_before_flush) tlb.tlb_batch_pages_flush();
+  tlb.tlb_end_vma(vma);
 }
 
 /// free_pgtables(): frees tables that map nothing any more between `floor` and `ceiling`.
@@ -116,7 +201,10 @@ void free_tables_below(Cpu& cpu, Mm& mm, MmuGather& tlb, const PteSlot& parent,
   }
   Page* page = mm.kernel.pages.find(table);
   SHOOTDOWN_CHECK(page != nullptr && page->use == PageUse::kTable, "table is not a table page");
-  tlb.free_table_tlb(*page, parent.va, parent.level);
+  const TableLevel kind = level == 3   ? TableLevel::kPte
+                          : level == 2 ? TableLevel::kPmd
+                                       : TableLevel::kPud;
+  tlb.table_free_tlb(kind, mm.kernel.pages.page_address(*page), parent.va.value);
 }
 
 void free_pgtables(Cpu& cpu, Mm& mm, MmuGather& tlb, arch::VirtAddr start, arch::VirtAddr end) {
@@ -149,14 +237,14 @@ void do_mprotect(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end,
     const WriteGuard lock(mm.mmap_lock, cpu);
     split_at(mm, start);
     split_at(mm, end);
-    MmuGather tlb(cpu, mm);
+    KernelGather gather(cpu, mm);
     for (Vma& vma : mm.vmas) {
       if (!overlaps(vma, start, end)) continue;
       const FunctionTrace change(cpu, "change_protection");
       vma.protection = protection;
       // The notifier hears of it from the first populated PUD on, and not at all of an empty area.
       std::optional<MmuNotifierRange> range;
-      tlb.tlb_start_vma(vma);
+      gather.tlb.tlb_start_vma(vma);
       for_each_leaf_slot(cpu, mm, vma, start, end, [&](const PteSlot& slot) {
         if (!range) {
           const arch::VirtAddr pud = arch::page_of(slot.va, arch::vmsa64::level_shift(1));
@@ -164,16 +252,16 @@ void do_mprotect(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end,
               MmuNotifierRange{.mm = mm, .start = std::max(vma.start, pud), .end = vma.end});
           mmu_notifier_invalidate_range_start(cpu, *range);
         }
-        change_pte(cpu, mm, tlb, slot, protection);
+        change_pte(cpu, mm, gather.tlb, slot, protection);
       });
       if (range && mm.kernel.inject.skip_mprotect_flush) {
         mmu_notifier_invalidate_range_only_end(cpu, *range);
       } else if (range) {
         mmu_notifier_invalidate_range_end(cpu, *range);
       }
-      tlb.tlb_end_vma(vma);
+      gather.tlb.tlb_end_vma(vma);
     }
-    tlb.finish();
+    gather.finish();
   }
   if (!protection.write) {
     cpu.trace(ProtectionRemoved{.mm = mm.id, .start = start, .end = end, .operation = "mprotect"});
@@ -191,21 +279,14 @@ void do_munmap(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end) {
       if (overlaps(vma, start, end)) detached.push_back(vma);
     }
     std::erase_if(mm.vmas, [&](const Vma& vma) { return overlaps(vma, start, end); });
-    MmuGather tlb(cpu, mm);
+    KernelGather gather(cpu, mm);
     const MmuNotifierRange range{.mm = mm, .start = start, .end = end};
     mmu_notifier_invalidate_range_start(cpu, range);
-    for (const Vma& vma : detached) {
-      const FunctionTrace unmap(cpu, "unmap_page_range");
-      tlb.tlb_start_vma(vma);
-      for_each_leaf_slot(cpu, mm, vma, start, end,
-                         [&](const PteSlot& slot) { zap_pte(cpu, mm, tlb, slot); });
-      if (mm.kernel.inject.free_before_flush) tlb.tlb_flush_mmu();
-      tlb.tlb_end_vma(vma);
-    }
+    for (const Vma& vma : detached) unmap_page_range(cpu, mm, gather.tlb, vma, start, end);
     // The notifier section ends before the last flush and before anything is freed.
     mmu_notifier_invalidate_range_end(cpu, range);
-    free_pgtables(cpu, mm, tlb, start, end);
-    tlb.finish();
+    free_pgtables(cpu, mm, gather.tlb, start, end);
+    gather.finish();
   }
   cpu.trace(ProtectionRemoved{.mm = mm.id, .start = start, .end = end, .operation = "munmap"});
 }

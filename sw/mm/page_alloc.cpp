@@ -1,10 +1,14 @@
 #include "sw/mm/page_alloc.h"
 
 #include <bit>
+#include <stdexcept>
 
 #include "hw/arch/check.h"
 
 namespace shootdown::sw {
+
+PageAllocator::PageAllocator(arch::PhysAddr base, std::uint64_t bytes)
+    : base_(base), bytes_(bytes), sections_((bytes >> (arch::kPageShift + kSectionShift)) + 1) {}
 
 Page* PageAllocator::alloc_pages(Cpu& cpu, unsigned order, PageUse use) {
   SHOOTDOWN_CHECK(order <= kMaxOrder, "page order too large");
@@ -22,13 +26,13 @@ Page* PageAllocator::alloc_pages(Cpu& cpu, unsigned order, PageUse use) {
     }
     next_ = offset + size;
   }
-  const arch::PhysAddr address = base_ + offset;
-  auto page =
-      std::make_unique<Page>(Page{.address = address, .order = order, .use = use, .refcount = 1});
-  Page* raw = page.get();
-  live_[address.value] = std::move(page);
-  cpu.trace(PageAllocated{.page = address, .order = order, .use = use});
-  return raw;
+  const std::uint64_t number = offset >> arch::kPageShift;
+  for (std::uint64_t i = 0; i < std::uint64_t{1} << order; ++i) entry(number + i).head = number;
+  Page& page = entry(number).page;
+  page = {.address = base_ + offset, .order = order, .use = use, .refcount = 1};
+  ++allocated_;
+  cpu.trace(PageAllocated{.page = page.address, .order = order, .use = use});
+  return &page;
 }
 
 Page* PageAllocator::alloc_contiguous(Cpu& cpu, std::uint64_t bytes) {
@@ -42,14 +46,27 @@ void PageAllocator::put_page(Cpu& cpu, Page& page) {
   SHOOTDOWN_CHECK(page.mapcount == 0, "page freed while it is mapped");
   cpu.trace(PageFreed{.page = page.address, .order = page.order, .use = page.use});
   free_[page.order].push_back(page.address.value - base_.value);
-  live_.erase(page.address.value);
+  --allocated_;
 }
 
 Page* PageAllocator::find(arch::PhysAddr address) {
-  auto next = live_.upper_bound(address.value);
-  if (next == live_.begin()) return nullptr;
-  Page& page = *std::prev(next)->second;
-  return address.value < page.address.value + (arch::kPageSize << page.order) ? &page : nullptr;
+  const std::uint64_t offset = address.value - base_.value;
+  if (address.value < base_.value || offset >= next_) return nullptr;
+  const std::uint64_t number = offset >> arch::kPageShift;
+  const std::uint64_t head = entry(number).head;
+  Page& page = entry(head).page;
+  // The head may have been freed, and allocated again in a smaller order.
+  const bool inside = page.refcount != 0 && number - head < std::uint64_t{1} << page.order;
+  return inside ? &page : nullptr;
+}
+
+Page& PageAllocator::page(PageAddress address) {
+  const std::uint64_t offset = address.value - kVmemmap;
+  const std::uint64_t number = offset >> kStructShift;
+  const bool good = address.value >= kVmemmap && number << kStructShift == offset &&
+                    number << arch::kPageShift < next_;
+  if (!good) throw std::logic_error("no struct page is there");
+  return entry(number).page;
 }
 
 }  // namespace shootdown::sw

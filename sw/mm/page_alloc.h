@@ -10,6 +10,7 @@
 
 #include "hw/arch/types.h"
 #include "sw/kernel/cpu.h"
+#include "sw/mm/encoded_page.h"
 
 namespace shootdown::sw {
 
@@ -26,9 +27,12 @@ struct Page {
 
 /// alloc_pages()/free_pages() over one contiguous region. Freed pages are reused last in, first
 /// out, as the per-CPU lists do: a stale translation meets its page's new owner soon.
+///
+/// Every base page has a struct page, in an array as the kernel's vmemmap is; page_address() is
+/// where the kernel would have it.
 class PageAllocator {
  public:
-  PageAllocator(arch::PhysAddr base, std::uint64_t bytes) : base_(base), bytes_(bytes) {}
+  PageAllocator(arch::PhysAddr base, std::uint64_t bytes);
 
   /// A page of 2^order base pages, aligned to its size, refcount 1; not cleared. Null if none is
   /// left.
@@ -40,15 +44,37 @@ class PageAllocator {
   void put_page(Cpu& cpu, Page& page);
   /// The allocated page that contains `address`, or null.
   Page* find(arch::PhysAddr address);
-  std::uint64_t allocated() const { return live_.size(); }
+
+  /// The struct page in the kernel's address space.
+  PageAddress page_address(const Page& page) const {
+    return {kVmemmap + (((page.address.value - base_.value) >> arch::kPageShift) << kStructShift)};
+  }
+  /// The page whose struct is there. Throws std::logic_error for any other address.
+  Page& page(PageAddress address);
+  std::uint64_t allocated() const { return allocated_; }
 
  private:
   static constexpr unsigned kMaxOrder = 10;
+  static constexpr std::uint64_t kVmemmap = 0xffff'fc00'0000'0000;  // VMEMMAP_START of arm64
+  static constexpr unsigned kStructShift = 6;                       // sizeof(struct page)
+  static constexpr unsigned kSectionShift = 15;                     // base pages: 128 MiB
+
+  struct Entry {
+    Page page;             ///< of a head page; refcount 0: not allocated
+    std::uint64_t head{};  ///< offset of the head in base pages, while it is allocated
+  };
+  Entry& entry(std::uint64_t number) {
+    auto& section = sections_[number >> kSectionShift];
+    if (!section) section = std::make_unique<Entry[]>(std::size_t{1} << kSectionShift);
+    return section[number & ((std::uint64_t{1} << kSectionShift) - 1)];
+  }
+
   arch::PhysAddr base_;
   std::uint64_t bytes_;
   std::uint64_t next_{};  // offset of the first byte never handed out
   std::array<std::vector<std::uint64_t>, kMaxOrder + 1> free_;
-  std::map<std::uint64_t, std::unique_ptr<Page>> live_;
+  std::vector<std::unique_ptr<Entry[]>> sections_;
+  std::uint64_t allocated_{};
 };
 
 /// A file's page cache. Pages are read in (zero-filled) at first use and stay.

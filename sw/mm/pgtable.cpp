@@ -28,12 +28,21 @@ void trace_store(Cpu& cpu, const Mm& mm, const PteSlot& slot, std::uint64_t befo
 
 }  // namespace
 
-Page* pagetable_alloc(Cpu& cpu, Mm& mm) {
+bool pagetable_constructed(const Mm& mm, int level) {
+  return level >= 2 || (level == 1 && mm.kernel.behaviour.pud_table_dtor);
+}
+
+Page* pagetable_alloc(Cpu& cpu, Mm& mm, int level) {
   Page* page = mm.kernel.pages.alloc_pages(cpu, 0, PageUse::kTable);
   if (page == nullptr) return nullptr;
   cpu.clear_page(page->address);
-  ++mm.pgtable_pages;
+  if (pagetable_constructed(mm, level)) ++mm.pgtable_pages;
   return page;
+}
+
+void pagetable_dtor(Mm& mm, Page& table) {
+  SHOOTDOWN_CHECK(table.use == PageUse::kTable, "the destructor of a table on another page");
+  --mm.pgtable_pages;
 }
 
 std::optional<PteSlot> pte_offset(Cpu& cpu, Mm& mm, arch::VirtAddr va, int level) {
@@ -51,13 +60,13 @@ std::optional<PteSlot> pte_alloc(Cpu& cpu, Mm& mm, arch::VirtAddr va, int level)
   while (slot.level < level) {
     Pte entry = ptep_get(cpu, slot);
     if (!mm.arch.pte_table(entry, slot.level)) {
-      Page* table = pagetable_alloc(cpu, mm);
+      Page* table = pagetable_alloc(cpu, mm, slot.level + 1);
       if (table == nullptr) return std::nullopt;
       const SpinGuard guard(pte_lockptr(mm, slot), cpu);
       entry = ptep_get(cpu, slot);
       if (mm.arch.pte_table(entry, slot.level)) {
         // Another CPU was first.
-        --mm.pgtable_pages;
+        if (pagetable_constructed(mm, slot.level + 1)) pagetable_dtor(mm, *table);
         mm.kernel.pages.put_page(cpu, *table);
       } else {
         SHOOTDOWN_CHECK(!mm.arch.pte_present(entry), "table populated over a leaf");

@@ -26,8 +26,13 @@ Pte ptep_get_and_clear(Cpu& cpu, Mm& mm, const PteSlot& slot);
 /// Clears, then flushes the page on CPUs and, in every release, in secondary TLBs.
 Pte ptep_clear_flush_notify(Cpu& cpu, Mm& mm, const PteSlot& slot);
 
-/// A zeroed page for a table, counted in the mm.
-Page* pagetable_alloc(Cpu& cpu, Mm& mm);
+/// A zeroed page for a table whose entries are of `level`, constructed: counted in the mm.
+Page* pagetable_alloc(Cpu& cpu, Mm& mm, int level);
+/// Whether tables of `level` have a constructor and a destructor: the top level has not, the one
+/// below from 55d2a0bd5ead on.
+bool pagetable_constructed(const Mm& mm, int level);
+/// Takes the table out of the mm's count; its memory is returned later.
+void pagetable_dtor(Mm& mm, Page& table);
 
 }  // namespace shootdown::sw
 

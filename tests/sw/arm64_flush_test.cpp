@@ -8,7 +8,7 @@
 
 #include "sw/arch/arm64/arm64_mmu.h"
 #include "sw/kernel/version.h"
-#include "sw/mm/mmu_gather.h"
+#include "sw/mm/kernel_gather.h"
 #include "tests/sw/fake_cpu.h"
 
 namespace shootdown::sw {
@@ -20,16 +20,16 @@ using Events = std::vector<std::string>;
 
 struct Bench {
   explicit Bench(Release release, Arm64Features features = {})
-      : arch(features),
-        kernel{.behaviour = KernelVersion{.base = release, .revert = {}, .apply = {}}.behaviour(),
+      : kernel{.behaviour = KernelVersion{.base = release, .revert = {}, .apply = {}}.behaviour(),
                .inject = {},
                .pages = PageAllocator({0x8000'0000}, 1u << 20)},
+        arch(features, kernel.behaviour),
         mm(kernel, arch, 1, {0x12}) {
     mm.notifiers.push_back(&notifier);
   }
   FakeCpu cpu;
-  Arm64Mmu arch;
   KernelState kernel;
+  Arm64Mmu arch;
   RecordingNotifier notifier;
   Mm mm;
 };
@@ -94,10 +94,10 @@ TEST(Arm64NotifyTest, GatherNotifiesOnceInEveryRelease) {
   for (const Release release : {Release{6, 5}, Release{6, 6}}) {
     SCOPED_TRACE(to_string(release));
     Bench bench(release);
-    MmuGather tlb(bench.cpu, bench.mm);
-    tlb.tlb_remove_tlb_entry({0x40'0000}, 3);
-    tlb.tlb_remove_tlb_entry({0x40'1000}, 3);
-    tlb.finish();
+    KernelGather gather(bench.cpu, bench.mm);
+    gather.tlb.tlb_remove_tlb_entry(0x40'0000);
+    gather.tlb.tlb_remove_tlb_entry(0x40'1000);
+    gather.finish();
     const Events flush{"dsb ishst", "tlbi vale1is 0x12000000000400",
                        "tlbi vale1is 0x12000000000401"};
     Events expected = flush;
@@ -120,7 +120,7 @@ TEST(Arm64NotifyTest, AgeingNotifiesFromV66On) {
 }
 
 TEST(Arm64PteTest, EntriesHaveTheBitsOfTheKernel) {
-  const Arm64Mmu arch({});
+  const Arm64Mmu arch({}, {});
   const Pte page = arch.mk_pte({0x8765'4000}, 3);
   EXPECT_EQ(page.value, 0x0060'0000'8765'4fc3U);
   EXPECT_EQ(arch.mk_pte({0x8760'0000}, 2).value, 0x0060'0000'8760'0fc1U);
@@ -133,7 +133,7 @@ TEST(Arm64PteTest, EntriesHaveTheBitsOfTheKernel) {
 }
 
 TEST(Arm64PteTest, WriteProtectingKeepsTheDirtyStateInSoftware) {
-  const Arm64Mmu arch({});
+  const Arm64Mmu arch({}, {});
   const Pte hardware_dirty{0x0068'0000'8765'4f43};  // writable, AP[2] clear, software bit clear
   const Pte result = arch.pte_wrprotect(hardware_dirty);
   EXPECT_EQ(result.value, 0x00e0'0000'8765'4fc3U);

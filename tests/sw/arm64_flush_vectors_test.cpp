@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "sw/arch/arm64/arm64_mmu.h"
-#include "sw/mm/mmu_gather.h"
+#include "sw/mm/kernel_gather.h"
 #include "sw/mm/pgtable.h"
 #include "tests/sw/fake_cpu.h"
 #include "tests/vectors/gzip_json.h"
@@ -35,8 +35,10 @@ constexpr std::uint64_t kPudSize = 1u << 30;
 /// One kernel and address space for one case.
 struct Fixture {
   Fixture(const json& features, const json& test)
-      : arch(arm64_features(features)),
-        kernel{.behaviour = {}, .inject = {}, .pages = PageAllocator({0x8000'0000}, 64u << 20)},
+      : kernel{.behaviour = KernelVersion{.base = {6, 1}, .revert = {}, .apply = {}}.behaviour(),
+               .inject = {},
+               .pages = PageAllocator({0x8000'0000}, 64u << 20)},
+        arch(arm64_features(features), kernel.behaviour),
         mm(kernel, arch, 1, {static_cast<std::uint16_t>(hex(test["ctx"]))}) {
     if (test["notifier"] == 1) mm.notifiers.push_back(&notifier);
   }
@@ -50,8 +52,8 @@ struct Fixture {
   }
 
   FakeCpu cpu;
-  Arm64Mmu arch;
   KernelState kernel;
+  Arm64Mmu arch;
   RecordingNotifier notifier;
   Mm mm;
 };
@@ -120,35 +122,17 @@ std::optional<std::string> replay_pte(const json& features, const json& test) {
   return std::nullopt;
 }
 
-/// Why the steps of a gather have no counterpart in MmuGather.
-std::optional<std::string> missing_step(const json& steps) {
-  for (const json& step : steps) {
-    const std::string name = step["do"][0];
-    if (name == "unshared") return "hugetlb page-table sharing";
-    if (name != "pte" && name != "pmd" && name != "pud") continue;
-    const std::uint64_t bytes = hex(step["do"][2]);
-    const std::uint64_t entry = name == "pte" ? 4096 : name == "pmd" ? kPmdSize : kPudSize;
-    if (bytes % entry != 0) return "range that is not made of whole entries";
-    // __tlb_adjust_range() takes 32 bits; entries one by one do not meet that limit.
-    if (bytes >> 32 != 0) return "one range of 4 GiB or more";
-  }
-  return std::nullopt;
-}
-
-void remove_entries(MmuGather& tlb, const std::string& level_name, std::uint64_t va,
-                    std::uint64_t bytes) {
-  const int level = level_name == "pte" ? 3 : level_name == "pmd" ? 2 : 1;
-  const std::uint64_t entry = level == 3 ? 4096 : level == 2 ? kPmdSize : kPudSize;
-  for (std::uint64_t offset = 0; offset < bytes; offset += entry) {
-    tlb.tlb_remove_tlb_entry({va + offset}, level);
-  }
+/// The levels' range trackers; sizes are what the recorder passed, also past 4 GiB.
+void track_range(MmuGather& tlb, const std::string& level, std::uint64_t va, std::uint64_t bytes) {
+  if (level == "pte") tlb.tlb_flush_pte_range(va, bytes);
+  if (level == "pmd") tlb.tlb_flush_pmd_range(va, bytes);
+  if (level == "pud") tlb.tlb_flush_pud_range(va, bytes);
 }
 
 std::optional<std::string> replay_gather(const json& features, const json& test) {
-  if (auto reason = missing_step(test["steps"])) return reason;
   Fixture f(features, test);
-  std::unique_ptr<MmuGather> tlb;
-  std::vector<std::unique_ptr<MmuGather>> others;
+  std::optional<KernelGather> gather;
+  std::vector<std::unique_ptr<KernelGather>> others;
   Vma vma;
 
   for (const json& step : test["steps"]) {
@@ -157,30 +141,32 @@ std::optional<std::string> replay_gather(const json& features, const json& test)
     const std::string name = words[0];
     f.cpu.forget();
     if (name == "start" || name == "start_fullmm") {
-      tlb = std::make_unique<MmuGather>(f.cpu, f.mm);
-      if (name == "start_fullmm") {  // tlb_gather_mmu_fullmm()
-        tlb->fullmm = true;
-        tlb->start = tlb->end = kEndOfAddressSpace;
-      }
+      gather.emplace(f.cpu, f.mm, name == "start_fullmm");
     } else if (name == "start_vma") {
       vma.start = {hex(words[1])};
       vma.end = {hex(words[2])};
-      tlb->tlb_start_vma(vma);
+      gather->tlb.tlb_start_vma(vma);
     } else if (name == "end_vma") {
-      tlb->tlb_end_vma(vma);
+      gather->tlb.tlb_end_vma(vma);
     } else if (name == "flush") {
-      tlb->tlb_flush_mmu_tlbonly();
+      gather->tlb.tlb_flush_mmu_tlbonly();
     } else if (name == "finish") {
-      tlb->finish();
+      gather->finish();
     } else if (name == "other_gather") {
-      others.push_back(std::make_unique<MmuGather>(f.cpu, f.mm));
+      others.push_back(std::make_unique<KernelGather>(f.cpu, f.mm));
     } else if (name.starts_with("free_")) {
-      // The level is that of the entry that pointed at the table.
-      const int level = name == "free_pte_table" ? 2 : name == "free_pmd_table" ? 1 : 0;
-      Page* table = pagetable_alloc(f.cpu, f.mm);
-      tlb->free_table_tlb(*table, {hex(words[1])}, level);
+      const bool pte = name == "free_pte_table";
+      const bool pmd = name == "free_pmd_table";
+      Page* table = pagetable_alloc(f.cpu, f.mm, pte ? 3 : pmd ? 2 : 1);
+      gather->tlb.table_free_tlb(pte   ? TableLevel::kPte
+                                 : pmd ? TableLevel::kPmd
+                                       : TableLevel::kPud,
+                                 f.kernel.pages.page_address(*table), hex(words[1]));
+    } else if (name == "unshared") {
+      gather->tlb.tlb_flush_pmd_range(hex(words[1]), hex(words[2]));
+      gather->tlb.unshared_tables = true;
     } else {
-      remove_entries(*tlb, name, hex(words[1]), hex(words[2]));
+      track_range(gather->tlb, name, hex(words[1]), hex(words[2]));
     }
     EXPECT_EQ(f.cpu.maintenance(), step["out"].get<Events>());
   }

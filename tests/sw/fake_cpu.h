@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <sstream>
 #include <stdexcept>
@@ -44,6 +45,7 @@ class FakeCpu : public sw::Cpu {
     return result;
   }
   void forget() { log.clear(); }
+  std::function<void()> on_tlbi;  ///< looks at the kernel's state when the flush happens
 
   unsigned id() const override { return 0; }
   std::uint64_t load(arch::PhysAddr address) override {
@@ -82,6 +84,7 @@ class FakeCpu : public sw::Cpu {
     }
     if (op != arch::TlbiOp::kVmalle1is) line += " " + hex_text(operand);
     log.push_back(line);
+    if (on_tlbi) on_tlbi();
   }
   void dsb(sw::Barrier barrier) override {
     log.push_back(barrier == sw::Barrier::kIshst ? "dsb ishst" : "dsb ish");

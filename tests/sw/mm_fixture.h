@@ -39,11 +39,11 @@ class MmTest : public testing::TestWithParam<sw::Release> {
   static constexpr std::uint64_t kAsid = 0x12;
 
   MmTest()
-      : arch_({}),
-        kernel_{.behaviour =
+      : kernel_{.behaviour =
                     sw::KernelVersion{.base = GetParam(), .revert = {}, .apply = {}}.behaviour(),
                 .inject = {},
                 .pages = sw::PageAllocator({0x8000'0000}, 64u << 20)},
+        arch_({}, kernel_.behaviour),
         mm_(sw::mm_create(cpu_, kernel_, arch_, 1, {kAsid})),
         empty_pages_(kernel_.pages.allocated()),
         empty_tables_(mm_->pgtable_pages) {
@@ -142,8 +142,8 @@ class MmTest : public testing::TestWithParam<sw::Release> {
   }
 
   FakeCpu cpu_;
-  sw::Arm64Mmu arch_;
   sw::KernelState kernel_;
+  sw::Arm64Mmu arch_;
   RecordingNotifier notifier_;
   std::unique_ptr<sw::Mm> mm_;
   std::uint64_t empty_pages_;

@@ -20,7 +20,8 @@ constexpr std::uint64_t kHugeVa = 0x7f00'4000'0000;
 constexpr Protection kReadOnly{.read = true, .write = false};
 constexpr Protection kReadWrite{.read = true, .write = true};
 
-INSTANTIATE_TEST_SUITE_P(Releases, MmTest, testing::Values(sw::Release{6, 5}, sw::Release{6, 6}),
+INSTANTIATE_TEST_SUITE_P(Releases, MmTest,
+                         testing::Values(sw::Release{6, 1}, sw::Release{6, 5}, sw::Release{6, 6}),
                          [](const auto& test) {
                            return "V" + std::to_string(test.param.major) + "_" +
                                   std::to_string(test.param.minor);
@@ -298,6 +299,45 @@ TEST_P(MmTest, MunmapOfASharedFileRemembersThatItIsDirtyAndKeepsItsPages) {
     EXPECT_EQ(page->refcount, 1);
   }
   expect_all_freed(2);
+}
+
+TEST_P(MmTest, MunmapOfManyPagesFlushesWhenTheBatchesAreFullAndFreesAfterEachFlush) {
+  // 8 slots in the gather and 19 batches of 510: page 9,698 fills the last.
+  constexpr std::uint64_t kFull = 8 + 19 * 510;
+  constexpr std::uint64_t kPages = kFull + 300;
+  map(kVa, kPages * kPage, kReadWrite);
+  for (std::uint64_t i = 0; i < kPages; ++i) touch(kVa + i * kPage, true);
+  cpu_.forget();
+
+  sw::do_munmap(cpu_, *mm_, {kVa}, {kVa + kPages * kPage});
+
+  // The first flush is of more than 512 pages, the rest page by page.
+  const std::size_t first = expect_line("tlbi aside1is");
+  const std::size_t second = expect_line("tlbi", first + 1);
+  const std::size_t first_free = expect_line("free");
+  EXPECT_GT(first_free, first);
+  std::size_t freed = 0;
+  for (std::size_t i = first; i < second; ++i)
+    freed += cpu_.log[i].find(" anonymous") != std::string::npos;
+  EXPECT_EQ(freed, kFull);
+  expect_all_freed();
+}
+
+TEST_P(MmTest, ADirtyFilePageKeepsItsMapUntilTheFlushFromV62On) {
+  sw::File file;
+  map(kVa, kPage, kReadWrite, &file, /*shared=*/true);
+  touch(kVa, true);
+  const sw::Page* page = page_at(kVa);
+  int mapped_at_flush = -1;
+  cpu_.on_tlbi = [&] {
+    if (mapped_at_flush < 0) mapped_at_flush = page->mapcount;  // later ones are for the tables
+  };
+
+  sw::do_munmap(cpu_, *mm_, {kVa}, {kVa + kPage});
+
+  EXPECT_EQ(mapped_at_flush, (GetParam() >= sw::Release(6, 2)) ? 1 : 0);
+  EXPECT_EQ(page->mapcount, 0);
+  EXPECT_TRUE(page->dirty);
 }
 
 TEST_P(MmTest, AgeingFlushesWithoutABarrierAndTheNextReadNeedsNoFlush) {

@@ -1,6 +1,7 @@
 #include "sw/arch/arm64/arm64_mmu.h"
 
 #include "sw/arch/arm64/pgtable.h"
+#include "sw/arch/gather/tlb_flush.h"
 #include "sw/mm/flush_scope.h"
 #include "sw/mm/mmu_gather.h"
 #include "sw/mm/mmu_notifier.h"
@@ -147,22 +148,33 @@ void Arm64Mmu::flush_tlb_range(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::Vir
   dsb_ish(cpu, mm);
 }
 
-void Arm64Mmu::tlb_flush(Cpu& cpu, MmuGather& tlb) {
-  const bool last_level = !tlb.freed_tables;
-  if (tlb.fullmm) {
-    // Without freed tables nothing is needed: the ASID is not used again before a full flush.
-    if (!last_level) flush_tlb_mm(cpu, tlb.mm);
-    return;
+namespace {
+
+/// The flush functions that arm64's tlb_flush() calls, on a CPU.
+class Arm64FlushFunctions : public FlushFunctions {
+ public:
+  Arm64FlushFunctions(Arm64Mmu& mmu, Cpu& cpu, Mm& mm) : mmu_(mmu), cpu_(cpu), mm_(mm) {}
+  void flush_tlb_mm() override { mmu_.flush_tlb_mm(cpu_, mm_); }
+  void arm64_flush_tlb_range(std::uint64_t start, std::uint64_t end, std::uint64_t stride,
+                             bool last_level, int level) override {
+    mmu_.flush_tlb_range(cpu_, mm_, {start}, {end},
+                         {.stride_bytes = stride, .last_level = last_level, .level = level});
   }
-  int level = 0;
-  const int cleared = tlb.cleared_ptes + tlb.cleared_pmds + tlb.cleared_puds + tlb.cleared_p4ds;
-  if (last_level && cleared == 1) {
-    level = tlb.cleared_ptes ? 3 : tlb.cleared_pmds ? 2 : tlb.cleared_puds ? 1 : 0;
-  }
-  flush_tlb_range(cpu, tlb.mm, tlb.start, tlb.end,
-                  {.stride_bytes = arch::page_bytes(tlb.tlb_get_unmap_shift()),
-                   .last_level = last_level,
-                   .level = level});
+
+ private:
+  Arm64Mmu& mmu_;
+  Cpu& cpu_;
+  Mm& mm_;
+};
+
+}  // namespace
+
+Arm64Mmu::Arm64Mmu(Arm64Features features, const KernelBehaviour& kernel)
+    : features_(features), gather_(*gather_shape("arm64", kernel)) {}
+
+void Arm64Mmu::tlb_flush(Cpu& cpu, Mm& mm, const MmuGather& tlb) {
+  Arm64FlushFunctions flush(*this, cpu, mm);
+  sw::tlb_flush(gather_, tlb, flush);
 }
 
 // ---- Entries in place ------------------------------------------------------------------------

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "hw/arch/tlbi.h"
+#include "sw/arch/gather/shapes.h"
 #include "sw/mm/arch_mmu.h"
 
 namespace shootdown::sw {
@@ -26,7 +27,7 @@ struct FlushShape {
 
 class Arm64Mmu : public ArchMmu {
  public:
-  explicit Arm64Mmu(Arm64Features features) : features_(features) {}
+  Arm64Mmu(Arm64Features features, const KernelBehaviour& kernel);
 
   bool pte_present(Pte pte) const override;
   bool pte_table(Pte pte, int level) const override;
@@ -44,7 +45,8 @@ class Arm64Mmu : public ArchMmu {
 
   void flush_tlb_page(Cpu& cpu, Mm& mm, arch::VirtAddr address) override;
   void flush_tlb_mm(Cpu& cpu, Mm& mm) override;
-  void tlb_flush(Cpu& cpu, MmuGather& tlb) override;
+  const GatherConfig& gather_config() const override { return gather_.config; }
+  void tlb_flush(Cpu& cpu, Mm& mm, const MmuGather& tlb) override;
   bool ptep_set_access_flags(Cpu& cpu, Mm& mm, const PteSlot& slot, Pte entry, bool dirty) override;
   bool ptep_clear_flush_young(Cpu& cpu, Mm& mm, const PteSlot& slot) override;
   /// Nothing: the architecture drops a stale entry that faulted only by invalidation, and the one
@@ -64,6 +66,7 @@ class Arm64Mmu : public ArchMmu {
   void tlbi_range_loop(Cpu& cpu, Mm& mm, std::uint64_t start, std::uint64_t pages,
                        const FlushShape& shape) const;
   Arm64Features features_;
+  GatherShape gather_;
 };
 
 }  // namespace shootdown::sw

@@ -1,0 +1,42 @@
+// Replays recorded behaviour of other implementations and of Linux's own code, and says where this
+// one differs: what `shootdown conform` does, and the tests with the cases in tests/vectors/.
+#ifndef SHOOTDOWN_COSIM_CONFORM_CONFORM_H
+#define SHOOTDOWN_COSIM_CONFORM_CONFORM_H
+
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+namespace shootdown::cosim {
+
+/// One case in one configuration.
+struct ConformCase {
+  std::string name;
+  std::string configuration;
+  std::string difference;  ///< empty: agrees
+};
+
+struct ConformFile {
+  std::string path;
+  std::string format;
+  std::vector<ConformCase> cases;
+  /// Cases left out, by the reason.
+  std::map<std::string, unsigned> skipped;
+
+  unsigned failed() const;
+};
+
+/// Recorded mmu_gather traces: format "mmu_gather-trace...".
+ConformFile replay_mmu_gather(const nlohmann::json& file);
+
+/// Whether a file of this name and content is of a format that is known.
+bool is_mmu_gather(const nlohmann::json& file);
+
+/// Every .json and .json.gz in a folder, by name, of a known format. Throws std::runtime_error if a
+/// file cannot be read or none is known.
+std::vector<ConformFile> conform_folder(const std::string& folder);
+
+}  // namespace shootdown::cosim
+
+#endif

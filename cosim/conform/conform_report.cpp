@@ -1,0 +1,85 @@
+#include "cosim/conform/conform_report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <ostream>
+
+namespace shootdown::cosim {
+
+namespace {
+
+std::string escaped(std::string_view text) {
+  std::string result;
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        result += "&amp;";
+        break;
+      case '<':
+        result += "&lt;";
+        break;
+      case '>':
+        result += "&gt;";
+        break;
+      case '"':
+        result += "&quot;";
+        break;
+      default:
+        result += c;
+    }
+  }
+  return result;
+}
+
+}  // namespace
+
+std::string conform_table(const std::vector<ConformFile>& files) {
+  std::size_t width = 4;
+  for (const ConformFile& file : files) width = std::max(width, file.path.size());
+  std::string text = fmt::format("{:{}}  {:12} {:>7} {:>7} {:>7}\n", "file", width, "format",
+                                 "cases", "agree", "differ");
+  const ConformCase* first = nullptr;
+  const ConformFile* first_file = nullptr;
+  for (const ConformFile& file : files) {
+    const unsigned failed = file.failed();
+    text += fmt::format("{:{}}  {:12} {:>7} {:>7} {:>7}\n", file.path, width, file.format,
+                        file.cases.size(), file.cases.size() - failed, failed);
+    for (const auto& [reason, count] : file.skipped) {
+      text += fmt::format("{:{}}  left out: {} ({})\n", "", width, count, reason);
+    }
+    if (first != nullptr) continue;
+    for (const ConformCase& test : file.cases) {
+      if (test.difference.empty()) continue;
+      first = &test;
+      first_file = &file;
+      break;
+    }
+  }
+  if (first != nullptr) {
+    text += fmt::format("\nfirst difference  {}: {}, {}\n  {}\n", first_file->path, first->name,
+                        first->configuration, first->difference);
+  }
+  return text;
+}
+
+void write_junit(std::ostream& out, const std::vector<ConformFile>& files) {
+  out << "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n";
+  for (const ConformFile& file : files) {
+    out << fmt::format("  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\">\n",
+                       escaped(file.path), file.cases.size(), file.failed());
+    for (const ConformCase& test : file.cases) {
+      const std::string head = fmt::format("    <testcase classname=\"{}\" name=\"{}\"",
+                                           escaped(test.configuration), escaped(test.name));
+      if (test.difference.empty()) {
+        out << head << "/>\n";
+      } else {
+        out << head << "><failure message=\"" << escaped(test.difference) << "\"/></testcase>\n";
+      }
+    }
+    out << "  </testsuite>\n";
+  }
+  out << "</testsuites>\n";
+}
+
+}  // namespace shootdown::cosim

@@ -1,0 +1,125 @@
+// Recorded behaviour is replayed in full, and a recording that is not what this stack does is
+// found.
+#include "cosim/conform/conform.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+
+#include "cosim/conform/conform_report.h"
+#include "tests/vectors/gzip_json.h"
+
+namespace shootdown::tests {
+namespace {
+
+using cosim::ConformFile;
+using nlohmann::json;
+
+TEST(ConformTest, EveryRecordedGatherOfLinux61And612Agrees) {
+  const auto files = cosim::conform_folder(SHOOTDOWN_SOURCE_DIR "/tests/vectors/mmu_gather");
+  ASSERT_EQ(files.size(), 2U);
+  EXPECT_EQ(files[0].cases.size(), 3778U);
+  EXPECT_EQ(files[1].cases.size(), 540U);
+  for (const ConformFile& file : files) {
+    EXPECT_EQ(file.failed(), 0U) << cosim::conform_table(files);
+    EXPECT_TRUE(file.skipped.empty());
+  }
+}
+
+/// The recordings of one case, for planting something wrong in one of them.
+class PlantedTest : public testing::Test {
+ protected:
+  PlantedTest() {
+    const json all = read_vectors("mmu_gather/directed.json.gz");
+    file_ = {{"format", all["format"]}, {"configs", all["configs"]}};
+    for (const json& test : all["cases"]) {
+      if (test["name"] == "op_munmap") file_["cases"] = {test};
+    }
+  }
+  json& trace(const std::string& configuration) {
+    for (json& trace : file_["cases"][0]["traces"]) {
+      for (const json& name : trace["configs"]) {
+        if (name == configuration) return trace["t"];
+      }
+    }
+    throw std::runtime_error("no trace of " + configuration);
+  }
+  /// The first record that satisfies `wanted`.
+  template <class Wanted>
+  json& record(const std::string& configuration, Wanted&& wanted) {
+    for (json& record : trace(configuration)) {
+      if (!record.is_null() && wanted(record)) return record;
+    }
+    throw std::runtime_error("no such record");
+  }
+  std::string difference() {
+    const ConformFile result = cosim::replay_mmu_gather(file_);
+    EXPECT_GE(result.failed(), 1U);
+    for (const auto& test : result.cases) {
+      if (!test.difference.empty()) return test.difference;
+    }
+    return {};
+  }
+  static bool has_event(const json& record, const char* kind) {
+    for (const json& event : record[1]) {
+      if (event[0] == kind) return true;
+    }
+    return false;
+  }
+
+  json file_;
+};
+
+TEST_F(PlantedTest, TheCaseItselfAgrees) {
+  EXPECT_EQ(cosim::replay_mmu_gather(file_).failed(), 0U);
+}
+
+TEST_F(PlantedTest, AnEventThatIsMissingIsNamed) {
+  json& found = record("6.1/arm64", [](const json& r) { return has_event(r, "arm64_flush"); });
+  found[1].erase(found[1].begin());
+  EXPECT_NE(difference().find("arm64_flush"), std::string::npos) << difference();
+}
+
+TEST_F(PlantedTest, AnEventTooManyIsNamed) {
+  json& found = record("6.12/x86_pv", [](const json& r) { return has_event(r, "x86_flush"); });
+  found[1].push_back({"ipi", 1});
+  EXPECT_NE(difference().find("[\"ipi\",1] is missing"), std::string::npos) << difference();
+}
+
+TEST_F(PlantedTest, OrderCounts) {
+  json& found = record(
+      "6.1/arm64", [](const json& r) { return has_event(r, "arm64_flush") && r[1].size() > 1; });
+  std::swap(found[1][0], found[1][1]);
+  EXPECT_NE(difference().find("event 0 is"), std::string::npos) << difference();
+}
+
+TEST_F(PlantedTest, AFieldThatDiffersIsNamed) {
+  json& found =
+      record("6.1/generic", [](const json& r) { return r.size() > 2 && r[2].contains("cleared"); });
+  found[2]["cleared"] = "tmu4";
+  EXPECT_NE(difference().find("cleared is"), std::string::npos) << difference();
+}
+
+TEST_F(PlantedTest, TheFirstDifferenceIsPrintedAndWrittenAsJunit) {
+  record("6.1/generic",
+         [](const json& r) { return r.size() > 2 && r[2].contains("end"); })[2]["end"] = "0x1";
+  ConformFile result = cosim::replay_mmu_gather(file_);
+  result.path = "a<b.json";
+  const std::string table = cosim::conform_table({result});
+  EXPECT_NE(table.find("first difference  a<b.json: op_munmap, 6.1/generic"), std::string::npos)
+      << table;
+  std::ostringstream junit;
+  cosim::write_junit(junit, {result});
+  EXPECT_NE(junit.str().find("<testsuite name=\"a&lt;b.json\""), std::string::npos);
+  EXPECT_NE(junit.str().find("<failure message=\"operation"), std::string::npos);
+}
+
+TEST_F(PlantedTest, AnUnknownConfigurationIsRefused) {
+  file_["cases"][0]["traces"][0]["configs"][0] = "6.1/vax";
+  EXPECT_THROW(cosim::replay_mmu_gather(file_), std::runtime_error);
+}
+
+}  // namespace
+}  // namespace shootdown::tests
