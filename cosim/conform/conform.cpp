@@ -9,6 +9,10 @@
 
 namespace shootdown::cosim {
 
+namespace {
+const std::string kFormats = "formats mmu_gather-trace-1, arm64-tlbi/1";
+}
+
 unsigned ConformFile::failed() const {
   return static_cast<unsigned>(std::count_if(
       cases.begin(), cases.end(), [](const ConformCase& c) { return !c.difference.empty(); }));
@@ -28,17 +32,16 @@ std::vector<ConformFile> conform_folder(const std::string& folder) {
   std::vector<ConformFile> result;
   for (const std::string& path : paths) {
     const nlohmann::json file = read_json(path);
-    if (!is_mmu_gather(file)) continue;
+    if (!is_mmu_gather(file) && !is_arm64_tlbi(file)) continue;
     try {
-      result.push_back(replay_mmu_gather(file));
+      result.push_back(is_mmu_gather(file) ? replay_mmu_gather(file) : replay_arm64_tlbi(file));
     } catch (const std::exception& problem) {
-      throw std::runtime_error(path + ":1:1: case: " + problem.what() + " (mmu_gather-trace-1)");
+      throw std::runtime_error(path + ":1:1: case: " + problem.what() + " (" + kFormats + ")");
     }
     result.back().path = path;
   }
   if (result.empty()) {
-    throw std::runtime_error(folder +
-                             ":1:1: folder: holds no recorded cases (format mmu_gather-trace-1)");
+    throw std::runtime_error(folder + ":1:1: folder: holds no recorded cases (" + kFormats + ")");
   }
   return result;
 }

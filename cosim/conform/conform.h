@@ -27,11 +27,15 @@ struct ConformFile {
   unsigned failed() const;
 };
 
-/// Recorded mmu_gather traces: format "mmu_gather-trace...".
+/// Recorded mmu_gather traces: format "mmu_gather-trace-1". Throws std::exception if they are not
+/// what the format says.
 ConformFile replay_mmu_gather(const nlohmann::json& file);
 
-/// Whether a file of this name and content is of a format that is known.
 bool is_mmu_gather(const nlohmann::json& file);
+
+/// Recorded arm64 TLB flushes: format "arm64-tlbi/1".
+ConformFile replay_arm64_tlbi(const nlohmann::json& file);
+bool is_arm64_tlbi(const nlohmann::json& file);
 
 /// Every .json and .json.gz in a folder, by name, of a known format. Throws std::runtime_error if a
 /// file cannot be read or none is known.

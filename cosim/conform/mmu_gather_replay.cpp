@@ -11,6 +11,7 @@
 
 #include "cosim/conform/conform.h"
 #include "cosim/conform/gzip_json.h"
+#include "cosim/conform/recorded_kernel.h"
 #include "sw/arch/gather/shapes.h"
 #include "sw/arch/gather/tlb_flush.h"
 #include "sw/mm/mm_types.h"
@@ -28,22 +29,6 @@ constexpr unsigned kPageStructShift = 6;  // sizeof(struct page), so that ids be
 json hex(std::uint64_t value) { return fmt::format("{:#x}", value); }
 sw::PageAddress address_of(std::uint64_t id) { return {id << kPageStructShift}; }
 std::uint64_t id_of(sw::PageAddress page) { return page.value >> kPageStructShift; }
-
-/// What the recorder called 6.1 and 6.12: the release, and for the later one all that came since.
-sw::KernelBehaviour behaviour_of(const std::string& kernel) {
-  sw::KernelVersion version;
-  if (kernel == "6.1") {
-    version.base = {6, 1};
-  } else if (kernel == "6.12") {
-    version.base = {6, 7};
-    for (const sw::KernelChange& change : sw::kernel_changes()) {
-      if (change.first_release > version.base) version.apply.push_back(&change);
-    }
-  } else {
-    throw std::runtime_error("kernel \"" + kernel + "\" is not known (6.1, 6.12)");
-  }
-  return version.behaviour();
-}
 
 /// The events of one operation, in the recorder's form.
 class EventList {
@@ -589,7 +574,8 @@ ConformFile replay_mmu_gather(const json& file) {
       for (const std::string name : trace.at("configs")) {
         const std::size_t slash = name.find('/');
         const std::string kernel = name.substr(0, slash);
-        auto shape = sw::gather_shape(name.substr(slash + 1), behaviour_of(kernel), shape_options);
+        auto shape =
+            sw::gather_shape(name.substr(slash + 1), recorded_kernel(kernel), shape_options);
         if (!shape) throw std::runtime_error("configuration \"" + name + "\" is not known");
         const bool pmd_sharing = file.at("configs").at(name).value("pmd_sharing", false);
         Replay replay(test, std::move(*shape), pmd_sharing);

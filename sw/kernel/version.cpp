@@ -6,7 +6,7 @@ namespace shootdown::sw {
 
 namespace {
 
-constexpr std::array<KernelChange, 11> kChanges{{
+constexpr std::array<KernelChange, 15> kChanges{{
     {.hash = "b67fbebd4cf9",
      .title = "mmu_gather: Force tlb-flush VM_PFNMAP vmas",
      .first_release = {5, 19},
@@ -66,6 +66,26 @@ constexpr std::array<KernelChange, 11> kChanges{{
      .first_release = {6, 9},
      .member = &KernelBehaviour::arm64_ttl_unknown,
      .switches = "an unknown level is TLBI_TTL_UNKNOWN, so that level 0 can be hinted (arm64)"},
+    {.hash = "e2768b798a19",
+     .title = "arm64/mm: Modify range-based tlbi to decrement scale",
+     .first_release = {6, 9},
+     .member = &KernelBehaviour::arm64_descending_scale,
+     .switches = "a range is flushed from the largest scale down, a single page last (arm64)"},
+    {.hash = "d9d8dc2bd3fb",
+     .title = "arm64/mm: dplit __flush_tlb_range() to elide trailing DSB",
+     .first_release = {6, 9},
+     .member = &KernelBehaviour::arm64_range_nosync,
+     .switches = "the DSB of a range flush follows also where the whole mm was flushed (arm64)"},
+    {.hash = "4602e5757bcc",
+     .title = "arm64/mm: wire up PTE_CONT for user mappings",
+     .first_release = {6, 9},
+     .member = &KernelBehaviour::arm64_contpte,
+     .switches = "contiguous blocks of entries are upgraded, aged and unfolded together (arm64)"},
+    {.hash = "73301e464a72",
+     .title = "arm64: tlb: Allow range operation for MAX_TLBI_RANGE_PAGES",
+     .first_release = {6, 10},
+     .member = &KernelBehaviour::arm64_max_range_allowed,
+     .switches = "a range of just MAX_TLBI_RANGE_PAGES is flushed as a range (arm64)"},
 }};
 
 constexpr std::array<Release, 10> kReleases{

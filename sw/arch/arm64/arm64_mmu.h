@@ -1,29 +1,18 @@
 // arm64: table entries and the lowering of TLB flushes to broadcast TLBI.
 //
 // Mirrors arch/arm64/include/asm/{tlbflush,tlb,pgtable}.h and arch/arm64/mm/fault.c, v6.1; from
-// 6bbd42e2df8f on the flush functions also notify. Not modelled: KPTI, repeat-TLBI errata, contpte.
+// 6bbd42e2df8f on the flush functions also notify (tlbflush.h). Not modelled: contpte.
 #ifndef SHOOTDOWN_SW_ARCH_ARM64_ARM64_MMU_H
 #define SHOOTDOWN_SW_ARCH_ARM64_ARM64_MMU_H
 
 #include <cstdint>
 
 #include "hw/arch/tlbi.h"
+#include "sw/arch/arm64/tlbflush.h"
 #include "sw/arch/gather/shapes.h"
 #include "sw/mm/arch_mmu.h"
 
 namespace shootdown::sw {
-
-struct Arm64Features {
-  bool tlbi_range{};  ///< FEAT_TLBIRANGE
-  bool ttl{};         ///< FEAT_TTL: level hints
-};
-
-/// What __flush_tlb_range() takes beside the range.
-struct FlushShape {
-  std::uint64_t stride_bytes{arch::kPageSize};
-  bool last_level{};
-  int level{};  ///< level hint 1 to 3; 0 = unknown
-};
 
 class Arm64Mmu : public ArchMmu {
  public:
@@ -60,12 +49,7 @@ class Arm64Mmu : public ArchMmu {
   void flush_tlb_page_nosync(Cpu& cpu, Mm& mm, arch::VirtAddr address);
 
  private:
-  void tlbi(Cpu& cpu, const Mm& mm, arch::TlbiOp op, std::uint64_t operand) const;
-  void dsb_ish(Cpu& cpu, const Mm& mm) const;
-  void notify(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end) const;
-  void tlbi_range_loop(Cpu& cpu, Mm& mm, std::uint64_t start, std::uint64_t pages,
-                       const FlushShape& shape) const;
-  Arm64Features features_;
+  Arm64TlbFlush flush_;
   GatherShape gather_;
 };
 

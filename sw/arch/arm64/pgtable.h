@@ -21,6 +21,7 @@ inline constexpr std::uint64_t PTE_SHARED = desc::Shareability::of(3);
 inline constexpr std::uint64_t PTE_AF = desc::Af::kMask;
 inline constexpr std::uint64_t PTE_NG = desc::Ng::kMask;
 inline constexpr std::uint64_t PTE_WRITE = desc::Dbm::kMask;
+inline constexpr std::uint64_t PTE_CONT = desc::Contiguous::kMask;
 inline constexpr std::uint64_t PTE_PXN = desc::Pxn::kMask;
 inline constexpr std::uint64_t PTE_UXN = desc::Uxn::kMask;
 inline constexpr std::uint64_t PTE_DIRTY = std::uint64_t{1} << 55;

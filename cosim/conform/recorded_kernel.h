@@ -1,0 +1,30 @@
+// The kernels whose behaviour was recorded.
+#ifndef SHOOTDOWN_COSIM_CONFORM_RECORDED_KERNEL_H
+#define SHOOTDOWN_COSIM_CONFORM_RECORDED_KERNEL_H
+
+#include <stdexcept>
+#include <string>
+
+#include "sw/kernel/version.h"
+
+namespace shootdown::cosim {
+
+/// "6.1", or "6.12": v6.7 with all changes that came later. Throws std::runtime_error for others.
+inline sw::KernelBehaviour recorded_kernel(const std::string& kernel) {
+  sw::KernelVersion version;
+  if (kernel == "6.1") {
+    version.base = {6, 1};
+  } else if (kernel == "6.12") {
+    version.base = {6, 7};
+    for (const sw::KernelChange& change : sw::kernel_changes()) {
+      if (change.first_release > version.base) version.apply.push_back(&change);
+    }
+  } else {
+    throw std::runtime_error("kernel \"" + kernel + "\" is not known (6.1, 6.12)");
+  }
+  return version.behaviour();
+}
+
+}  // namespace shootdown::cosim
+
+#endif
