@@ -72,6 +72,12 @@ sw::KernelVersion read_kernel(const YamlValue& value) {
   changes("revert", kernel.revert);
   changes("apply", kernel.apply);
   map.finish();
+  for (const sw::KernelChange& change : sw::kernel_changes()) {
+    if (change.needs.empty() || !kernel.has(change)) continue;
+    if (kernel.has(*sw::find_change(change.needs))) continue;
+    value.fail(fmt::format("has change {} without {}, which it needs", change.hash, change.needs),
+               "both or neither");
+  }
   return kernel;
 }
 

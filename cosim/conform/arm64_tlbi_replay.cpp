@@ -131,8 +131,8 @@ std::string compare(const json& got, const json& expected) {
 std::string replay_flush(const Machine& machine, const json& test) {
   const std::string op = test.at("op");
   std::vector<std::uint64_t> args;
-  for (const json& argument : test.at("args")) args.push_back(number(argument));
-  const arch::Asid asid{static_cast<std::uint16_t>(number(test.at("ctx")))};
+  for (const json& argument : test.at("args")) args.push_back(hex_number(argument));
+  const arch::Asid asid{static_cast<std::uint16_t>(hex_number(test.at("ctx")))};
   RecordingPort port(test.at("notifier") == 1);
   const sw::Arm64TlbFlush& flush = machine.flush;
   const sw::FlushShape pages{
@@ -180,7 +180,7 @@ std::string replay_flush(const Machine& machine, const json& test) {
 }
 
 std::string replay_gather(const Machine& machine, const json& test) {
-  const arch::Asid asid{static_cast<std::uint16_t>(number(test.at("ctx")))};
+  const arch::Asid asid{static_cast<std::uint16_t>(hex_number(test.at("ctx")))};
   RecordingPort port(test.at("notifier") == 1);
   int pending = 0;
   FlushHost host(machine.shape, machine.flush, port, asid, pending);
@@ -191,7 +191,7 @@ std::string replay_gather(const Machine& machine, const json& test) {
   for (const json& step : test.at("steps")) {
     const json& words = step.at("do");
     const std::string name = words.at(0);
-    const auto argument = [&](std::size_t i) { return number(words.at(i)); };
+    const auto argument = [&](std::size_t i) { return hex_number(words.at(i)); };
     port.out.clear();
     if (name != "start" && name != "start_fullmm" && !gather) {
       throw std::runtime_error("step " + name + " before start");
@@ -207,19 +207,19 @@ std::string replay_gather(const Machine& machine, const json& test) {
     } else if (name == "end_vma") {
       gather->tlb_end_vma(vma);
     } else if (name == "pte") {
-      gather->tlb_flush_pte_range(argument(1), argument(2));
+      gather->tlb_flush_pte_range({argument(1)}, argument(2));
     } else if (name == "pmd") {
-      gather->tlb_flush_pmd_range(argument(1), argument(2));
+      gather->tlb_flush_pmd_range({argument(1)}, argument(2));
     } else if (name == "pud") {
-      gather->tlb_flush_pud_range(argument(1), argument(2));
+      gather->tlb_flush_pud_range({argument(1)}, argument(2));
     } else if (name == "unshared") {
-      gather->tlb_flush_pmd_range(argument(1), argument(2));
+      gather->tlb_flush_pmd_range({argument(1)}, argument(2));
       gather->unshared_tables = true;
     } else if (name == "free_pte_table" || name == "free_pmd_table" || name == "free_pud_table") {
       const sw::TableLevel level = name == "free_pte_table"   ? sw::TableLevel::kPte
                                    : name == "free_pmd_table" ? sw::TableLevel::kPmd
                                                               : sw::TableLevel::kPud;
-      gather->table_free_tlb(level, {table += 64}, argument(1));
+      gather->table_free_tlb(level, {table += 64}, {argument(1)});
     } else if (name == "flush") {
       gather->tlb_flush_mmu_tlbonly();
     } else if (name == "other_gather") {
@@ -271,20 +271,21 @@ class EntryHost : public sw::arm64::PteHost {
 std::string replay_entry(const Machine& machine, const json& test) {
   constexpr std::uint64_t kTable = 0x90000000;
   RecordingPort port(test.at("notifier") == 1);
-  const arch::Asid asid{static_cast<std::uint16_t>(number(test.at("ctx")))};
+  const arch::Asid asid{static_cast<std::uint16_t>(hex_number(test.at("ctx")))};
   EntryHost host(machine.flush, port, asid);
   const std::uint64_t page = machine.flush.page_bytes();
   const std::uint64_t block = page == 4096 ? 16 : page == 16384 ? 128 : 32;
-  const std::uint64_t first = kTable + 8 * number(test.at("slot"));
+  const std::uint64_t first = kTable + 8 * hex_number(test.at("slot"));
   const json& before = test.at("ptes");
-  for (std::size_t i = 0; i < before.size(); ++i) host.memory[first + 8 * i] = number(before[i]);
-  const std::uint64_t va = number(test.at("addr")) & ~(page - 1);
+  for (std::size_t i = 0; i < before.size(); ++i)
+    host.memory[first + 8 * i] = hex_number(before[i]);
+  const std::uint64_t va = hex_number(test.at("addr")) & ~(page - 1);
   const arch::PhysAddr entry{kTable + 8 * (va / page % block)};
   sw::arm64::PteContext context{.host = host, .page_bytes = page, .contpte = machine.contpte};
   const std::string op = test.at("op");
   bool changed = false;
   if (op == "ptep_set_access_flags") {
-    changed = sw::arm64::ptep_set_access_flags(context, entry, {va}, {number(test.at("entry"))},
+    changed = sw::arm64::ptep_set_access_flags(context, entry, {va}, {hex_number(test.at("entry"))},
                                                test.at("dirty") == 1);
   } else if (op == "ptep_clear_flush_young") {
     changed = sw::arm64::ptep_clear_flush_young(context, entry, {va});
@@ -300,8 +301,8 @@ std::string replay_entry(const Machine& machine, const json& test) {
   const json& after = test.at("after") == "same" ? before : test.at("after");
   for (std::size_t i = 0; i < after.size(); ++i) {
     const std::uint64_t value = host.memory[first + 8 * i];
-    if (value != number(after[i])) {
-      return fmt::format("entry {} is {:#x}, Linux {:#x}", i, value, number(after[i]));
+    if (value != hex_number(after[i])) {
+      return fmt::format("entry {} is {:#x}, Linux {:#x}", i, value, hex_number(after[i]));
     }
   }
   return {};
@@ -330,16 +331,16 @@ ConformFile replay_arm64_tlbi(const json& file) {
       recorded_kernel(kernel.starts_with("Linux 6.12,")  ? "6.12"
                       : kernel.starts_with("Linux 6.1,") ? "6.1"
                                                          : kernel);
-  const std::uint64_t page = number(file.at("page_size"));
+  const std::uint64_t page = hex_number(file.at("page_size"));
   const char* shape = page == 4096 ? "arm64" : page == 16384 ? "arm64_16k" : "arm64_64k";
   const unsigned page_shift = page == 4096 ? 12 : page == 16384 ? 14 : 16;
   ConformFile result{.path = "", .format = "arm64_tlbi", .cases = {}, .skipped = {}};
   for (const json& group : file.at("groups")) {
     const Machine machine{.flush = {features_of(group.at("features")), behaviour, page_shift},
                           .shape = *sw::gather_shape(shape, behaviour),
-                          .pmd_bytes = number(file.at("pmd_size")),
-                          .pud_bytes = number(file.at("pud_size")),
-                          .level_unknown = static_cast<int>(number(file.at("level_unknown"))),
+                          .pmd_bytes = hex_number(file.at("pmd_size")),
+                          .pud_bytes = hex_number(file.at("pud_size")),
+                          .level_unknown = static_cast<int>(hex_number(file.at("level_unknown"))),
                           .contpte = behaviour.arm64_contpte};
     const std::string configuration =
         fmt::format("{} features {}", kernel.substr(0, 10), group.at("features").dump());

@@ -35,7 +35,7 @@ inline nlohmann::json read_json(const std::string& path) {
 }
 
 /// A number, or "0x1f" as one.
-inline std::uint64_t number(const nlohmann::json& value) {
+inline std::uint64_t hex_number(const nlohmann::json& value) {
   if (value.is_number()) return value.get<std::uint64_t>();
   return std::stoull(value.get<std::string>(), nullptr, 0);
 }

@@ -90,13 +90,12 @@ TlbResponse RtlTlbEngine::run_here(const TlbRequest& request) {
     }
     if (done) break;
   }
-  // Taken now: at the end of its quantum this process gives way, maybe to another operation.
-  const TlbResponse response = dut_->response();
   cycles_ += cycles;
-  simulation_.sleep_cycles(cycles);
+  // Not giving way: the caller has to publish what the RTL has done before anyone else acts on it.
+  simulation_.run_ahead_cycles(cycles);
   // Asking costs a lock: not for every operation of a run that wants to be fast.
   if (++unreported_ % kOperationsBetweenReports == 0) report_assertions();
-  return response;
+  return dut_->response();
 }
 
 void RtlTlbEngine::rising_edge() {

@@ -12,10 +12,14 @@
 
 namespace shootdown::arch {
 
+template <class Kind, class... Kinds>
+inline constexpr unsigned kOccurrences = (unsigned{std::is_same_v<Kind, Kinds>} + ...);
+
 template <class... Kinds>
 class PayloadRef {
  public:
   static constexpr std::size_t kKinds = sizeof...(Kinds);
+  static_assert(((kOccurrences<Kinds, Kinds...> == 1) && ...), "each kind once");
 
   /// The place of a kind in the list; kKinds if it is not there.
   template <class Kind>

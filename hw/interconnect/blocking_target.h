@@ -11,9 +11,9 @@
 
 namespace shootdown::hw {
 
-template <class Module>
-class BlockingTarget : public tlm::tlm_target_socket<32, tlm::tlm_base_protocol_types, 0,
-                                                     sc_core::SC_ZERO_OR_MORE_BOUND>,
+/// `kPolicy`: whether nobody may be bound to it.
+template <class Module, sc_core::sc_port_policy kPolicy = sc_core::SC_ONE_OR_MORE_BOUND>
+class BlockingTarget : public tlm::tlm_target_socket<32, tlm::tlm_base_protocol_types, 0, kPolicy>,
                        private tlm::tlm_fw_transport_if<> {
  public:
   using Transport = void (Module::*)(tlm::tlm_generic_payload& trans, sc_core::sc_time& delay);
@@ -21,8 +21,11 @@ class BlockingTarget : public tlm::tlm_target_socket<32, tlm::tlm_base_protocol_
 
   /// `module` owns this socket. Without `direct` there is no direct access to memory (DMI).
   BlockingTarget(const char* name, Module& module, Transport transport, Direct direct = nullptr)
-      : tlm_target_socket(name), module_(module), transport_(transport), direct_(direct) {
-    bind(static_cast<tlm::tlm_fw_transport_if<>&>(*this));
+      : BlockingTarget::tlm_target_socket(name),
+        module_(module),
+        transport_(transport),
+        direct_(direct) {
+    this->bind(static_cast<tlm::tlm_fw_transport_if<>&>(*this));
   }
 
  private:

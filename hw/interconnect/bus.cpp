@@ -1,5 +1,6 @@
 #include "hw/interconnect/bus.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "hw/arch/check.h"
@@ -73,6 +74,13 @@ bool Interconnect::direct_access(tlm::tlm_generic_payload& trans, tlm::tlm_dmi& 
   // Registers have effects: only RAM, which sees whole addresses, is given out.
   if (!window || windows_[*window].relative) return false;
   if (!out[static_cast<int>(*window)]->get_direct_mem_ptr(trans, dmi)) return false;
+  // The target may be larger than its window.
+  const Window& visible = windows_[*window];
+  const std::uint64_t first = std::max<std::uint64_t>(dmi.get_start_address(), visible.base.value);
+  dmi.set_dmi_ptr(dmi.get_dmi_ptr() + (first - dmi.get_start_address()));
+  dmi.set_start_address(first);
+  dmi.set_end_address(
+      std::min<std::uint64_t>(dmi.get_end_address(), visible.base.value + (visible.bytes - 1)));
   dmi.set_read_latency(dmi.get_read_latency() + hop_latency_);
   dmi.set_write_latency(dmi.get_write_latency() + hop_latency_);
   return true;

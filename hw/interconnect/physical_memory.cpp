@@ -16,6 +16,8 @@ PhysicalMemory::PhysicalMemory(arch::PhysAddr base, std::uint64_t size_bytes)
   void* mapping = ::mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapping == MAP_FAILED) throw std::bad_alloc();
+  // Huge pages would be cleared whole at the first touch after every reset(). Advice only.
+  ::madvise(mapping, size_bytes, MADV_NOHUGEPAGE);
   bytes_ = static_cast<std::uint8_t*>(mapping);
 }
 

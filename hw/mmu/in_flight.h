@@ -27,8 +27,9 @@ class InFlight {
       return false;
     }
     const Generation oldest = current_ - closed_.size();
-    SHOOTDOWN_CHECK(generation >= oldest && closed_[generation - oldest] > 0,
-                    "access left that was not in flight");
+    SHOOTDOWN_CHECK(
+        generation >= oldest && generation < current_ && closed_[generation - oldest] > 0,
+        "access left that was not in flight");
     if (--closed_[generation - oldest] != 0) return false;
     while (!closed_.empty() && closed_.front() == 0) closed_.pop_front();
     return true;

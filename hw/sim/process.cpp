@@ -24,7 +24,10 @@ Process::Process(Simulation& simulation, sc_core::sc_module_name name, std::func
   simulation_.processes_.push_back(this);
 }
 
-Process::~Process() { std::erase(simulation_.processes_, this); }
+Process::~Process() {
+  std::erase(simulation_.processes_, this);
+  if (simulation_.current_ == this) simulation_.current_ = nullptr;
+}
 
 void Process::main() {
   for (;;) {

@@ -60,7 +60,8 @@ class Simulation {
   Simulation& operator=(const Simulation&) = delete;
 
   const sc_core::sc_time& clock_period() const { return clock_period_; }
-  /// Picoseconds since the start of the run, as the running process sees it.
+  /// Picoseconds since the start of the run, as the running process sees it. Read from SystemC when
+  /// a Process is resumed: not for SystemC processes of other kinds.
   std::uint64_t now_ps() const {
     return current_ == nullptr ? kernel_ps_ : kernel_ps_ + current_->ahead_ps_;
   }
@@ -76,6 +77,11 @@ class Simulation {
     } else {
       sleep_in_kernel(duration_ps);
     }
+  }
+  /// Spends cycles without giving way, whatever the quantum: what has just happened is published
+  /// first. The next call that spends time gives way. Only while may_run_ahead().
+  void run_ahead_cycles(std::uint64_t cycles) {
+    current_->ahead_ps_ += clock_period_.value() * cycles;
   }
   /// Gives up what the running process is ahead of the others. Called before anything that orders:
   /// doorbells, barriers, signals.

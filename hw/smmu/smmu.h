@@ -31,7 +31,9 @@ class Smmu : public sc_core::sc_module, private DvmTarget {
   Smmu(const sc_core::sc_module_name& name, Simulation& simulation, DvmNetwork& dvm,
        const SmmuConfig& config, TlbEngine* engine);
 
-  BlockingTarget<Smmu> devices{"devices", *this, &Smmu::device_transport};
+  /// A machine may have no device behind its SMMU.
+  BlockingTarget<Smmu, sc_core::SC_ZERO_OR_MORE_BOUND> devices{"devices", *this,
+                                                               &Smmu::device_transport};
   BlockingTarget<Smmu> registers_in{"registers_in", *this, &Smmu::register_transport};
   BusMaster bus;
   EventPort events{"events"};

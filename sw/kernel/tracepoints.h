@@ -144,7 +144,7 @@ struct SyncObserved {
   void fields(Visitor&&) const {}
 };
 
-enum class PageUse : std::uint8_t { kAnonymous, kFile, kTable, kDriver };
+enum class PageUse : std::uint8_t { kAnonymous, kFile, kTable, kDriver, kKernel };
 constexpr std::string_view name_of(PageUse use) {
   switch (use) {
     case PageUse::kAnonymous:
@@ -155,6 +155,8 @@ constexpr std::string_view name_of(PageUse use) {
       return "table";
     case PageUse::kDriver:
       return "driver";
+    case PageUse::kKernel:
+      return "kernel";
   }
   return "?";
 }

@@ -29,7 +29,7 @@ struct KernelBehaviour {
   /// 6bbd42e2df8f: the arch flush functions call the notifier, core mm no longer does.
   bool notify_in_tlb_flush{};
 
-  // What concerns the gather of one architecture, or came after v6.7: off unless it is applied.
+  // What concerns one architecture, or came after v6.7: then it is off unless applied.
   bool ppc_lazy_shootdown{};       ///< e43c0a0c3c28
   bool riscv_range_flush{};        ///< c5e9b2c2ae82
   bool pud_table_dtor{};           ///< 55d2a0bd5ead
@@ -49,6 +49,7 @@ struct KernelChange {
   std::string_view title;
   Release first_release;
   bool KernelBehaviour::*member;
+  std::string_view needs;     ///< hash of a change without which it cannot be; empty: none
   std::string_view switches;  ///< what it changes here, one sentence
 };
 

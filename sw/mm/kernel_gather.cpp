@@ -3,6 +3,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "hw/arch/check.h"
 #include "sw/mm/arch_mmu.h"
 #include "sw/mm/mmu_notifier.h"
 #include "sw/mm/pgtable.h"
@@ -18,7 +19,7 @@ void KernelGather::finish() {
 }
 
 std::optional<BatchPage> KernelGather::Host::alloc_batch_page(BatchKind) {
-  Page* page = mm_.kernel.pages.alloc_pages(cpu_, 0, PageUse::kDriver);
+  Page* page = mm_.kernel.pages.alloc_pages(cpu_, 0, PageUse::kKernel);
   if (page == nullptr) return std::nullopt;
   return mm_.kernel.pages.page_address(*page).value;
 }
@@ -28,12 +29,9 @@ void KernelGather::Host::free_batch_page(BatchPage page) {
 }
 
 void KernelGather::Host::free_pages_and_swap_cache(std::span<const EncodedPage> slots) {
-  for (std::size_t i = 0; i < slots.size(); ++i) {
-    const PageAddress first = slots[i].page();
-    std::uint64_t pages = 1;
-    if ((slots[i].flags() & EncodedPage::kNrPagesNext) != 0) pages = slots[++i].number();
-    Page& page = mm_.kernel.pages.page(first);
-    for (; pages != 0; --pages) mm_.kernel.pages.put_page(cpu_, page);
+  for (const EncodedPage slot : slots) {
+    SHOOTDOWN_CHECK((slot.flags() & EncodedPage::kNrPagesNext) == 0, "pages are queued one by one");
+    mm_.kernel.pages.put_page(cpu_, mm_.kernel.pages.page(slot.page()));
   }
 }
 
@@ -42,7 +40,8 @@ void KernelGather::Host::free_page_and_swap_cache(PageAddress page) {
 }
 
 void KernelGather::Host::remove_rmap(PageAddress page, std::uint64_t pages, const Vma&) {
-  mm_.kernel.pages.page(page).mapcount -= static_cast<int>(pages);
+  SHOOTDOWN_CHECK(pages == 1, "pages are queued one by one");
+  --mm_.kernel.pages.page(page).mapcount;
 }
 
 void KernelGather::Host::table_dtor(PageAddress table) {

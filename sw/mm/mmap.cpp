@@ -63,9 +63,9 @@ void change_pte(Cpu& cpu, Mm& mm, MmuGather& tlb, const PteSlot& slot, Protectio
   set_pte_at(cpu, mm, slot, new_pte);
   if (mm.kernel.inject.skip_mprotect_flush) return;
   if (slot.level == arch::vmsa64::kLastLevel) {
-    tlb.tlb_remove_tlb_entry(slot.va.value);
+    tlb.tlb_remove_tlb_entry(slot.va);
   } else {
-    tlb.tlb_remove_pmd_tlb_entry(slot.va.value);
+    tlb.tlb_remove_pmd_tlb_entry(slot.va);
   }
 }
 
@@ -85,12 +85,21 @@ Page& page_of_leaf(Mm& mm, Pte pte) {
   return *page;
 }
 
+/// The zero page is nobody's to queue (vm_normal_page() is null): it is never freed.
+bool drop_zero_page(Cpu& cpu, Mm& mm, Page& page) {
+  if (&page != mm.kernel.zero_page && &page != mm.kernel.huge_zero_page) return false;
+  --page.mapcount;
+  mm.kernel.pages.put_page(cpu, page);
+  return true;
+}
+
 /// zap_present_pte(): clears one entry, lock held. Sets `force_flush` if the flush cannot wait.
 /// Returns false if the gather is full.
 bool zap_present_pte(Cpu& cpu, Mm& mm, MmuGather& tlb, const PteSlot& slot, bool& force_flush) {
   const Pte pte = ptep_get_and_clear(cpu, mm, slot);
-  tlb.tlb_remove_tlb_entry(slot.va.value);
+  tlb.tlb_remove_tlb_entry(slot.va);
   Page& page = page_of_leaf(mm, pte);
+  if (drop_zero_page(cpu, mm, page)) return true;
   bool delay_rmap = false;
   if (page.use == PageUse::kFile && mm.arch.pte_dirty(pte)) {
     page.dirty = true;
@@ -104,7 +113,9 @@ bool zap_present_pte(Cpu& cpu, Mm& mm, MmuGather& tlb, const PteSlot& slot, bool
                                        arch::kPageSize);
 }
 
-/// Within one table of PTEs.
+/// Within one table of PTEs. Left out of the kernel's: giving way to others in between
+/// (need_resched()), deferred flushes of reclaim (flush_tlb_batched_pending()), and
+/// tlb_change_page_size(), which no architecture here looks at.
 void zap_pte_range(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma, arch::VirtAddr start,
                    arch::VirtAddr end) {
   const auto first = pte_offset(cpu, mm, start, arch::vmsa64::kLastLevel);
@@ -141,8 +152,9 @@ void zap_huge_pmd(Cpu& cpu, Mm& mm, MmuGather& tlb, arch::VirtAddr va) {
     const SpinGuard ptl(pte_lockptr(mm, *slot), cpu);
     if (ptep_get(cpu, *slot) == Pte{}) return;
     const Pte pmd = ptep_get_and_clear(cpu, mm, *slot);
-    tlb.tlb_remove_pmd_tlb_entry(slot->va.value);
+    tlb.tlb_remove_pmd_tlb_entry(slot->va);
     page = &page_of_leaf(mm, pmd);
+    if (drop_zero_page(cpu, mm, *page)) return;
     if (page->use == PageUse::kFile && mm.arch.pte_dirty(pmd)) page->dirty = true;
     --page->mapcount;
   }
@@ -204,7 +216,7 @@ void free_tables_below(Cpu& cpu, Mm& mm, MmuGather& tlb, const PteSlot& parent,
   const TableLevel kind = level == 3   ? TableLevel::kPte
                           : level == 2 ? TableLevel::kPmd
                                        : TableLevel::kPud;
-  tlb.table_free_tlb(kind, mm.kernel.pages.page_address(*page), parent.va.value);
+  tlb.table_free_tlb(kind, mm.kernel.pages.page_address(*page), parent.va);
 }
 
 void free_pgtables(Cpu& cpu, Mm& mm, MmuGather& tlb, arch::VirtAddr start, arch::VirtAddr end) {

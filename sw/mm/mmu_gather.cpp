@@ -76,42 +76,42 @@ void MmuGather::reset_range() {
   unshared_tables = false;
 }
 
-void MmuGather::adjust_range(std::uint64_t address, std::uint64_t size) {
-  start = std::min(start, address);
-  end = std::max(end, address + static_cast<std::uint32_t>(size));
+void MmuGather::adjust_range(arch::VirtAddr address, std::uint64_t size) {
+  start = std::min(start, address.value);
+  end = std::max(end, address.value + static_cast<std::uint32_t>(size));
 }
 
-void MmuGather::tlb_flush_pte_range(std::uint64_t address, std::uint64_t size) {
+void MmuGather::tlb_flush_pte_range(arch::VirtAddr address, std::uint64_t size) {
   adjust_range(address, size);
   cleared_ptes = true;
 }
-void MmuGather::tlb_flush_pmd_range(std::uint64_t address, std::uint64_t size) {
+void MmuGather::tlb_flush_pmd_range(arch::VirtAddr address, std::uint64_t size) {
   adjust_range(address, size);
   cleared_pmds = true;
 }
-void MmuGather::tlb_flush_pud_range(std::uint64_t address, std::uint64_t size) {
+void MmuGather::tlb_flush_pud_range(arch::VirtAddr address, std::uint64_t size) {
   adjust_range(address, size);
   cleared_puds = true;
 }
-void MmuGather::tlb_flush_p4d_range(std::uint64_t address, std::uint64_t size) {
+void MmuGather::tlb_flush_p4d_range(arch::VirtAddr address, std::uint64_t size) {
   adjust_range(address, size);
   cleared_p4ds = true;
 }
 
-void MmuGather::tlb_remove_tlb_entry(std::uint64_t address) {
+void MmuGather::tlb_remove_tlb_entry(arch::VirtAddr address) {
   tlb_flush_pte_range(address, config_.page_bytes());
 }
-void MmuGather::tlb_remove_tlb_entries(std::uint64_t address, std::uint64_t pages) {
+void MmuGather::tlb_remove_tlb_entries(arch::VirtAddr address, std::uint64_t pages) {
   tlb_flush_pte_range(address, pages << config_.page_shift);
 }
-void MmuGather::tlb_remove_pmd_tlb_entry(std::uint64_t address) {
+void MmuGather::tlb_remove_pmd_tlb_entry(arch::VirtAddr address) {
   tlb_flush_pmd_range(address, std::uint64_t{1} << config_.pmd_shift);
 }
-void MmuGather::tlb_remove_pud_tlb_entry(std::uint64_t address) {
+void MmuGather::tlb_remove_pud_tlb_entry(arch::VirtAddr address) {
   tlb_flush_pud_range(address, std::uint64_t{1} << config_.pud_shift);
 }
 
-void MmuGather::tlb_remove_huge_tlb_entry(std::uint64_t address, std::uint64_t size) {
+void MmuGather::tlb_remove_huge_tlb_entry(arch::VirtAddr address, std::uint64_t size) {
   if (size >> config_.p4d_shift != 0) {
     tlb_flush_p4d_range(address, size);
   } else if (size >> config_.pud_shift != 0) {
@@ -176,6 +176,7 @@ bool MmuGather::queue(PageAddress page, std::uint64_t pages, bool delay, std::ui
       config_.folio_entries ? "__tlb_remove_folio_pages_size" : "__tlb_remove_page_size";
   if (end == 0) host_.vm_bug(function);
   if (config_.knobs.page_size && page_size != size) host_.vm_warn(function);
+  SHOOTDOWN_CHECK(!delay || config_.encoded_pages, "a flag in a slot that has no room for it");
   EncodedPage* batch = slots(active_);
   unsigned& used = nr(active_);
   const std::uint64_t flags = delay ? EncodedPage::kDelayRmap : 0;
@@ -267,7 +268,7 @@ void MmuGather::tlb_batch_pages_flush() {
 
 // ---- Page tables -----------------------------------------------------------------------------
 
-void MmuGather::table_free_tlb(TableLevel level, PageAddress table, std::uint64_t address) {
+void MmuGather::table_free_tlb(TableLevel level, PageAddress table, arch::VirtAddr address) {
   const TableRule& rule = config_.table(level);
   if (rule.route == TableRoute::kFolded) return;
   // One page of range for a table: the flush has to drop walk-cache entries behind any address.
@@ -330,9 +331,9 @@ void MmuGather::tlb_remove_table(PageAddress table) {
   if (table_batch_->tables.size() == config_.max_table_batch()) tlb_table_flush();
 }
 
-void MmuGather::tlb_unshare_pmd(std::uint64_t address, bool last) {
+void MmuGather::tlb_unshare_pmd(arch::VirtAddr address, bool last) {
   const std::uint64_t span = std::uint64_t{1} << config_.pud_shift;
-  tlb_flush_pmd_range(address & ~(span - 1), span);
+  tlb_flush_pmd_range({address.value & ~(span - 1)}, span);
   unshared_tables = true;
   if (last) fully_unshared_tables = true;
 }

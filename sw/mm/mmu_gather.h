@@ -55,15 +55,15 @@ class MmuGather {
   void tlb_end_vma(const Vma& vma);
 
   // Range tracking. Sizes are bytes; the kernel's parameter has 32 bits, and so it is cut here.
-  void tlb_flush_pte_range(std::uint64_t address, std::uint64_t size);
-  void tlb_flush_pmd_range(std::uint64_t address, std::uint64_t size);
-  void tlb_flush_pud_range(std::uint64_t address, std::uint64_t size);
-  void tlb_flush_p4d_range(std::uint64_t address, std::uint64_t size);
-  void tlb_remove_tlb_entry(std::uint64_t address);
-  void tlb_remove_tlb_entries(std::uint64_t address, std::uint64_t pages);
-  void tlb_remove_pmd_tlb_entry(std::uint64_t address);
-  void tlb_remove_pud_tlb_entry(std::uint64_t address);
-  void tlb_remove_huge_tlb_entry(std::uint64_t address, std::uint64_t size);
+  void tlb_flush_pte_range(arch::VirtAddr address, std::uint64_t size);
+  void tlb_flush_pmd_range(arch::VirtAddr address, std::uint64_t size);
+  void tlb_flush_pud_range(arch::VirtAddr address, std::uint64_t size);
+  void tlb_flush_p4d_range(arch::VirtAddr address, std::uint64_t size);
+  void tlb_remove_tlb_entry(arch::VirtAddr address);
+  void tlb_remove_tlb_entries(arch::VirtAddr address, std::uint64_t pages);
+  void tlb_remove_pmd_tlb_entry(arch::VirtAddr address);
+  void tlb_remove_pud_tlb_entry(arch::VirtAddr address);
+  void tlb_remove_huge_tlb_entry(arch::VirtAddr address, std::uint64_t size);
 
   // Queueing. The reference is dropped after the flush.
   /// __tlb_remove_page(), __tlb_remove_page_size(). True: full; tlb_flush_mmu() has to be next.
@@ -81,10 +81,10 @@ class MmuGather {
   // Page tables.
   /// pte_free_tlb(), pmd_free_tlb(), pud_free_tlb(), p4d_free_tlb(): a table that holds entries of
   /// `level`, whose parent entry for `address` was cleared.
-  void table_free_tlb(TableLevel level, PageAddress table, std::uint64_t address);
+  void table_free_tlb(TableLevel level, PageAddress table, arch::VirtAddr address);
   void tlb_remove_table(PageAddress table);
   /// tlb_unshare_pmd_ptdesc(): one user less of a shared PMD table. `last`: nobody shares it now.
-  void tlb_unshare_pmd(std::uint64_t address, bool last);
+  void tlb_unshare_pmd(arch::VirtAddr address, bool last);
   void tlb_flush_unshared_tables();
 
   void tlb_change_page_size(std::uint64_t size);
@@ -119,7 +119,7 @@ class MmuGather {
 
   void init();
   void reset_range();
-  void adjust_range(std::uint64_t address, std::uint64_t size);
+  void adjust_range(arch::VirtAddr address, std::uint64_t size);
   void tlb_update_vma_flags(const Vma& vma);
   bool queue(PageAddress page, std::uint64_t pages, bool delay_rmap, std::uint64_t size);
   bool tlb_next_batch();

@@ -57,7 +57,7 @@ class PageAllocator {
   static constexpr unsigned kMaxOrder = 10;
   static constexpr std::uint64_t kVmemmap = 0xffff'fc00'0000'0000;  // VMEMMAP_START of arm64
   static constexpr unsigned kStructShift = 6;                       // sizeof(struct page)
-  static constexpr unsigned kSectionShift = 15;                     // base pages: 128 MiB
+  static constexpr unsigned kSectionShift = 9;                      // base pages: 2 MiB
 
   struct Entry {
     Page page;             ///< of a head page; refcount 0: not allocated

@@ -167,5 +167,38 @@ threads:
   }
 }
 
+TEST(PlatformTest, RtlRunningAheadPublishesAFillBeforeWhatFollowsIt) {
+  // A small TLB that is always refilled while a page goes away: with some quantum, a fill ends
+  // where its process would give way to the invalidation of the same page.
+  std::string reads;
+  for (int i = 0; i < 60; ++i) reads += ", {read: {at: heap, count: 5, stride_bytes: 4096}}";
+  for (const unsigned quantum : {309U, 310U, 311U, 312U, 313U, 314U, 315U}) {
+    for (const char* model : {"rtl", "lockstep"}) {
+      const auto config = load_text(R"(schema_version: 1
+description: Devices fill the TLB of the SMMU while a page of theirs is unmapped.
+kernel: v6.6
+hardware: {cpus: 2, smmu: {walkers: 4, tlb: {entries: 4, ways: 4}}}
+processes: {app: {regions: {heap: {at: 0x7f8000010000, pages: 8}}}}
+devices:
+  nic0: {stream_id: 1, process: app, retry: {attempts: 1, delay_cycles: 10}}
+  nic1: {stream_id: 2, process: app, retry: {attempts: 1, delay_cycles: 10}}
+  nic2: {stream_id: 3, process: app, retry: {attempts: 1, delay_cycles: 10}}
+limits: {simulated_us: 30}
+threads:
+  main: {on: cpu1, process: app, steps: [{write: {at: heap, count: 8, stride_bytes: 4096, value: 1}}, {signal: mapped}, {delay_cycles: 111}, {munmap: {at: heap, pages: 1}}]}
+  a: {on: nic0, steps: [{wait_for: mapped})" +
+                                        reads +
+                                        R"(]}
+  b: {on: nic1, steps: [{wait_for: mapped})" +
+                                        reads + R"(]}
+  c: {on: nic2, steps: [{wait_for: mapped})" +
+                                        reads + "]}\n",
+                                    {"hardware.quantum_cycles=" + std::to_string(quantum),
+                                     std::string("hardware.smmu.tlb.model=") + model});
+      EXPECT_TRUE(violations_of(run(config)).empty()) << model << ", quantum " << quantum;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace shootdown::tests

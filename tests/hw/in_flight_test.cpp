@@ -50,6 +50,15 @@ TEST(InFlightTest, LeavingTwiceIsABug) {
   EXPECT_THROW(in_flight.leave(access), std::logic_error);
 }
 
+TEST(InFlightTest, AnAccessOfBeforeAResetIsABug) {
+  InFlight in_flight;
+  in_flight.close();
+  in_flight.close();
+  const auto access = in_flight.enter();
+  in_flight.reset();
+  EXPECT_THROW(in_flight.leave(access), std::logic_error);
+}
+
 TEST(InFlightTest, ResetForgetsEverything) {
   InFlight in_flight;
   in_flight.enter();

@@ -47,7 +47,7 @@ plant() {
     case $status in
         0) echo "MISSED  $1" ;;
         1) echo "found   $1: $(grep -E '^(lockstep|assertions)' "$folder/run.log" | head -1)" ;;
-        *) echo "FAILED  $1 does not build, or crashes"; tail -5 "$folder/build.log" ;;
+        *) echo "FAILED  $1 does not build, or crashes"; tail -5 "$folder"/*.log ;;
     esac
     rm -rf "${folder:?}"
 }

@@ -95,8 +95,8 @@ TEST(Arm64NotifyTest, GatherNotifiesOnceInEveryRelease) {
     SCOPED_TRACE(to_string(release));
     Bench bench(release);
     KernelGather gather(bench.cpu, bench.mm);
-    gather.tlb.tlb_remove_tlb_entry(0x40'0000);
-    gather.tlb.tlb_remove_tlb_entry(0x40'1000);
+    gather.tlb.tlb_remove_tlb_entry({0x40'0000});
+    gather.tlb.tlb_remove_tlb_entry({0x40'1000});
     gather.finish();
     const Events flush{"dsb ishst", "tlbi vale1is 0x12000000000400",
                        "tlbi vale1is 0x12000000000401"};

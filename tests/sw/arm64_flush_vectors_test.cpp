@@ -126,9 +126,9 @@ std::optional<std::string> replay_pte(const json& features, const json& test) {
 
 /// The levels' range trackers; sizes are what the recorder passed, also past 4 GiB.
 void track_range(MmuGather& tlb, const std::string& level, std::uint64_t va, std::uint64_t bytes) {
-  if (level == "pte") tlb.tlb_flush_pte_range(va, bytes);
-  if (level == "pmd") tlb.tlb_flush_pmd_range(va, bytes);
-  if (level == "pud") tlb.tlb_flush_pud_range(va, bytes);
+  if (level == "pte") tlb.tlb_flush_pte_range({va}, bytes);
+  if (level == "pmd") tlb.tlb_flush_pmd_range({va}, bytes);
+  if (level == "pud") tlb.tlb_flush_pud_range({va}, bytes);
 }
 
 std::optional<std::string> replay_gather(const json& features, const json& test) {
@@ -163,9 +163,9 @@ std::optional<std::string> replay_gather(const json& features, const json& test)
       gather->tlb.table_free_tlb(pte   ? TableLevel::kPte
                                  : pmd ? TableLevel::kPmd
                                        : TableLevel::kPud,
-                                 f.kernel.pages.page_address(*table), hex(words[1]));
+                                 f.kernel.pages.page_address(*table), {hex(words[1])});
     } else if (name == "unshared") {
-      gather->tlb.tlb_flush_pmd_range(hex(words[1]), hex(words[2]));
+      gather->tlb.tlb_flush_pmd_range({hex(words[1])}, hex(words[2]));
       gather->tlb.unshared_tables = true;
     } else {
       track_range(gather->tlb, name, hex(words[1]), hex(words[2]));

@@ -45,7 +45,14 @@ class FakeCpu : public sw::Cpu {
     return result;
   }
   void forget() { log.clear(); }
-  std::function<void()> on_tlbi;  ///< looks at the kernel's state when the flush happens
+  /// Lines that start with `text`.
+  std::size_t count(const std::string& text) const {
+    return static_cast<std::size_t>(std::count_if(
+        log.begin(), log.end(), [&](const std::string& line) { return line.starts_with(text); }));
+  }
+  // Look at the kernel's state when a flush, or the freeing of a page, happens.
+  std::function<void()> on_tlbi;
+  std::function<void()> on_free;
 
   unsigned id() const override { return 0; }
   std::uint64_t load(arch::PhysAddr address) override {
@@ -107,6 +114,7 @@ class FakeCpu : public sw::Cpu {
     if (const auto* freed = event.get<sw::PageFreed>()) {
       log.push_back("free " + hex_text(freed->page.value) + " " + std::string(name_of(freed->use)) +
                     " " + std::to_string(freed->order));
+      if (on_free) on_free();
     }
   }
 

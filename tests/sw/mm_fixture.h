@@ -115,11 +115,7 @@ class MmTest : public testing::TestWithParam<sw::Release> {
     }
     return cpu_.log.size();
   }
-  std::size_t count(const std::string& text) const {
-    return static_cast<std::size_t>(
-        std::count_if(cpu_.log.begin(), cpu_.log.end(),
-                      [&](const std::string& line) { return line.starts_with(text); }));
-  }
+  std::size_t count(const std::string& text) const { return cpu_.count(text); }
   /// As find(), and expects that there is such a line.
   std::size_t expect_line(const std::string& text, std::size_t from = 0) const {
     const std::size_t at = find(text, from);

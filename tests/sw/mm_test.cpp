@@ -309,7 +309,17 @@ TEST_P(MmTest, MunmapOfManyPagesFlushesWhenTheBatchesAreFullAndFreesAfterEachFlu
   for (std::uint64_t i = 0; i < kPages; ++i) touch(kVa + i * kPage, true);
   cpu_.forget();
 
+  bool locked_at_first_flush = false;
+  bool free_at_first_free = false;
+  cpu_.on_tlbi = [&] {
+    if (cpu_.count("tlbi") == 1) locked_at_first_flush = cpu_.preempt_count > 0;
+  };
+  cpu_.on_free = [&] {
+    if (cpu_.count("free") == 1) free_at_first_free = cpu_.preempt_count == 0;
+  };
   sw::do_munmap(cpu_, *mm_, {kVa}, {kVa + kPages * kPage});
+  EXPECT_TRUE(locked_at_first_flush);
+  EXPECT_TRUE(free_at_first_free) << "pages are freed under the page-table lock";
 
   // The first flush is of more than 512 pages, the rest page by page.
   const std::size_t first = expect_line("tlbi aside1is");
@@ -323,6 +333,22 @@ TEST_P(MmTest, MunmapOfManyPagesFlushesWhenTheBatchesAreFullAndFreesAfterEachFlu
   expect_all_freed();
 }
 
+TEST_P(MmTest, TheZeroPageTakesNoRoomInTheBatches) {
+  constexpr std::uint64_t kPages = 8 + 19 * 510 + 300;
+  map(kVa, kPages * kPage, kReadWrite);
+  for (std::uint64_t i = 0; i < kPages; ++i) touch(kVa + i * kPage, false);
+  cpu_.forget();
+
+  sw::do_munmap(cpu_, *mm_, {kVa}, {kVa + kPages * kPage});
+
+  // One flush of the area, then the tables; a flush in between would leave the rest to single
+  // TLBIs.
+  EXPECT_EQ(count("tlbi aside1is"), 1U);
+  EXPECT_EQ(count("tlbi vale1is"), 0U);
+  EXPECT_EQ(kernel_.zero_page->mapcount, 0);
+  expect_all_freed(1);
+}
+
 TEST_P(MmTest, ADirtyFilePageKeepsItsMapUntilTheFlushFromV62On) {
   sw::File file;
   map(kVa, kPage, kReadWrite, &file, /*shared=*/true);
@@ -330,7 +356,10 @@ TEST_P(MmTest, ADirtyFilePageKeepsItsMapUntilTheFlushFromV62On) {
   const sw::Page* page = page_at(kVa);
   int mapped_at_flush = -1;
   cpu_.on_tlbi = [&] {
-    if (mapped_at_flush < 0) mapped_at_flush = page->mapcount;  // later ones are for the tables
+    if (mapped_at_flush >= 0) return;  // later ones are for the tables
+    mapped_at_flush = page->mapcount;
+    // Who looks for the page's maps waits for this lock: the flush has to be over when it is free.
+    EXPECT_GT(cpu_.preempt_count, 0U) << "flushed after the page-table lock was dropped";
   };
 
   sw::do_munmap(cpu_, *mm_, {kVa}, {kVa + kPage});

@@ -294,7 +294,7 @@ class Driver {
       }
       const std::uint64_t id = next_++;
       judge_.clear_entry(at, id);
-      tlb().tlb_remove_tlb_entry(at);
+      tlb().tlb_remove_tlb_entry({at});
       const bool delay = dirty_file && tlb().tlb_delay_rmap();
       if (delay) judge_.delay(id);
       force_flush |= dirty_file;
@@ -322,7 +322,7 @@ class Driver {
     tlb().tlb_change_page_size(judge_.config().page_bytes());
     const std::uint64_t id = next_++;
     judge_.unhook_table(va, id);
-    tlb().table_free_tlb(level, {id * kStruct}, va);
+    tlb().table_free_tlb(level, {id * kStruct}, {va});
   }
 
   void finish(unsigned which) {

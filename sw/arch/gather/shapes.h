@@ -1,8 +1,8 @@
 // The shapes that architectures give to struct mmu_gather: knobs, geometry, what becomes of tables,
 // and which rule tlb_flush() follows.
 //
-// Every architecture that Linux has falls into one of them; arm64 and x86 are also whole stacks
-// here, the others end at the flush functions they call. Sources: each architecture's Kconfig,
+// Every architecture that Linux has falls into one of them; arm64 is also a whole stack here, the
+// others end at the flush functions they call. Sources: each architecture's Kconfig,
 // asm/tlb.h and asm/pgalloc.h, v6.1 and v6.12.
 #ifndef SHOOTDOWN_SW_ARCH_GATHER_SHAPES_H
 #define SHOOTDOWN_SW_ARCH_GATHER_SHAPES_H
