@@ -253,11 +253,15 @@ RunEnd Platform::run() {
   }
   simulated_ps_ = simulation_->now_ps();
   for (auto& engine : rtl_) engine->report_assertions();
-  for (const auto& program : programs_) {
-    if (!program->finished()) unfinished_.push_back(program->name());
-  }
+  const auto note_unfinished = [this](const std::string& name, const hw::Process& process) {
+    if (process.finished()) return;
+    const auto signal = signals_->awaited_by(process);
+    unfinished_.push_back(
+        signal ? fmt::format("{} (waits for signal {})", name, config_.signals[*signal]) : name);
+  };
+  for (const auto& program : programs_) note_unfinished(program->name(), program->process());
   for (const DeviceThread& thread : config_.device_threads) {
-    if (!devices_[thread.device]->finished()) unfinished_.push_back(thread.name);
+    note_unfinished(thread.name, devices_[thread.device]->process());
   }
   if (end == RunEnd::kFinished && !unfinished_.empty()) end = RunEnd::kStuck;
   log_->close();

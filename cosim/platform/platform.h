@@ -59,9 +59,11 @@ class Platform {
   RunEnd run();
   /// Ends the run early, from a subscriber.
   void stop() { simulation_->request_stop(); }
-  /// After run(): picoseconds, programs that have not ended, what ended a program early.
+  // After run().
   std::uint64_t simulated_ps() const { return simulated_ps_; }
+  /// Threads that did not end, with the signal they wait for if it is one.
   const std::vector<std::string>& unfinished() const { return unfinished_; }
+  /// What ended a program early.
   const std::vector<std::string>& remarks() const { return remarks_; }
 
  private:

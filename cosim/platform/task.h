@@ -37,6 +37,7 @@ class Task : public sw::Cpu, public sw::Waiter {
 
   void start();
   bool finished() const { return process_.finished(); }
+  const hw::Process& process() const { return process_; }
   const std::string& name() const { return name_; }
   hw::CpuCore& core() { return place_.core; }
   ThreadId thread() const { return thread_; }

@@ -43,6 +43,7 @@ class DmaDevice : public sc_core::sc_module, public AtcPort {
   /// Starts the device's own engines, and its program if it has one.
   void start();
   bool finished() const { return program_process_.finished(); }
+  const Process& process() const { return program_process_; }
   /// Accesses that were given up after all retries.
   unsigned failed_accesses() const { return failed_; }
   std::uint64_t completed_accesses() const { return completed_; }

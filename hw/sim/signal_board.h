@@ -2,6 +2,8 @@
 #ifndef SHOOTDOWN_HW_SIM_SIGNAL_BOARD_H
 #define SHOOTDOWN_HW_SIM_SIGNAL_BOARD_H
 
+#include <map>
+#include <optional>
 #include <vector>
 
 #include "hw/sim/process.h"
@@ -21,17 +23,27 @@ class SignalBoard {
   /// Blocks until the signal has been raised; it stays raised for the run.
   void wait(unsigned signal) {
     simulation_.synchronize();
+    const Process* self = &simulation_.current();
+    waiting_[self] = signal;
     while (!set_[signal]) changed_.wait();
+    waiting_.erase(self);
+  }
+  /// What a process waits for, if it does.
+  std::optional<unsigned> awaited_by(const Process& process) const {
+    const auto found = waiting_.find(&process);
+    return found == waiting_.end() ? std::nullopt : std::optional(found->second);
   }
   void reset() {
     set_.assign(set_.size(), false);
     changed_.reset();
+    waiting_.clear();
   }
 
  private:
   Simulation& simulation_;
   std::vector<bool> set_;
   WaitList changed_;
+  std::map<const Process*, unsigned> waiting_;
 };
 
 }  // namespace shootdown::hw

@@ -26,8 +26,7 @@ constexpr std::array<KernelChange, 15> kChanges{{
      .first_release = {6, 2},
      .member = &KernelBehaviour::delay_rmap,
      .needs = "7cc8f9c7146a",
-     .switches = "a slot of a batch can carry flags beside the page; what sets one is a change of "
-                 "its own"},
+     .switches = "the rmap of a dirty file page is removed after the flush, under the same lock"},
     {.hash = "e43c0a0c3c28",
      .title = "powerpc/64s/radix: combine final TLB flush and lazy tlb mm shootdown IPIs",
      .first_release = {6, 6},

@@ -69,7 +69,9 @@ threads:
 )"));
   const auto result = run(config);
   EXPECT_EQ(result.verdict, cosim::Verdict::kLimit);
-  EXPECT_NE(result.limit.find("one, two"), std::string::npos) << result.limit;
+  EXPECT_NE(result.limit.find("one (waits for signal b), two (waits for signal a) did not end"),
+            std::string::npos)
+      << result.limit;
 }
 
 TEST(PlatformTest, AccessToUnmappedMemoryEndsTheThreadWithSigsegv) {
