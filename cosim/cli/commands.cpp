@@ -3,13 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <iostream>
 #include <map>
 #include <optional>
 
+#include "cosim/cli/bisect.h"
+#include "cosim/cli/config_files.h"
 #include "cosim/cli/experiment.h"
 #include "cosim/cli/fst.h"
+#include "cosim/cli/matrix.h"
 #include "cosim/config/injections.h"
 #include "cosim/config/load.h"
 #include "cosim/conform/conform.h"
@@ -95,6 +97,43 @@ int run_command(const Options& options) {
   return exit_status(result);
 }
 
+int matrix_command(const Options& options) {
+  std::vector<std::string> configs = options.configs;
+  if (configs.empty()) configs = config_files("configs");
+  if (configs.empty()) throw ConfigError("configs:1:1: matrix: no configuration (name one)");
+  std::optional<OutputFile> json;
+  std::optional<OutputFile> junit;
+  if (options.json) json.emplace("--json", *options.json);
+  if (options.junit) junit.emplace("--junit", *options.junit);
+  std::vector<MatrixCell> cells;
+  for (const std::string& config : configs) {
+    for (const std::string& model : matrix_models()) {
+      for (const std::string& kernel : matrix_kernels()) {
+        cells.push_back(run_cell(config, kernel, model));
+        std::cout << cell_text(cells.back()) << std::flush;
+      }
+    }
+  }
+  if (json) {
+    json->stream() << matrix_json(cells);
+    json->commit();
+  }
+  if (junit) {
+    write_matrix_junit(junit->stream(), cells);
+    junit->commit();
+  }
+  const auto missed =
+      std::count_if(cells.begin(), cells.end(), [](const auto& cell) { return !cell.met; });
+  std::cout << fmt::format("{} cells, {} not as expected\n", cells.size(), missed) << std::flush;
+  return missed == 0 ? kExitMet : kExitNotMet;
+}
+
+int bisect_command(const Options& options) {
+  const std::vector<Turn> turns = bisect(load(options));
+  std::cout << turns_text(turns) << std::flush;
+  return turns.empty() ? kExitNotMet : kExitMet;
+}
+
 int check_command(const Options& options) {
   const Config config = load(options);
   std::cout << describe_run(config);
@@ -144,12 +183,7 @@ int list_command(const Options& options) {
       fmt::print("{:26} {}\n", injection.name, injection.what);
     }
   } else {
-    std::vector<std::string> files;
-    std::error_code error;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator("configs", error)) {
-      if (entry.path().extension() == ".yaml") files.push_back(entry.path().string());
-    }
-    std::sort(files.begin(), files.end());
+    const std::vector<std::string> files = config_files("configs");
     for (const std::string& file : files) {
       const Config config = load_config(file, {.set = {},
                                                .kernel = std::nullopt,

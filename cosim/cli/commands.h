@@ -7,6 +7,8 @@
 namespace shootdown::cosim {
 
 int run_command(const Options& options);
+int matrix_command(const Options& options);
+int bisect_command(const Options& options);
 int check_command(const Options& options);
 int list_command(const Options& options);
 int conform_command(const Options& options);

@@ -24,6 +24,10 @@ int main(int argc, char** argv) {
     switch (options->command) {
       case Options::Command::kRun:
         return run_command(*options);
+      case Options::Command::kMatrix:
+        return matrix_command(*options);
+      case Options::Command::kBisect:
+        return bisect_command(*options);
       case Options::Command::kCheck:
         return check_command(*options);
       case Options::Command::kList:

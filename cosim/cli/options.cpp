@@ -34,6 +34,14 @@ std::optional<Options> parse_options(int argc, const char* const* argv, int& exi
   run->add_option("--waves", options.waves, "write waves: F.vcd, or F.fst if vcd2fst is installed");
   run->add_option("--json", options.json, "write the result as JSON");
   run->add_option("--events", options.events, "write the event log as JSON lines");
+  CLI::App* matrix =
+      app.add_subcommand("matrix", "run configurations on every kernel release and hardware model");
+  matrix->add_option("CONFIG", options.configs, "configuration files; all below configs/ if none");
+  matrix->add_option("--json", options.json, "write the cells as JSON");
+  matrix->add_option("--junit", options.junit, "write the cells as JUnit XML");
+  CLI::App* bisect =
+      app.add_subcommand("bisect", "name the kernel change at which the verdict turns");
+  add_common(bisect);
   CLI::App* check = app.add_subcommand("check", "validate a configuration");
   add_common(check);
   CLI::App* list = app.add_subcommand("list", "list what there is");
@@ -52,10 +60,12 @@ std::optional<Options> parse_options(int argc, const char* const* argv, int& exi
     exit_code = app.exit(error, std::cout, std::cerr) == 0 ? kExitMet : kExitUsage;
     return std::nullopt;
   }
-  options.command = run->parsed()     ? Options::Command::kRun
-                    : check->parsed() ? Options::Command::kCheck
-                    : list->parsed()  ? Options::Command::kList
-                                      : Options::Command::kConform;
+  options.command = run->parsed()      ? Options::Command::kRun
+                    : matrix->parsed() ? Options::Command::kMatrix
+                    : bisect->parsed() ? Options::Command::kBisect
+                    : check->parsed()  ? Options::Command::kCheck
+                    : list->parsed()   ? Options::Command::kList
+                                       : Options::Command::kConform;
   return options;
 }
 

@@ -17,7 +17,7 @@ inline constexpr int kExitUsage = 2;
 inline constexpr int kExitLimit = 3;
 
 struct Options {
-  enum class Command : std::uint8_t { kRun, kCheck, kList, kConform };
+  enum class Command : std::uint8_t { kRun, kMatrix, kBisect, kCheck, kList, kConform };
   Command command{Command::kRun};
   std::string config;
   std::optional<std::string> kernel;
@@ -27,6 +27,7 @@ struct Options {
   std::optional<std::string> json;
   std::optional<std::string> events;
   std::string list{"configs"};
+  std::vector<std::string> configs;  ///< of the matrix; empty: all in configs/
   std::vector<std::string> folders;  ///< of recorded cases
   std::optional<std::string> junit;
 };

@@ -5,34 +5,9 @@
 #include <algorithm>
 #include <ostream>
 
+#include "cosim/report/xml.h"
+
 namespace shootdown::cosim {
-
-namespace {
-
-std::string escaped(std::string_view text) {
-  std::string result;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        result += "&amp;";
-        break;
-      case '<':
-        result += "&lt;";
-        break;
-      case '>':
-        result += "&gt;";
-        break;
-      case '"':
-        result += "&quot;";
-        break;
-      default:
-        result += c;
-    }
-  }
-  return result;
-}
-
-}  // namespace
 
 std::string conform_table(const std::vector<ConformFile>& files) {
   std::size_t width = 4;
@@ -67,14 +42,15 @@ void write_junit(std::ostream& out, const std::vector<ConformFile>& files) {
   out << "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n";
   for (const ConformFile& file : files) {
     out << fmt::format("  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\">\n",
-                       escaped(file.path), file.cases.size(), file.failed());
+                       xml_escaped(file.path), file.cases.size(), file.failed());
     for (const ConformCase& test : file.cases) {
       const std::string head = fmt::format("    <testcase classname=\"{}\" name=\"{}\"",
-                                           escaped(test.configuration), escaped(test.name));
+                                           xml_escaped(test.configuration), xml_escaped(test.name));
       if (test.difference.empty()) {
         out << head << "/>\n";
       } else {
-        out << head << "><failure message=\"" << escaped(test.difference) << "\"/></testcase>\n";
+        out << head << "><failure message=\"" << xml_escaped(test.difference)
+            << "\"/></testcase>\n";
       }
     }
     out << "  </testsuite>\n";

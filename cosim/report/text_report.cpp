@@ -104,11 +104,16 @@ std::string describe_run(const Config& config) {
   return text + "\n";
 }
 
-std::string text_report(const Config& config, const RunResult& result) {
-  std::string text = describe_run(config) + "\n";
+std::string verdict_text(const RunResult& result) {
+  std::string text;
   for (const Violation& violation : result.violations) text += violation_text(violation) + "\n";
   if (result.verdict == Verdict::kPass) text += summary(result) + "\n";
   if (result.verdict == Verdict::kLimit) text += "LIMIT   " + result.limit + "\n\n";
+  return text;
+}
+
+std::string text_report(const Config& config, const RunResult& result) {
+  std::string text = describe_run(config) + "\n" + verdict_text(result);
   for (const Note& note : result.notes)
     text += fmt::format("note  {}: {}\n\n", note.kind, note.text);
   for (const std::string& remark : result.remarks) text += "note  " + remark + "\n\n";

@@ -11,6 +11,8 @@ namespace shootdown::cosim {
 
 /// One line: what was run on what.
 std::string describe_run(const Config& config);
+/// What was found, without what was expected: violations with their chains, or a summary.
+std::string verdict_text(const RunResult& result);
 std::string text_report(const Config& config, const RunResult& result);
 
 }  // namespace shootdown::cosim

@@ -1,6 +1,7 @@
 // The command line when all is well: exit status, outputs, what goes where.
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
@@ -90,6 +91,67 @@ TEST(CommandLineTest, HelpAndVersionGoToStandardOutput) {
     EXPECT_EQ(result.err, "");
     EXPECT_NE(result.out, "");
   }
+}
+
+TEST(CommandLineTest, MatrixRunsEveryReleaseAndModelAndWritesItsCells) {
+  const ScratchFolder scratch;
+  const std::string json_file = scratch / "matrix.json";
+  const std::string junit_file = scratch / "matrix.xml";
+  const auto result =
+      run_program("matrix configs/permission_upgrade.yaml configs/unmap.yaml --json " + json_file +
+                  " --junit " + junit_file);
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_NE(result.out.find("48 cells, 0 not as expected"), std::string::npos) << result.out;
+  const auto json = nlohmann::json::parse(read_file(json_file));
+  ASSERT_EQ(json["cells"].size(), 48U);
+  EXPECT_EQ(json["cells"][0]["found"], "fault-loop (notifier)");
+  EXPECT_GT(json["cells"][0]["tlbis"], 0);
+  EXPECT_EQ(json["cells"][7]["kernel"], "v6.7");
+  EXPECT_EQ(json["cells"][7]["found"], "pass");
+  const std::string junit = read_file(junit_file);
+  EXPECT_NE(junit.find("<testsuite name=\"configs/permission_upgrade.yaml lockstep\" tests=\"8\" "
+                       "failures=\"0\">"),
+            std::string::npos)
+      << junit;
+}
+
+TEST(CommandLineTest, MatrixFailsWhereACellDiffersFromTheExpectation) {
+  const ScratchFolder scratch;
+  std::string text = read_file("configs/unmap.yaml");
+  const std::size_t expect = text.find("\nexpect:");
+  ASSERT_NE(expect, std::string::npos);
+  const std::string config = scratch / "wrong.yaml";
+  const std::string junit = scratch / "wrong.xml";
+  std::ofstream(config) << text.substr(0, expect)
+                        << "\nexpect:\n  - {kernel: \"< v6.1\", violation: fault-loop}\n"
+                           "  - {kernel: \">= v6.1\", violation: none}\n";
+  const auto result = run_program("matrix " + config + " --junit " + junit);
+  EXPECT_EQ(result.status, 1);
+  EXPECT_NE(result.out.find("24 cells, 9 not as expected"), std::string::npos) << result.out;
+  EXPECT_NE(read_file(junit).find("<failure message=\"found pass, expected fault-loop"),
+            std::string::npos);
+}
+
+TEST(CommandLineTest, BisectNamesTheChangeWithBothChains) {
+  const auto result = run_program("bisect configs/permission_upgrade.yaml");
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.out.rfind("the verdict turns at 6bbd42e2df8f (v6.6)", 0), 0U) << result.out;
+  EXPECT_LT(result.out.find("FAULT LOOP"), result.out.find("with it\n\nPASS")) << result.out;
+}
+
+TEST(CommandLineTest, BisectNamesAChangeThatMakesThingsWorse) {
+  // This driver encodes ranges wrongly. Up to v6.5 nothing here makes it send one.
+  const auto result =
+      run_program("bisect configs/access_flag.yaml --set 'inject=[reserved_range_command]'");
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_EQ(result.out.rfind("the verdict turns at 6bbd42e2df8f (v6.6)", 0), 0U) << result.out;
+  EXPECT_LT(result.out.find("PASS"), result.out.find("with it\n\nDRIVER MISUSE")) << result.out;
+}
+
+TEST(CommandLineTest, BisectSaysWhenNothingTurns) {
+  const auto result = run_program("bisect configs/unmap.yaml");
+  EXPECT_EQ(result.status, 1);
+  EXPECT_EQ(result.out, "no change of the kernel's history turns the verdict\n");
 }
 
 }  // namespace

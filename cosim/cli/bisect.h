@@ -1,0 +1,29 @@
+// At which change of the kernel's history does a configuration's verdict turn?
+#ifndef SHOOTDOWN_COSIM_CLI_BISECT_H
+#define SHOOTDOWN_COSIM_CLI_BISECT_H
+
+#include <string>
+#include <vector>
+
+#include "cosim/config/config.h"
+#include "cosim/report/run_result.h"
+#include "sw/kernel/version.h"
+
+namespace shootdown::cosim {
+
+/// The verdict before and after one change. For better or for worse.
+struct Turn {
+  const sw::KernelChange* change{};
+  RunResult before;
+  RunResult after;
+};
+
+/// Runs `config` on the oldest release, then with one change more at a time, in the order of
+/// history up to the newest release. A verdict is the set of violations with their missing hops.
+std::vector<Turn> bisect(Config config);
+/// Each turn with both causal chains.
+std::string turns_text(const std::vector<Turn>& turns);
+
+}  // namespace shootdown::cosim
+
+#endif

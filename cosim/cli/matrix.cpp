@@ -1,0 +1,119 @@
+#include "cosim/cli/matrix.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <ostream>
+#include <set>
+
+#include "cosim/cli/experiment.h"
+#include "cosim/config/load.h"
+#include "cosim/report/xml.h"
+#include "cosim/rtl/tlb_dut.h"
+
+namespace shootdown::cosim {
+
+namespace {
+
+std::string found_text(const RunResult& result) {
+  if (result.violations.empty()) return name_of(result.verdict);
+  std::set<std::string> kinds;
+  for (const Violation& violation : result.violations) {
+    kinds.insert(violation.kind + " (" + violation.missing_hop + ")");
+  }
+  return fmt::format("{}", fmt::join(kinds, ", "));
+}
+
+Cost cost_of(const RunResult& result) {
+  Cost cost{.simulated_ps = result.simulated_ps};
+  for (const auto& [name, value] : result.counters) {
+    if (name.ends_with(".flushes")) cost.flushes += value;
+    if (name.ends_with(".tlbi")) cost.tlbis += value;
+    if (name.find(".CMD_") != std::string::npos) cost.commands += value;
+  }
+  return cost;
+}
+
+}  // namespace
+
+std::vector<std::string> matrix_kernels() {
+  return {"v5.18", "v5.19", "v6.0", "v6.1", "v6.2", "v6.5", "v6.6", "v6.7"};
+}
+
+std::vector<std::string> matrix_models() { return {"systemc", "rtl", "lockstep"}; }
+
+MatrixCell run_cell(const std::string& config, const std::string& kernel,
+                    const std::string& model) {
+  const Config loaded = load_config(
+      config, {.set = {"hardware.smmu.tlb.model=" + model, "hardware.cpu_tlb.model=" + model},
+               .kernel = kernel,
+               .seed = std::nullopt,
+               .rtl_geometries = tlb_dut_geometries()});
+  const RunResult result = Experiment(loaded).run();
+  return {.config = config,
+          .model = model,
+          .kernel = kernel,
+          .found = found_text(result),
+          .expected = result.expected,
+          .met = result.met,
+          .cost = cost_of(result)};
+}
+
+std::string cell_text(const MatrixCell& cell) {
+  return fmt::format(
+      "{:32} {:8} {:6} {:40} {:>4} flushes {:>5} TLBIs {:>5} commands {:>9.3f} us  {}\n",
+      std::filesystem::path(cell.config).stem().string(), cell.model, cell.kernel, cell.found,
+      cell.cost.flushes, cell.cost.tlbis, cell.cost.commands,
+      static_cast<double>(cell.cost.simulated_ps) / 1e6,
+      cell.expected.empty() ? "nothing expected"
+      : cell.met            ? "as expected"
+                            : "NOT AS EXPECTED: " + cell.expected);
+}
+
+std::string matrix_json(const std::vector<MatrixCell>& cells) {
+  nlohmann::json array = nlohmann::json::array();
+  for (const MatrixCell& cell : cells) {
+    array.push_back({{"config", cell.config},
+                     {"model", cell.model},
+                     {"kernel", cell.kernel},
+                     {"found", cell.found},
+                     {"expected", cell.expected},
+                     {"met", cell.met},
+                     {"flushes", cell.cost.flushes},
+                     {"tlbis", cell.cost.tlbis},
+                     {"commands", cell.cost.commands},
+                     {"simulated_ps", cell.cost.simulated_ps}});
+  }
+  return nlohmann::json{{"schema_version", 1}, {"cells", array}}.dump(2) + "\n";
+}
+
+void write_matrix_junit(std::ostream& out, const std::vector<MatrixCell>& cells) {
+  const auto same_suite = [](const MatrixCell& a, const MatrixCell& b) {
+    return a.config == b.config && a.model == b.model;
+  };
+  out << "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n";
+  for (auto first = cells.begin(); first != cells.end();) {
+    const auto last = std::find_if(
+        first, cells.end(), [&](const MatrixCell& cell) { return !same_suite(cell, *first); });
+    out << fmt::format("  <testsuite name=\"{} {}\" tests=\"{}\" failures=\"{}\">\n",
+                       xml_escaped(first->config), first->model, last - first,
+                       std::count_if(first, last, [](const auto& cell) { return !cell.met; }));
+    for (auto cell = first; cell != last; ++cell) {
+      out << fmt::format("    <testcase classname=\"{}\" name=\"{}\"", xml_escaped(cell->config),
+                         cell->kernel);
+      if (cell->met) {
+        out << "/>\n";
+      } else {
+        out << fmt::format("><failure message=\"found {}, expected {}\"/></testcase>\n",
+                           xml_escaped(cell->found), xml_escaped(cell->expected));
+      }
+    }
+    out << "  </testsuite>\n";
+    first = last;
+  }
+  out << "</testsuites>\n";
+}
+
+}  // namespace shootdown::cosim

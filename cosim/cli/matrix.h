@@ -1,0 +1,44 @@
+// Configurations against kernel releases and hardware models.
+#ifndef SHOOTDOWN_COSIM_CLI_MATRIX_H
+#define SHOOTDOWN_COSIM_CLI_MATRIX_H
+
+#include <cstdint>
+#include <iosfwd>
+#include <string>
+#include <vector>
+
+namespace shootdown::cosim {
+
+/// What a run cost.
+struct Cost {
+  std::uint64_t flushes{};   ///< flush functions of the kernel
+  std::uint64_t tlbis{};     ///< TLBI instructions
+  std::uint64_t commands{};  ///< of the SMMU
+  std::uint64_t simulated_ps{};
+};
+
+struct MatrixCell {
+  std::string config;
+  std::string model;  ///< of all TLBs: systemc, rtl, lockstep
+  std::string kernel;
+  std::string found;  ///< "pass", "limit", or kinds with their missing hops
+  std::string expected;
+  bool met{};
+  Cost cost;
+};
+
+/// Runs one configuration on one release and model. Throws ConfigError for a bad file.
+MatrixCell run_cell(const std::string& config, const std::string& kernel, const std::string& model);
+/// The releases of the matrix, oldest first, and the models.
+std::vector<std::string> matrix_kernels();
+std::vector<std::string> matrix_models();
+
+/// One line.
+std::string cell_text(const MatrixCell& cell);
+std::string matrix_json(const std::vector<MatrixCell>& cells);
+/// A suite for each configuration and model, a case for each kernel.
+void write_matrix_junit(std::ostream& out, const std::vector<MatrixCell>& cells);
+
+}  // namespace shootdown::cosim
+
+#endif
