@@ -39,6 +39,17 @@ TEST(CommandLineTest, ReportStartsWithTheVerdictAndNamesTheHop) {
   EXPECT_EQ(result.out.find('\033'), std::string::npos) << "colour without a terminal";
 }
 
+TEST(CommandLineTest, TheReadmeShowsWhatTheProgramPrints) {
+  const auto report = [](const std::string& text) {
+    const std::size_t start = text.find("FAULT LOOP");
+    const std::size_t end = text.find("next: ");
+    return start < end ? text.substr(start, end - start) : "";
+  };
+  const std::string printed = report(run_program("run configs/permission_upgrade.yaml").out);
+  EXPECT_FALSE(printed.empty());
+  EXPECT_EQ(printed, report(read_file("README.md")));
+}
+
 TEST(CommandLineTest, JsonHoldsVerdictViolationsAndCounters) {
   const ScratchFolder scratch;
   const std::string file = scratch / "run.json";

@@ -34,10 +34,10 @@ void for_each_entry(const PteContext& context, const Block& block, Action&& acti
   }
 }
 
-/// Replaces the entry by change(entry), atomically. Returns what was there.
+/// Replaces the entry, last seen as `pte`, by change(entry), atomically. Returns what was there.
 template <class Change>
-Pte replace(PteContext& context, arch::PhysAddr entry, arch::VirtAddr va, Change&& change) {
-  Pte pte{context.host.load(entry)};
+Pte replace(PteContext& context, arch::PhysAddr entry, arch::VirtAddr va, Pte pte,
+            Change&& change) {
   for (;;) {
     const Pte found{context.host.compare_exchange(entry, va, pte.value, change(pte.value))};
     if (found == pte) return pte;
@@ -45,17 +45,19 @@ Pte replace(PteContext& context, arch::PhysAddr entry, arch::VirtAddr va, Change
   }
 }
 
+Pte load(PteContext& context, arch::PhysAddr entry) { return {context.host.load(entry)}; }
+
 bool in_block(const PteContext& context, Pte pte) {
   return context.contpte && (pte.value & PTE_VALID) != 0 && (pte.value & PTE_CONT) != 0;
 }
 
-/// __ptep_set_access_flags(), without the flush.
-bool widen(PteContext& context, arch::PhysAddr entry, arch::VirtAddr va, Pte wanted) {
-  if (Pte{context.host.load(entry)} == wanted) return false;
+/// __ptep_set_access_flags() of an entry last seen as `pte`, without the flush.
+bool widen(PteContext& context, arch::PhysAddr entry, arch::VirtAddr va, Pte pte, Pte wanted) {
+  if (pte == wanted) return false;
   // Only towards more permission. PTE_RDONLY is inverted so that the OR keeps the weaker of the
   // two.
   const std::uint64_t flags = (wanted.value & kAccessFlags) ^ PTE_RDONLY;
-  replace(context, entry, va,
+  replace(context, entry, va, pte,
           [&](std::uint64_t value) { return ((value ^ PTE_RDONLY) | flags) ^ PTE_RDONLY; });
   return true;
 }
@@ -66,7 +68,8 @@ void unfold(PteContext& context, const Block& block) {
   bool young = false;
   std::uint64_t first = 0;
   for_each_entry(context, block, [&](arch::PhysAddr entry, arch::VirtAddr va) {
-    const Pte old = replace(context, entry, va, [](std::uint64_t) { return std::uint64_t{0}; });
+    const Pte old = replace(context, entry, va, load(context, entry),
+                            [](std::uint64_t) { return std::uint64_t{0}; });
     if (va == block.start) first = old.value & ~PTE_CONT;
     dirty |= pte_dirty(old);
     young |= pte_young(old);
@@ -99,53 +102,62 @@ bool contpte_set_access_flags(PteContext& context, arch::PhysAddr entry, arch::V
   if (all_have(context, block, wanted)) return false;
   if (pte_write({context.host.load(entry)}) != pte_write(wanted)) {
     unfold(context, block);
-    if (widen(context, entry, va, wanted) && dirty) context.host.flush_tlb_page(va);
+    if (widen(context, entry, va, load(context, entry), wanted) && dirty)
+      context.host.flush_tlb_page(va);
     return true;
   }
   for_each_entry(context, block, [&](arch::PhysAddr each, arch::VirtAddr each_va) {
-    widen(context, each, each_va, wanted);
+    widen(context, each, each_va, load(context, each), wanted);
   });
   if (dirty) context.host.flush_tlb_range(block.start, block.end(context.page_bytes));
   return true;
 }
 
-bool clear_young(PteContext& context, arch::PhysAddr entry, arch::VirtAddr va) {
+bool clear_young(PteContext& context, arch::PhysAddr entry, arch::VirtAddr va, Pte pte) {
   return pte_young(
-      replace(context, entry, va, [](std::uint64_t value) { return value & ~PTE_AF; }));
+      replace(context, entry, va, pte, [](std::uint64_t value) { return value & ~PTE_AF; }));
 }
 
 }  // namespace
 
 bool ptep_set_access_flags(PteContext& context, arch::PhysAddr entry, arch::VirtAddr va, Pte wanted,
                            bool dirty) {
-  if (in_block(context, {context.host.load(entry)})) {
-    return contpte_set_access_flags(context, entry, va, wanted, dirty);
-  }
-  if (!widen(context, entry, va, wanted)) return false;
+  const Pte pte = load(context, entry);
+  if (in_block(context, pte)) return contpte_set_access_flags(context, entry, va, wanted, dirty);
+  if (!widen(context, entry, va, pte, wanted)) return false;
   // An access-flag update needs no flush: an entry without it is never cached.
   if (dirty) context.host.flush_tlb_page(va);
   return true;
 }
 
-bool ptep_test_and_clear_young(PteContext& context, arch::PhysAddr entry, arch::VirtAddr va) {
-  if (!in_block(context, {context.host.load(entry)})) return clear_young(context, entry, va);
+namespace {
+
+bool clear_young_of_block(PteContext& context, const Block& block) {
   bool young = false;
-  for_each_entry(context, block_of(context, entry, va),
-                 [&](arch::PhysAddr each, arch::VirtAddr each_va) {
-                   young |= clear_young(context, each, each_va);
-                 });
+  for_each_entry(context, block, [&](arch::PhysAddr each, arch::VirtAddr each_va) {
+    young |= clear_young(context, each, each_va, load(context, each));
+  });
   return young;
 }
 
+}  // namespace
+
+bool ptep_test_and_clear_young(PteContext& context, arch::PhysAddr entry, arch::VirtAddr va) {
+  const Pte pte = load(context, entry);
+  if (!in_block(context, pte)) return clear_young(context, entry, va, pte);
+  return clear_young_of_block(context, block_of(context, entry, va));
+}
+
 bool ptep_clear_flush_young(PteContext& context, arch::PhysAddr entry, arch::VirtAddr va) {
-  const bool block = in_block(context, {context.host.load(entry)});
-  if (!ptep_test_and_clear_young(context, entry, va)) return false;
-  if (!block) {
+  const Pte pte = load(context, entry);
+  if (!in_block(context, pte)) {
+    if (!clear_young(context, entry, va, pte)) return false;
     context.host.flush_tlb_page_nosync(va);
     return true;
   }
-  const Block range = block_of(context, entry, va);
-  context.host.flush_tlb_range_nosync(range.start, range.end(context.page_bytes));
+  const Block block = block_of(context, entry, va);
+  if (!clear_young_of_block(context, block)) return false;
+  context.host.flush_tlb_range_nosync(block.start, block.end(context.page_bytes));
   return true;
 }
 
