@@ -23,25 +23,35 @@ std::set<std::pair<std::string, std::string>> verdict_of(const RunResult& result
 
 }  // namespace
 
-std::vector<Turn> bisect(Config config) {
-  const auto run = [&config] { return Experiment(config).run(); };
+Bisection bisect(Config config) {
+  Bisection bisection;
+  const auto run = [&] {
+    RunResult result = Experiment(config).run();
+    if (result.verdict == Verdict::kLimit) bisection.limit = result.limit;
+    return result;
+  };
   config.kernel = {.base = sw::kernel_releases().front(), .revert = {}, .apply = {}};
   RunResult before = run();
-  std::vector<Turn> turns;
   for (const sw::KernelChange& change : sw::kernel_changes()) {
     if (change.first_release > sw::kernel_releases().back()) continue;
     config.kernel.apply.push_back(&change);
     RunResult after = run();
-    if (verdict_of(before) != verdict_of(after)) turns.push_back({&change, before, after});
+    if (verdict_of(before) != verdict_of(after))
+      bisection.turns.push_back({&change, before, after});
     before = std::move(after);
   }
-  return turns;
+  return bisection;
 }
 
-std::string turns_text(const std::vector<Turn>& turns) {
-  if (turns.empty()) return "no change of the kernel's history turns the verdict\n";
+std::string bisection_text(const Bisection& bisection) {
   std::string text;
-  for (const Turn& turn : turns) {
+  if (!bisection.limit.empty()) {
+    text += "note  a run ended early, so that its verdict says little: " + bisection.limit + "\n\n";
+  }
+  if (bisection.turns.empty()) {
+    return text + "no change of the kernel's history turns the verdict\n";
+  }
+  for (const Turn& turn : bisection.turns) {
     text += fmt::format("the verdict turns at {} ({}): {}\n  {}\n\n", turn.change->hash,
                         to_string(turn.change->first_release), turn.change->title,
                         turn.change->switches);

@@ -18,11 +18,16 @@ struct Turn {
   RunResult after;
 };
 
+struct Bisection {
+  std::vector<Turn> turns;
+  std::string limit;  ///< what stopped a run before its end; empty: nothing did
+};
+
 /// Runs `config` on the oldest release, then with one change more at a time, in the order of
 /// history up to the newest release. A verdict is the set of violations with their missing hops.
-std::vector<Turn> bisect(Config config);
+Bisection bisect(Config config);
 /// Each turn with both causal chains.
-std::string turns_text(const std::vector<Turn>& turns);
+std::string bisection_text(const Bisection& bisection);
 
 }  // namespace shootdown::cosim
 

@@ -105,9 +105,15 @@ int matrix_command(const Options& options) {
   std::optional<OutputFile> junit;
   if (options.json) json.emplace("--json", *options.json);
   if (options.junit) junit.emplace("--junit", *options.junit);
+  // All are read before any is run.
+  std::vector<std::pair<std::string, std::vector<std::string>>> rows;
+  for (const std::string& config : configs) rows.emplace_back(config, matrix_models(config));
   std::vector<MatrixCell> cells;
-  for (const std::string& config : configs) {
-    for (const std::string& model : matrix_models()) {
+  for (const auto& [config, models] : rows) {
+    if (models.size() == 1) {
+      std::cout << config << ": the RTL is not built for TLBs like these: SystemC only\n";
+    }
+    for (const std::string& model : models) {
       for (const std::string& kernel : matrix_kernels()) {
         cells.push_back(run_cell(config, kernel, model));
         std::cout << cell_text(cells.back()) << std::flush;
@@ -129,9 +135,10 @@ int matrix_command(const Options& options) {
 }
 
 int bisect_command(const Options& options) {
-  const std::vector<Turn> turns = bisect(load(options));
-  std::cout << turns_text(turns) << std::flush;
-  return turns.empty() ? kExitNotMet : kExitMet;
+  const Bisection bisection = bisect(load(options));
+  std::cout << bisection_text(bisection) << std::flush;
+  if (!bisection.turns.empty()) return kExitMet;
+  return bisection.limit.empty() ? kExitNotMet : kExitLimit;
 }
 
 int check_command(const Options& options) {

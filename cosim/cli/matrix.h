@@ -23,15 +23,17 @@ struct MatrixCell {
   std::string kernel;
   std::string found;  ///< "pass", "limit", or kinds with their missing hops
   std::string expected;
-  bool met{};
+  bool met{};  ///< also where nothing is expected
   Cost cost;
 };
 
-/// Runs one configuration on one release and model. Throws ConfigError for a bad file.
+/// Runs one configuration on one release and model.
 MatrixCell run_cell(const std::string& config, const std::string& kernel, const std::string& model);
-/// The releases of the matrix, oldest first, and the models.
+/// The releases of the matrix, oldest first.
 std::vector<std::string> matrix_kernels();
-std::vector<std::string> matrix_models();
+/// The models a configuration can have: the RTL is built for some sizes of TLB only, and replaces
+/// by PLRU. Throws ConfigError for a bad file.
+std::vector<std::string> matrix_models(const std::string& config);
 
 /// One line.
 std::string cell_text(const MatrixCell& cell);

@@ -6,6 +6,7 @@
 #include <bit>
 #include <filesystem>
 #include <map>
+#include <set>
 
 #include "cosim/config/injections.h"
 #include "cosim/config/load_hardware.h"
@@ -53,6 +54,25 @@ const sw::KernelChange* read_change(const YamlValue& value, const std::string& t
   return change;
 }
 
+/// Only what the release has can be reverted, only what it has not can be applied, and once.
+void check_switched(const YamlValue& value, const sw::KernelVersion& kernel) {
+  std::set<const sw::KernelChange*> seen;
+  const auto check = [&](const sw::KernelChange* change, bool revert) {
+    if (!seen.insert(change).second) {
+      value.fail(fmt::format("names change {} twice", change->hash), "each once");
+    }
+    const bool has = kernel.base >= change->first_release;
+    if (has != revert) {
+      value.fail(fmt::format("{} change {}, which {} {} {}", revert ? "reverts" : "applies",
+                             change->hash, to_string(kernel.base), has ? "has" : "does not have",
+                             has ? "already" : "yet"),
+                 fmt::format("it came with {}", to_string(change->first_release)));
+    }
+  };
+  for (const sw::KernelChange* change : kernel.revert) check(change, true);
+  for (const sw::KernelChange* change : kernel.apply) check(change, false);
+}
+
 sw::KernelVersion read_kernel(const YamlValue& value) {
   sw::KernelVersion kernel;
   if (!value.is_map()) {
@@ -72,6 +92,7 @@ sw::KernelVersion read_kernel(const YamlValue& value) {
   changes("revert", kernel.revert);
   changes("apply", kernel.apply);
   map.finish();
+  check_switched(value, kernel);
   for (const sw::KernelChange& change : sw::kernel_changes()) {
     if (change.needs.empty() || !kernel.has(change)) continue;
     if (kernel.has(*sw::find_change(change.needs))) continue;

@@ -32,11 +32,14 @@ std::vector<ConformFile> conform_folder(const std::string& folder) {
   std::vector<ConformFile> result;
   for (const std::string& path : paths) {
     const nlohmann::json file = read_json(path);
-    if (!is_mmu_gather(file) && !is_arm64_tlbi(file)) continue;
+    if (!is_mmu_gather(file) && !is_arm64_tlbi(file)) {
+      throw std::runtime_error(path + ":1:1: format: is not one that is known (" + kFormats + ")");
+    }
     try {
       result.push_back(is_mmu_gather(file) ? replay_mmu_gather(file) : replay_arm64_tlbi(file));
     } catch (const std::exception& problem) {
-      throw std::runtime_error(path + ":1:1: case: " + problem.what() + " (" + kFormats + ")");
+      throw std::runtime_error(path + ":1:1: case: is not what the format says: " + problem.what() +
+                               " (" + kFormats + ")");
     }
     result.back().path = path;
   }

@@ -26,7 +26,8 @@ inline nlohmann::json read_json(const std::string& path) {
   }
   const bool closed = gzclose(file) == Z_OK;
   if (bytes != 0 || !closed)
-    throw std::runtime_error(path + ":1:1: file: cannot be read (plain text or gzip)");
+    throw std::runtime_error(path +
+                             ":1:1: file: cannot be read to its end (plain text or gzip, whole)");
   try {
     return nlohmann::json::parse(text);
   } catch (const nlohmann::json::exception& error) {

@@ -58,6 +58,7 @@ std::string json_report(const Config& config, const RunResult& result) {
   json["seed"] = config.seed;
   json["injections"] = config.injections;
   json["verdict"] = name_of(result.verdict);
+  if (!result.limit.empty()) json["limit"] = result.limit;
   json["violations"] = Json::array();
   for (const Violation& violation : result.violations) {
     json["violations"].push_back(violation_json(violation));
@@ -66,6 +67,7 @@ std::string json_report(const Config& config, const RunResult& result) {
   for (const Note& note : result.notes) {
     json["notes"].push_back({{"kind", note.kind}, {"text", note.text}});
   }
+  json["remarks"] = result.remarks;
   json["expected"] = result.expected;
   json["met"] = result.met;
   json["counters"] = result.counters;
