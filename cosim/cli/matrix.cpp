@@ -37,6 +37,11 @@ std::string found_text(const RunResult& result) {
   return fmt::format("{}", fmt::join(kinds, ", "));
 }
 
+/// In words; a violation that `expect` does not speak of is not as expected either.
+std::string expectation(const MatrixCell& cell) {
+  return cell.expected.empty() ? "nothing is expected of this kernel" : cell.expected;
+}
+
 Cost cost_of(const RunResult& result) {
   Cost cost{.simulated_ps = result.simulated_ps};
   for (const auto& [name, value] : result.counters) {
@@ -76,7 +81,7 @@ MatrixCell run_cell(const std::string& config, const std::string& kernel,
           .kernel = kernel,
           .found = found_text(result),
           .expected = result.expected,
-          .met = result.met || result.expected.empty(),
+          .met = result.met,
           .cost = cost_of(result)};
 }
 
@@ -86,9 +91,9 @@ std::string cell_text(const MatrixCell& cell) {
       std::filesystem::path(cell.config).stem().string(), cell.model, cell.kernel, cell.found,
       cell.cost.flushes, cell.cost.tlbis, cell.cost.commands,
       static_cast<double>(cell.cost.simulated_ps) / 1e6,
-      cell.expected.empty() ? "nothing expected"
-      : cell.met            ? "as expected"
-                            : "NOT AS EXPECTED: " + cell.expected);
+      !cell.met               ? "NOT AS EXPECTED: " + expectation(cell)
+      : cell.expected.empty() ? "nothing expected"
+                              : "as expected");
 }
 
 std::string matrix_json(const std::vector<MatrixCell>& cells) {
@@ -126,7 +131,7 @@ void write_matrix_junit(std::ostream& out, const std::vector<MatrixCell>& cells)
         out << "/>\n";
       } else {
         out << fmt::format("><failure message=\"found {}, expected {}\"/></testcase>\n",
-                           xml_escaped(cell->found), xml_escaped(cell->expected));
+                           xml_escaped(cell->found), xml_escaped(expectation(*cell)));
       }
     }
     out << "  </testsuite>\n";

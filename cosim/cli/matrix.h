@@ -23,7 +23,7 @@ struct MatrixCell {
   std::string kernel;
   std::string found;  ///< "pass", "limit", or kinds with their missing hops
   std::string expected;
-  bool met{};  ///< also where nothing is expected
+  bool met{};
   Cost cost;
 };
 

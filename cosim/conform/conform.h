@@ -3,7 +3,6 @@
 #ifndef SHOOTDOWN_COSIM_CONFORM_CONFORM_H
 #define SHOOTDOWN_COSIM_CONFORM_CONFORM_H
 
-#include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
@@ -21,8 +20,6 @@ struct ConformFile {
   std::string path;
   std::string format;
   std::vector<ConformCase> cases;
-  /// Cases left out, by the reason.
-  std::map<std::string, unsigned> skipped;
 
   unsigned failed() const;
 };

@@ -143,6 +143,18 @@ TEST(CommandLineTest, MatrixFailsWhereACellDiffersFromTheExpectation) {
             std::string::npos);
 }
 
+TEST(CommandLineTest, MatrixFailsWhereAViolationIsNotSpokenOf) {
+  const ScratchFolder scratch;
+  const std::string text = read_file("configs/permission_upgrade.yaml");
+  const std::string config = scratch / "silent.yaml";
+  std::ofstream(config) << text.substr(0, text.find("\nexpect:") + 1);
+  const auto result = run_program("matrix " + config);
+  EXPECT_EQ(result.status, 1);
+  EXPECT_NE(result.out.find("NOT AS EXPECTED: nothing is expected of this kernel"),
+            std::string::npos);
+  EXPECT_NE(result.out.find("24 cells, 18 not as expected"), std::string::npos) << result.out;
+}
+
 TEST(CommandLineTest, BisectNamesTheChangeWithBothChains) {
   const auto result = run_program("bisect configs/permission_upgrade.yaml");
   EXPECT_EQ(result.status, 0);
