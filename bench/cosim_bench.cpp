@@ -41,10 +41,7 @@ threads:
       - read: {at: heap, count: 16, stride_bytes: 4096}
 )" << steps;
   }
-  Config config = load_config(path.string(), {.set = {},
-                                              .kernel = std::nullopt,
-                                              .seed = std::nullopt,
-                                              .rtl_geometries = tlb_dut_geometries()});
+  Config config = load_experiment(path.string());
   std::filesystem::remove(path);
   return config;
 }

@@ -42,6 +42,10 @@ class FreeCpu : public Cpu {
   void dsb(Barrier) override {}
   void isb() override {}
   void set_user_context(const UserContext&) override {}
+  void tlbi_local(const arch::Invalidation&) override { ++tlbis; }
+  void local_irq_disable() override {}
+  void local_irq_enable() override {}
+  void send_ipi(unsigned) override {}
   void sleep_on(WaitQueue&) override {}
   void spin_on(WaitQueue&) override {}
   void wake_all(WaitQueue&) override {}
@@ -62,10 +66,8 @@ class FreeCpu : public Cpu {
 void munmap_pages(benchmark::State& state) {
   const auto pages = static_cast<std::uint64_t>(state.range(0));
   FreeCpu cpu;
-  KernelState kernel{
-      .behaviour = KernelVersion{.base = {6, 7}, .revert = {}, .apply = {}}.behaviour(),
-      .inject = {},
-      .pages = PageAllocator(kRam, kRamBytes)};
+  KernelState kernel(KernelVersion{.base = {6, 7}, .revert = {}, .apply = {}}.behaviour(), {},
+                     PageAllocator(kRam, kRamBytes));
   Arm64Mmu arch({}, kernel.behaviour);
   const auto mm = mm_create(cpu, kernel, arch, 1, arch::Asid{1});
   Vma vma;

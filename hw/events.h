@@ -124,8 +124,8 @@ struct TlbEvict {
   }
 };
 
-/// Why a TLB invalidated: which DVM message or which command slot asked.
-enum class InvalidationCause : std::uint8_t { kDvm, kCommand, kAtcInvalidation, kReset };
+/// Why a TLB invalidated: which DVM message, which command slot, or its own CPU's instruction.
+enum class InvalidationCause : std::uint8_t { kDvm, kCommand, kAtcInvalidation, kReset, kLocal };
 constexpr std::string_view name_of(InvalidationCause cause) {
   switch (cause) {
     case InvalidationCause::kDvm:
@@ -136,6 +136,8 @@ constexpr std::string_view name_of(InvalidationCause cause) {
       return "atc_invalidation";
     case InvalidationCause::kReset:
       return "reset";
+    case InvalidationCause::kLocal:
+      return "local";
   }
   return "?";
 }
@@ -185,6 +187,28 @@ struct WalkRead {
     v("level", level);
     v("address", address);
     v("descriptor", arch::PhysAddr{descriptor});
+  }
+};
+
+/// A walker set the accessed or the dirty flag of an entry, atomically with reading it.
+struct DescriptorUpdate {
+  static constexpr std::string_view kName = "descriptor_update";
+  std::uint64_t access_id{};
+  Requester requester;
+  arch::VirtAddr va{};
+  int level{};
+  arch::PhysAddr address{};
+  std::uint64_t before{};
+  std::uint64_t after{};
+  template <class Visitor>
+  void fields(Visitor&& v) const {
+    v("access_id", access_id);
+    requester.fields(v);
+    v("va", va);
+    v("level", level);
+    v("address", address);
+    v("before", arch::PhysAddr{before});
+    v("after", arch::PhysAddr{after});
   }
 };
 
@@ -458,7 +482,8 @@ struct RtlAssertionFailed {
 
 /// One of them, by reference: a listener that wants to remember it copies what it needs.
 using Event =
-    arch::PayloadRef<TlbLookup, TlbFill, TlbEvict, TlbInvalidate, WalkBegin, WalkRead, WalkEnd,
+    arch::PayloadRef<TlbLookup, TlbFill, TlbEvict, TlbInvalidate, WalkBegin, WalkRead,
+                     DescriptorUpdate, WalkEnd,
                      AccessDone, TranslationFault, AccessHeld, PermissionPolicy, StallResumed,
                      CommandFetched, SyncCompleted, CommandError, IllegalUse, EventRecorded,
                      InterruptRaised, TlbiIssued, DsbCompleted, AtsAnswered,

@@ -21,7 +21,6 @@
 #include "cosim/report/json_report.h"
 #include "cosim/report/output_file.h"
 #include "cosim/report/text_report.h"
-#include "cosim/rtl/tlb_dut.h"
 #include "sw/kernel/version.h"
 
 namespace shootdown::cosim {
@@ -29,10 +28,7 @@ namespace shootdown::cosim {
 namespace {
 
 Config load(const Options& options) {
-  return load_config(options.config, {.set = options.set,
-                                      .kernel = options.kernel,
-                                      .seed = options.seed,
-                                      .rtl_geometries = tlb_dut_geometries()});
+  return load_experiment(options.config, options.set, options.kernel, options.seed);
 }
 
 int exit_status(const RunResult& result) {
@@ -192,10 +188,7 @@ int list_command(const Options& options) {
   } else {
     const std::vector<std::string> files = config_files("configs");
     for (const std::string& file : files) {
-      const Config config = load_config(file, {.set = {},
-                                               .kernel = std::nullopt,
-                                               .seed = std::nullopt,
-                                               .rtl_geometries = tlb_dut_geometries()});
+      const Config config = load_experiment(file);
       fmt::print("{:44} {}\n", file, config.description);
     }
     if (files.empty()) fmt::print("no folder configs/ here\n");

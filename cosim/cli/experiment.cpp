@@ -4,7 +4,22 @@
 
 #include <chrono>
 
+#include "cosim/config/load.h"
+#include "cosim/rtl/tlb_dut.h"
+
 namespace shootdown::cosim {
+
+Config load_experiment(const std::string& path, const std::vector<std::string>& set,
+                       const std::optional<std::string>& kernel,
+                       std::optional<std::uint64_t> seed) {
+  LoadOptions options{.set = set,
+                      .kernel = kernel,
+                      .seed = seed,
+                      .rtl_geometries = tlb_dut_geometries(),
+                      .event_kinds = {}};
+  for (const std::string_view name : Payload::names()) options.event_kinds.emplace_back(name);
+  return load_config(path, options);
+}
 
 Experiment::Experiment(const Config& config)
     : config_(config),

@@ -2,7 +2,10 @@
 #ifndef SHOOTDOWN_COSIM_CLI_EXPERIMENT_H
 #define SHOOTDOWN_COSIM_CLI_EXPERIMENT_H
 
+#include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "cosim/check/checker.h"
@@ -13,6 +16,11 @@
 #include "cosim/report/run_result.h"
 
 namespace shootdown::cosim {
+
+/// load_config() with what this program has: geometries of the RTL, kinds of events.
+Config load_experiment(const std::string& path, const std::vector<std::string>& set = {},
+                       const std::optional<std::string>& kernel = std::nullopt,
+                       std::optional<std::uint64_t> seed = std::nullopt);
 
 class Experiment {
  public:

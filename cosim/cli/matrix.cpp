@@ -21,11 +21,8 @@ namespace {
 
 Config load(const std::string& config, const std::optional<std::string>& kernel,
             const std::string& model) {
-  return load_config(
-      config, {.set = {"hardware.smmu.tlb.model=" + model, "hardware.cpu_tlb.model=" + model},
-               .kernel = kernel,
-               .seed = std::nullopt,
-               .rtl_geometries = tlb_dut_geometries()});
+  return load_experiment(
+      config, {"hardware.smmu.tlb.model=" + model, "hardware.cpu_tlb.model=" + model}, kernel);
 }
 
 std::string found_text(const RunResult& result) {

@@ -8,6 +8,9 @@
 #include <variant>
 #include <vector>
 
+#include "cosim/config/architecture_config.h"
+#include "cosim/config/memory_operation.h"
+#include "cosim/config/schedule_config.h"
 #include "hw/arch/types.h"
 #include "hw/device/dma_config.h"
 #include "hw/mmu/mmu_config.h"
@@ -32,6 +35,7 @@ struct HardwareConfig {
   MemoryConfig memory;
   unsigned interconnect_latency_cycles{10};  ///< added to every memory and register access
   unsigned dvm_latency_cycles{10};           ///< of a broadcast TLBI on its way to another observer
+  unsigned ipi_latency_cycles{100};          ///< from an IPI's sending to its handler
   TlbModel cpu_tlb_model{TlbModel::kSystemc};
   hw::MmuConfig cpu;
   bool range_tlbi{true};  ///< FEAT_TLBIRANGE and FEAT_TTL
@@ -39,7 +43,12 @@ struct HardwareConfig {
   hw::SmmuConfig smmu;
 };
 
-enum class RegionKind : std::uint8_t { kAnonymous, kSharedFile, kPrivateFile };
+enum class RegionKind : std::uint8_t {
+  kAnonymous,
+  kSharedFile,
+  kPrivateFile,
+  kPfnmap,  ///< frames of a driver
+};
 
 struct RegionConfig {
   std::string name;
@@ -48,12 +57,15 @@ struct RegionConfig {
   RegionKind kind{RegionKind::kAnonymous};
   bool writable{true};
   unsigned page_shift{arch::kPageShift};
+  std::string file;       ///< regions of the same name share it; empty: a file of its own
+  bool mapped_by_step{};  ///< by a step `mmap`, not at the start
   arch::VirtAddr end() const { return start + bytes; }
 };
 
 struct ProcessConfig {
   std::string name;
   std::vector<RegionConfig> regions;
+  std::optional<std::size_t> fork_of;  ///< index of the parent; it begins with a step `fork`
 };
 
 struct DeviceConfig {
@@ -71,19 +83,6 @@ struct CpuAccess {
   std::uint64_t count{1};
   std::uint64_t stride_bytes{};
 };
-struct Mprotect {
-  arch::VirtAddr start{};
-  arch::VirtAddr end{};
-  bool writable{};
-};
-struct Munmap {
-  arch::VirtAddr start{};
-  arch::VirtAddr end{};
-};
-struct AgePages {
-  arch::VirtAddr start{};
-  arch::VirtAddr end{};
-};
 struct Delay {
   std::uint64_t cycles{};
 };
@@ -93,7 +92,7 @@ struct WaitFor {
 struct Signal {
   unsigned signal{};
 };
-using CpuStep = std::variant<CpuAccess, Mprotect, Munmap, AgePages, Delay, WaitFor, Signal>;
+using CpuStep = std::variant<CpuAccess, MemoryOperation, Delay, WaitFor, Signal>;
 
 struct CpuThread {
   std::string name;
@@ -146,6 +145,7 @@ struct Config {
   std::string name;  ///< file name without folder and ending
   std::string description;
   sw::KernelVersion kernel;
+  ArchitectureConfig architecture;
   std::uint64_t seed{1};
   HardwareConfig hardware;
   std::vector<ProcessConfig> processes;
@@ -153,6 +153,7 @@ struct Config {
   std::vector<std::string> signals;  ///< names; steps refer to them by index
   std::vector<CpuThread> cpu_threads;
   std::vector<DeviceThread> device_threads;
+  std::vector<Hold> schedule;
   sw::SoftwareInjections software_injections;
   std::vector<std::string> injections;  ///< names of all that are planted
   CheckerConfig checkers;

@@ -9,7 +9,9 @@
 #include <set>
 
 #include "cosim/config/injections.h"
+#include "cosim/config/load_architecture.h"
 #include "cosim/config/load_hardware.h"
+#include "cosim/config/load_schedule.h"
 #include "cosim/config/load_threads.h"
 
 namespace shootdown::cosim {
@@ -169,13 +171,23 @@ RegionConfig read_region(const YamlValue& name, const YamlValue& value) {
   YamlMap map(value);
   RegionConfig region;
   region.name = value.child(name.key(), name.node()).identifier();
-  map.read_word("kind", region.kind, {"anonymous", "shared_file", "private_file"});
+  map.read_word("kind", region.kind, {"anonymous", "shared_file", "private_file", "pfnmap"});
   std::size_t protection = 0;
   map.read_word("protection", protection, {"read_write", "read_only"});
   region.writable = protection == 0;
   std::size_t size = 0;
   map.read_word("page_size", size, {"4KiB", "2MiB"});
   region.page_shift = size == 0 ? 12 : 21;
+  if (const auto file = map.find("file")) {
+    if (region.kind == RegionKind::kAnonymous) file->fail("given for anonymous memory", "a file");
+    region.file = file->identifier();
+  }
+  if (const auto mapped = map.find("mapped")) {
+    region.mapped_by_step = mapped->word({"at_start", "by_step"}) == 1;
+  }
+  if (region.kind == RegionKind::kPfnmap && region.page_shift != arch::kPageShift) {
+    map.require("page_size").fail("2MiB for the frames of a driver", "4KiB");
+  }
   const YamlValue at = map.require("at");
   region.start = {at.integer(arch::kPageSize, (std::uint64_t{1} << 48) - 1)};
   if (arch::page_of(region.start, region.page_shift) != region.start) {
@@ -190,10 +202,21 @@ RegionConfig read_region(const YamlValue& name, const YamlValue& value) {
   return region;
 }
 
-ProcessConfig read_process(const YamlValue& name, const YamlValue& value) {
+ProcessConfig read_process(const YamlValue& name, const YamlValue& value,
+                           const std::vector<ProcessConfig>& others) {
   YamlMap map(value);
   ProcessConfig process;
   process.name = name.identifier();
+  if (const auto parent = map.find("fork_of")) {
+    // The same areas at the same places, from the fork on.
+    std::vector<std::string> names;
+    for (const ProcessConfig& other : others) names.push_back(other.name);
+    if (names.empty()) parent->fail("no process stands before it", "the parent, declared before");
+    process.fork_of = parent->word(names);
+    process.regions = others[*process.fork_of].regions;
+    map.finish();
+    return process;
+  }
   const YamlValue regions = map.require("regions");
   YamlMap region_map(regions);
   for (const auto& [region_name, region_value] : region_map.entries()) {
@@ -236,6 +259,9 @@ DeviceConfig read_device(const YamlValue& name, const YamlValue& value, const Co
   std::vector<std::string> names;
   for (const ProcessConfig& p : config.processes) names.push_back(p.name);
   device.process = process.word(names);
+  if (config.processes[device.process].fork_of) {
+    process.fail("does not exist at the start", "a process with regions of its own");
+  }
   // Linux gives each address space one PASID, from 1 on.
   device.dma.substream_id = arch::SubstreamId{static_cast<std::uint32_t>(device.process + 1)};
   if (const auto atc = map.find("atc")) read_atc(*atc, device.dma);
@@ -285,7 +311,7 @@ Config load_config(const std::string& path, const LoadOptions& options) {
   // A misspelt section would otherwise show as an error somewhere else.
   for (const char* key :
        {"schema_version", "description", "kernel", "architecture", "seed", "hardware", "processes",
-        "devices", "threads", "inject", "checkers", "limits", "expect"}) {
+        "devices", "threads", "schedule", "inject", "checkers", "limits", "expect"}) {
     map.find(key);
   }
   map.finish();
@@ -302,11 +328,18 @@ Config load_config(const std::string& path, const LoadOptions& options) {
     const YamlValue given("--kernel", "kernel", YAML::Node(*options.kernel));
     config.kernel.base = read_release(given, *options.kernel);
   }
-  if (const auto architecture = map.find("architecture")) architecture->word({"arm64"});
+  if (const auto architecture = map.find("architecture")) {
+    config.architecture = read_architecture(*architecture);
+  }
   map.read("seed", config.seed, 0, ~std::uint64_t{0});
   if (options.seed) config.seed = *options.seed;
   if (const auto hardware = map.find("hardware")) {
     read_hardware(*hardware, options.rtl_geometries, config.hardware);
+  }
+  if (config.architecture.kind == ArchitectureConfig::Kind::kX86) {
+    // A CPU walks again before it reports a permission fault (SDM volume 3A, section 4.10.2.3).
+    config.hardware.cpu.hit_without_permission = hw::HitWithoutPermission::kRewalk;
+    config.hardware.cpu.format = config.hardware.smmu.mmu.format = arch::TableFormat::kX86_64;
   }
   config.hardware.cpu.translator.tlb.seed = config.seed;
   config.hardware.smmu.mmu.translator.tlb.seed = config.seed + 1;
@@ -314,7 +347,7 @@ Config load_config(const std::string& path, const LoadOptions& options) {
   const YamlValue processes = map.require("processes");
   YamlMap process_map(processes);
   for (const auto& [name, value] : process_map.entries()) {
-    config.processes.push_back(read_process(name, value));
+    config.processes.push_back(read_process(name, value, config.processes));
   }
   if (config.processes.empty()) processes.fail("holds no process", "at least one process");
   if (config.processes.size() > 200) processes.fail("holds too many", "at most 200 processes");
@@ -325,6 +358,9 @@ Config load_config(const std::string& path, const LoadOptions& options) {
     }
   }
   read_threads(map.require("threads"), config);
+  if (const auto schedule = map.find("schedule")) {
+    read_schedule(*schedule, options.event_kinds, config);
+  }
   if (const auto inject = map.find("inject")) read_injections(*inject, config);
   if (const auto checkers = map.find("checkers")) read_checkers(*checkers, config.checkers);
   if (const auto limits = map.find("limits")) read_limits(*limits, config.limits);

@@ -19,6 +19,7 @@ struct LoadOptions {
   std::optional<std::string> kernel;
   std::optional<std::uint64_t> seed;
   RtlGeometries rtl_geometries;
+  std::vector<std::string> event_kinds;  ///< that a schedule can name; empty: any
 };
 
 /// Throws ConfigError.

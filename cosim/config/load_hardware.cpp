@@ -125,6 +125,7 @@ void read_hardware(const YamlValue& value, const RtlGeometries& rtl, HardwareCon
   map.read("interconnect_latency_cycles", hardware.interconnect_latency_cycles, 0,
            kMaxLatencyCycles);
   map.read("dvm_latency_cycles", hardware.dvm_latency_cycles, 0, kMaxLatencyCycles);
+  map.read("ipi_latency_cycles", hardware.ipi_latency_cycles, 0, kMaxLatencyCycles);
   if (const auto tlb = map.find("cpu_tlb")) {
     YamlMap tlb_map(*tlb);
     read_tlb(tlb_map, hardware.cpu_tlb_model, hardware.cpu, rtl);

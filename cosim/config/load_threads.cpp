@@ -93,6 +93,7 @@ CpuAccess read_access(const YamlValue& value, arch::Access access, const Process
 }
 
 struct PageRange {
+  std::size_t region{};  ///< of the process
   arch::VirtAddr start{};
   arch::VirtAddr end{};
 };
@@ -105,9 +106,10 @@ PageRange read_range(const YamlValue& at, const std::optional<YamlValue>& pages,
   if (arch::page_of(place.at, shift) != place.at) {
     at.fail(fmt::format("is {:#x}", place.at.value), "the start of a page");
   }
-  if (!pages) return {place.at, place.region->end()};
+  const auto region = static_cast<std::size_t>(place.region - process.regions.data());
+  if (!pages) return {region, place.at, place.region->end()};
   const std::uint64_t count = pages->integer(1, place.left() >> shift);
-  return {place.at, place.at + (count << shift)};
+  return {region, place.at, place.at + (count << shift)};
 }
 
 PageRange read_range_step(const YamlValue& value, const ProcessConfig& process) {
@@ -118,12 +120,128 @@ PageRange read_range_step(const YamlValue& value, const ProcessConfig& process) 
   return range;
 }
 
-Mprotect read_mprotect(const YamlValue& value, const ProcessConfig& process) {
+using Kind = MemoryOperation::Kind;
+
+/// Steps that take a range alone.
+const std::vector<std::pair<std::string, Kind>>& range_steps() {
+  static const std::vector<std::pair<std::string, Kind>> kSteps{
+      {"munmap", Kind::kMunmap},
+      {"page_out", Kind::kPageOut},
+      {"writeback", Kind::kWriteback},
+      {"migrate", Kind::kMigrate},
+      {"collapse", Kind::kCollapse},
+      {"split", Kind::kSplit},
+      {"unpin", Kind::kUnpin},
+      {"revoke", Kind::kRevoke},
+      {"unmap_mapping_range", Kind::kUnmapMappingRange},
+      {"numa_hint", Kind::kNumaHint},
+      {"uffd_protect", Kind::kUffdProtect},
+      {"uffd_resolve", Kind::kUffdResolve},
+      {"age", Kind::kAge}};
+  return kSteps;
+}
+
+const std::vector<std::string>& cpu_steps() {
+  static const std::vector<std::string> kSteps = [] {
+    std::vector<std::string> steps{
+        "read",         "write",    "mmap",  "mprotect", "madvise",
+        "mremap",       "fork",     "exit",  "pin",      "clear_soft_dirty",
+        "delay_cycles", "wait_for", "signal"};
+    for (const auto& [name, kind] : range_steps()) steps.push_back(name);
+    return steps;
+  }();
+  return kSteps;
+}
+
+MemoryOperation operation_on(Kind kind, const PageRange& range) {
+  return {.kind = kind, .region = range.region, .start = range.start, .end = range.end};
+}
+
+/// What only some regions can be asked for.
+void check_region(const YamlValue& value, const MemoryOperation& operation,
+                  const ProcessConfig& process) {
+  const RegionConfig& region = process.regions[operation.region];
+  const bool file =
+      region.kind == RegionKind::kSharedFile || region.kind == RegionKind::kPrivateFile;
+  switch (operation.kind) {
+    case Kind::kRevoke:
+      if (region.kind != RegionKind::kPfnmap) value.fail("is no driver's region", "kind: pfnmap");
+      break;
+    case Kind::kWriteback:
+      if (!file) value.fail("is no file", "a region of kind shared_file or private_file");
+      break;
+    case Kind::kUnmapMappingRange:
+      if (region.kind == RegionKind::kAnonymous) value.fail("is no file", "a region with a file");
+      break;
+    case Kind::kCollapse:
+    case Kind::kSplit:
+      if (operation.start.value % (2 << 20) != 0 || operation.end.value % (2 << 20) != 0) {
+        value.fail("is not made of whole 2 MiB", "at and pages in steps of 512 pages");
+      }
+      break;
+    default:
+      break;
+  }
+}
+
+MemoryOperation read_mprotect(const YamlValue& value, const ProcessConfig& process) {
   YamlMap map(value);
-  const PageRange range = read_range(map.require("at"), map.find("pages"), process);
-  const bool writable = map.require("protection").word({"read_only", "read_write"}) == 1;
+  MemoryOperation result =
+      operation_on(Kind::kMprotect, read_range(map.require("at"), map.find("pages"), process));
+  result.write = map.require("protection").word({"read_only", "read_write"}) == 1;
   map.finish();
-  return {.start = range.start, .end = range.end, .writable = writable};
+  return result;
+}
+
+MemoryOperation read_madvise(const YamlValue& value, const ProcessConfig& process) {
+  YamlMap map(value);
+  MemoryOperation result = operation_on(Kind::kMadviseDontneed,
+                                        read_range(map.require("at"), map.find("pages"), process));
+  if (map.require("advice").word({"dontneed", "free"}) == 1) result.kind = Kind::kMadviseFree;
+  map.finish();
+  return result;
+}
+
+MemoryOperation read_mremap(const YamlValue& value, const ProcessConfig& process) {
+  YamlMap map(value);
+  const YamlValue at = map.require("at");
+  MemoryOperation result = operation_on(Kind::kMremap, read_range(at, map.find("pages"), process));
+  const YamlValue to = map.require("to");
+  const RegionConfig& region = process.regions[result.region];
+  const std::uint64_t bytes = result.end.value - result.start.value;
+  result.to = {to.integer(arch::kPageSize, (std::uint64_t{1} << 48) - bytes)};
+  if (arch::page_of(result.to, region.page_shift) != result.to) {
+    to.fail(fmt::format("is {:#x}", result.to.value), "the start of a page");
+  }
+  for (const RegionConfig& other : process.regions) {
+    // A region that a step maps may stand for the new place, to be accessed by name.
+    const bool free = other.mapped_by_step && other.start == result.to;
+    if (!free && result.to < other.end() && other.start < result.to + bytes) {
+      to.fail("lies in region '" + other.name + "'",
+              "free addresses, or a region with mapped: by_step");
+    }
+  }
+  map.finish();
+  return result;
+}
+
+MemoryOperation read_pin(const YamlValue& value, const ProcessConfig& process) {
+  if (value.is_scalar()) return operation_on(Kind::kPin, read_range(value, std::nullopt, process));
+  YamlMap map(value);
+  MemoryOperation result =
+      operation_on(Kind::kPin, read_range(map.require("at"), map.find("pages"), process));
+  map.read("write", result.write);
+  map.finish();
+  return result;
+}
+
+MemoryOperation read_mmap(const YamlValue& value, const ProcessConfig& process) {
+  const PageRange range = read_range(value, std::nullopt, process);
+  const RegionConfig& region = process.regions[range.region];
+  if (!region.mapped_by_step || range.start != region.start) {
+    value.fail("is mapped from the start", "a whole region with mapped: by_step");
+  }
+  return operation_on(Kind::kMmap, range);
 }
 
 /// Numbers of signals, and who raises them: a signal nobody raises is a mistake.
@@ -175,23 +293,47 @@ std::pair<std::string, YamlValue> step_of(const YamlValue& step,
   return {name, value};
 }
 
-CpuStep read_cpu_step(const YamlValue& step, const ProcessConfig& process, Signals& signals) {
-  const auto [kind, value] = step_of(
-      step, {"read", "write", "mprotect", "munmap", "age", "delay_cycles", "wait_for", "signal"});
+MemoryOperation read_fork(const YamlValue& value, std::size_t parent, const Config& config) {
+  std::vector<std::string> children;
+  std::vector<std::size_t> numbers;
+  for (std::size_t i = 0; i < config.processes.size(); ++i) {
+    if (config.processes[i].fork_of != parent) continue;
+    children.push_back(config.processes[i].name);
+    numbers.push_back(i);
+  }
+  if (children.empty()) value.fail("no process is a fork of this one", "one with fork_of");
+  MemoryOperation result{.kind = Kind::kFork};
+  result.process = numbers[value.word(children)];
+  return result;
+}
+
+CpuStep read_cpu_step(const YamlValue& step, std::size_t process_number, const Config& config,
+                      Signals& signals) {
+  const ProcessConfig& process = config.processes[process_number];
+  const auto [kind, value] = step_of(step, cpu_steps());
   if (kind == "read") return read_access(value, arch::Access::kRead, process);
   if (kind == "write") return read_access(value, arch::Access::kWrite, process);
+  if (kind == "mmap") return read_mmap(value, process);
   if (kind == "mprotect") return read_mprotect(value, process);
-  if (kind == "munmap") {
-    const PageRange range = read_range_step(value, process);
-    return Munmap{.start = range.start, .end = range.end};
-  }
-  if (kind == "age") {
-    const PageRange range = read_range_step(value, process);
-    return AgePages{.start = range.start, .end = range.end};
-  }
+  if (kind == "madvise") return read_madvise(value, process);
+  if (kind == "mremap") return read_mremap(value, process);
+  if (kind == "pin") return read_pin(value, process);
+  if (kind == "fork") return read_fork(value, process_number, config);
   if (kind == "delay_cycles") return Delay{value.integer(1, 1'000'000'000)};
   if (kind == "wait_for") return WaitFor{signals.number(value, false)};
-  return Signal{signals.number(value, true)};
+  if (kind == "signal") return Signal{signals.number(value, true)};
+  if (kind == "exit" || kind == "clear_soft_dirty") {
+    std::vector<std::string> names{"process"};
+    value.word(names);
+    return MemoryOperation{.kind = kind == "exit" ? Kind::kExit : Kind::kClearSoftDirty};
+  }
+  for (const auto& [name, operation_kind] : range_steps()) {
+    if (name != kind) continue;
+    const MemoryOperation result = operation_on(operation_kind, read_range_step(value, process));
+    check_region(value, result, process);
+    return result;
+  }
+  value.fail("unknown step", join(cpu_steps(), ", "));
 }
 
 hw::DmaStep read_dma_step(const YamlValue& step, const ProcessConfig& process, Signals& signals) {
@@ -227,7 +369,7 @@ void read_thread(const YamlValue& name, const YamlValue& value, Config& config, 
     CpuThread thread{.name = name.identifier(), .cpu = static_cast<unsigned>(place), .steps = {}};
     thread.process = map.require("process").word(processes);
     for (const YamlValue& step : steps.elements()) {
-      thread.steps.push_back(read_cpu_step(step, config.processes[thread.process], signals));
+      thread.steps.push_back(read_cpu_step(step, thread.process, config, signals));
     }
     config.cpu_threads.push_back(std::move(thread));
   } else {

@@ -58,7 +58,11 @@ void Platform::build_hardware() {
                                                      period * hardware.interconnect_latency_cycles);
   dvm_ = std::make_unique<hw::DvmNetwork>(*simulation_, hardware.dvm_latency_cycles);
   signals_ = std::make_unique<hw::SignalBoard>(*simulation_,
-                                               static_cast<unsigned>(config_.signals.size()));
+                                               thread_ended_signal(config_.cpu_threads.size()));
+  if (!config_.schedule.empty()) {
+    schedule_ = std::make_unique<Schedule>(config_.schedule, config_.signals, *simulation_,
+                                           *signals_, *log_);
+  }
   interconnect_->add_window(hardware.memory.base, hardware.memory.size_bytes, false);
   interconnect_->out.bind(memory_controller_->in);
 
@@ -78,6 +82,7 @@ void Platform::build_hardware() {
     cores_.back()->bus.out.bind(interconnect_->in);
     probe(cores_.back()->events, cpu_actors_.back());
     schedulers_.push_back(std::make_unique<CpuScheduler>(*simulation_));
+    interrupts_.push_back(std::make_unique<CpuInterrupts>(*simulation_));
   }
   smmu_actor_ = log_->add_actor("smmu0");
   hw::TlbEngine* smmu_engine = engine_for("smmu0_tlb", hardware.smmu_tlb_model,
@@ -112,6 +117,7 @@ void Platform::build_tasks() {
     return Task::Place{.simulation = *simulation_,
                        .core = *cores_[cpu],
                        .scheduler = interrupt_context ? nullptr : schedulers_[cpu].get(),
+                       .interrupts = interrupts_,
                        .log = *log_,
                        .cpu = cpu,
                        .actor = cpu_actors_[cpu]};
@@ -130,15 +136,36 @@ void Platform::build_tasks() {
                                          [this](Task& task) { software_->faults().worker(task); });
   gerror_ = std::make_unique<Task>("gerror", place(kInterruptCpu, true), Priority::kInterruptThread,
                                    [this](Task& task) { software_->smmu().gerror_handler(task); });
+  rcu_ = std::make_unique<Task>("rcu", place(kInterruptCpu, false), Priority::kWorker,
+                                [this](Task& task) { software_->kernel().rcu.thread(task); });
+  for (unsigned cpu = 0; cpu < config_.hardware.cpus; ++cpu) {
+    interrupt_handlers_.push_back(std::make_unique<Task>(
+        fmt::format("ipi{}", cpu), place(cpu, true), Priority::kInterruptThread,
+        [this](Task& task) { serve_interrupts(task); }));
+  }
   smmu_->event_interrupt.connect([this] {
     software_->event_pending = true;
     event_thread_->wake_all(software_->event_interrupt());
   });
   smmu_->gerror_interrupt.connect([this] { gerror_->start(); });
-  for (const CpuThread& program : config_.cpu_threads) {
-    programs_.push_back(
-        std::make_unique<Task>(program.name, place(program.cpu, false), Priority::kUser,
-                               [this, &program](Task& task) { run_program(task, program); }));
+  for (std::size_t i = 0; i < config_.cpu_threads.size(); ++i) {
+    const CpuThread& program = config_.cpu_threads[i];
+    programs_.push_back(std::make_unique<Task>(program.name, place(program.cpu, false),
+                                               Priority::kUser,
+                                               [this, i](Task& task) { run_program(task, i); }));
+  }
+}
+
+void Platform::serve_interrupts(Task& task) {
+  CpuInterrupts& interrupts = *interrupts_[task.id()];
+  for (;;) {
+    interrupts.take();
+    task.core().spend_cycles(config_.hardware.ipi_latency_cycles);
+    {
+      const sw::FunctionTrace trace(task, "generic_smp_call_function_interrupt");
+      software_->kernel().smp.interrupt(task);
+    }
+    interrupts.end();
   }
 }
 
@@ -148,29 +175,54 @@ void Platform::boot(Task& task) {
   software_->boot(task);
   event_thread_->start();
   fault_worker_->start();
+  rcu_->start();
+  for (auto& handler : interrupt_handlers_) handler->start();
   for (auto& program : programs_) program->start();
   for (auto& device : devices_) device->start();
 }
 
-void Platform::run_program(Task& task, const CpuThread& program) {
-  sw::Mm& mm = software_->mm(program.process);
-  task.set_user_context({.pgd = mm.pgd, .asid = mm.asid});
+void Platform::load_context(Task& task, sw::Mm& mm) {
+  if (software_->tracks_cpus()) {
+    // The kernel keeps books on what each CPU has loaded: every switch goes through it.
+    task.on_switch([&task, &mm] { mm.arch.switch_mm(task, mm); },
+                   [&task, &mm] { mm.arch.enter_lazy_tlb(task, mm); });
+  }
+  mm.arch.switch_mm(task, mm);
+}
+
+void Platform::exit_process(Task& task, std::size_t process) {
+  // The other threads of the process have to end first, as exit_group() sees to.
+  for (std::size_t i = 0; i < config_.cpu_threads.size(); ++i) {
+    const bool other = config_.cpu_threads[i].process == process && programs_[i].get() != &task;
+    if (other) task.wait_for(*signals_, thread_ended_signal(i));
+  }
+  sw::exit_mmap(task, software_->mm(process));
+}
+
+void Platform::run_program(Task& task, std::size_t number) {
+  const CpuThread& program = config_.cpu_threads[number];
+  if (config_.processes[program.process].fork_of) {
+    task.wait_for(*signals_, process_born_signal(program.process));
+  }
+  load_context(task, software_->mm(program.process));
+  PinnedPages pinned;
   struct Runner {
     Platform& platform;
     Task& task;
     const CpuThread& program;
-    sw::Mm& mm;
+    PinnedPages& pinned;
     bool operator()(const CpuAccess& s) const { return platform.run_step(task, program, s); }
-    bool operator()(const Mprotect& s) const {
-      sw::do_mprotect(task, mm, s.start, s.end, {.read = true, .write = s.writable});
-      return true;
-    }
-    bool operator()(const Munmap& s) const {
-      sw::do_munmap(task, mm, s.start, s.end);
-      return true;
-    }
-    bool operator()(const AgePages& s) const {
-      sw::age_pages(task, mm, s.start, s.end);
+    bool operator()(const MemoryOperation& s) const {
+      if (s.kind == MemoryOperation::Kind::kExit) {
+        platform.exit_process(task, program.process);
+        return false;
+      }
+      if (s.kind == MemoryOperation::Kind::kFork) {
+        platform.software_->fork(task, s.process);
+        platform.signals_->raise(platform.process_born_signal(s.process));
+        return true;
+      }
+      perform(task, *platform.software_, program.process, s, pinned);
       return true;
     }
     bool operator()(const Delay& s) const {
@@ -188,8 +240,10 @@ void Platform::run_program(Task& task, const CpuThread& program) {
     }
   };
   for (const CpuStep& step : program.steps) {
-    if (!std::visit(Runner{*this, task, program, mm}, step)) return;
+    if (!std::visit(Runner{*this, task, program, pinned}, step)) break;
   }
+  task.delay(0);
+  signals_->raise(thread_ended_signal(number));
 }
 
 bool Platform::run_step(Task& task, const CpuThread& program, const CpuAccess& step) {
@@ -204,6 +258,8 @@ bool Platform::run_step(Task& task, const CpuThread& program, const CpuAccess& s
           break;
         case sw::VmFault::kOom:
           SoftwareStack::out_of_memory();
+        case sw::VmFault::kWaitUserfault:
+        case sw::VmFault::kWaitMigration:
         case sw::VmFault::kSigsegv:
           remarks_.push_back(
               fmt::format("{}: SIGSEGV at {}, the thread ends here", program.name, hex(va)));
@@ -214,19 +270,31 @@ bool Platform::run_step(Task& task, const CpuThread& program, const CpuAccess& s
   return true;
 }
 
+std::string Platform::signal_name(unsigned signal) const {
+  if (signal < config_.signals.size()) return "signal " + config_.signals[signal];
+  signal -= static_cast<unsigned>(config_.signals.size());
+  if (signal < config_.processes.size()) return "the fork of " + config_.processes[signal].name;
+  signal -= static_cast<unsigned>(config_.processes.size());
+  return "the end of " + config_.cpu_threads[signal].name;
+}
+
 // ---- Runs ------------------------------------------------------------------------------------
 
 void Platform::reset() {
   memory_->reset();
   dvm_->reset();
   signals_->reset();
+  if (schedule_) schedule_->reset();
   smmu_->reset();
   for (auto& core : cores_) core->reset();
   for (auto& device : devices_) device->reset();
   for (auto& scheduler : schedulers_) scheduler->reset();
-  for (Task* task : {boot_.get(), event_thread_.get(), fault_worker_.get(), gerror_.get()}) {
+  for (Task* task :
+       {boot_.get(), event_thread_.get(), fault_worker_.get(), gerror_.get(), rcu_.get()}) {
     task->reset();
   }
+  for (auto& handler : interrupt_handlers_) handler->reset();
+  for (auto& interrupts : interrupts_) interrupts->reset();
   for (auto& program : programs_) program->reset();
   unfinished_.clear();
   remarks_.clear();
@@ -238,6 +306,14 @@ RunEnd Platform::run() {
   rtl_context_->make_current();
   reset();
   simulation_->begin_run();
+  // Last of all subscribers: whom it stops has been seen by everybody.
+  if (schedule_) log_->subscribe(*schedule_);
+  struct Unsubscribe {
+    Platform& platform;
+    ~Unsubscribe() {
+      if (platform.schedule_) platform.log_->unsubscribe(*platform.schedule_);
+    }
+  } const unsubscribe{*this};
   log_->open();
   for (auto& engine : rtl_) engine->start();
   dvm_->start();
@@ -256,14 +332,17 @@ RunEnd Platform::run() {
   const auto note_unfinished = [this](const std::string& name, const hw::Process& process) {
     if (process.finished()) return;
     const auto signal = signals_->awaited_by(process);
-    unfinished_.push_back(
-        signal ? fmt::format("{} (waits for signal {})", name, config_.signals[*signal]) : name);
+    unfinished_.push_back(signal ? fmt::format("{} (waits for {})", name, signal_name(*signal))
+                                 : name);
   };
   for (const auto& program : programs_) note_unfinished(program->name(), program->process());
   for (const DeviceThread& thread : config_.device_threads) {
     note_unfinished(thread.name, devices_[thread.device]->process());
   }
   if (end == RunEnd::kFinished && !unfinished_.empty()) end = RunEnd::kStuck;
+  if (schedule_) {
+    for (std::string& remark : schedule_->remarks()) remarks_.push_back(std::move(remark));
+  }
   log_->close();
   simulation_->abort_all();
   return end;

@@ -13,7 +13,9 @@
 #include "cosim/config/config.h"
 #include "cosim/observe/event_log.h"
 #include "cosim/platform/cpu_scheduler.h"
+#include "cosim/platform/operations.h"
 #include "cosim/platform/sc_kernel.h"
+#include "cosim/platform/schedule.h"
 #include "cosim/platform/software_stack.h"
 #include "cosim/platform/task.h"
 #include "cosim/rtl/rtl_tlb_engine.h"
@@ -73,7 +75,18 @@ class Platform {
   void build_hardware();
   void build_tasks();
   void boot(Task& task);
-  void run_program(Task& task, const CpuThread& program);
+  [[noreturn]] void serve_interrupts(Task& task);
+  void run_program(Task& task, std::size_t number);
+  void load_context(Task& task, sw::Mm& mm);
+  void exit_process(Task& task, std::size_t process);
+  // Signals beyond those of the configuration.
+  unsigned process_born_signal(std::size_t process) const {
+    return static_cast<unsigned>(config_.signals.size() + process);
+  }
+  unsigned thread_ended_signal(std::size_t thread) const {
+    return static_cast<unsigned>(config_.signals.size() + config_.processes.size() + thread);
+  }
+  std::string signal_name(unsigned signal) const;
   /// False: the thread was killed.
   bool run_step(Task& task, const CpuThread& program, const CpuAccess& step);
   void reset();
@@ -89,6 +102,7 @@ class Platform {
   std::unique_ptr<hw::MemoryController> memory_controller_;
   std::unique_ptr<hw::DvmNetwork> dvm_;
   std::unique_ptr<hw::SignalBoard> signals_;
+  std::unique_ptr<Schedule> schedule_;  // null without a written one
   std::unique_ptr<RtlContext> rtl_context_;
   std::vector<std::unique_ptr<RtlTlbEngine>> rtl_;
   std::vector<std::unique_ptr<hw::CpuCore>> cores_;
@@ -104,6 +118,9 @@ class Platform {
   std::unique_ptr<Task> event_thread_;
   std::unique_ptr<Task> fault_worker_;
   std::unique_ptr<Task> gerror_;
+  std::unique_ptr<Task> rcu_;
+  std::vector<std::unique_ptr<CpuInterrupts>> interrupts_;
+  std::vector<std::unique_ptr<Task>> interrupt_handlers_;
   std::vector<std::unique_ptr<Task>> programs_;
   std::uint64_t simulated_ps_{};
   std::vector<std::string> unfinished_;

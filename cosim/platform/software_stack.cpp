@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "sw/arch/arm64/arm64_mmu.h"
+#include "sw/arch/generic/generic_mmu.h"
+#include "sw/arch/x86/x86_mmu.h"
 #include "sw/mm/mmap.h"
 
 namespace shootdown::cosim {
@@ -24,45 +27,111 @@ void SoftwareStack::out_of_memory() {
       "the simulated memory does not suffice (raise hardware.memory.size_bytes)");
 }
 
+namespace {
+
+sw::GatherShape shape_of(const ArchitectureConfig& architecture,
+                         const sw::KernelBehaviour& kernel) {
+  sw::GatherShape shape = *sw::gather_shape(architecture.shape, kernel);
+  if (!architecture.knobs) return shape;
+  shape.config.knobs = *architecture.knobs;
+  const sw::TableRoute route =
+      architecture.knobs->table_free ? sw::TableRoute::kTable : sw::TableRoute::kPage;
+  for (sw::TableRule& rule : shape.config.tables) {
+    if (rule.route != sw::TableRoute::kFolded) rule.route = route;
+  }
+  return shape;
+}
+
+std::unique_ptr<sw::ArchMmu> make_arch(const Config& config, const sw::KernelBehaviour& kernel) {
+  const ArchitectureConfig& architecture = config.architecture;
+  switch (architecture.kind) {
+    case ArchitectureConfig::Kind::kArm64:
+      return std::make_unique<sw::Arm64Mmu>(
+          sw::Arm64Features{.tlbi_range = config.hardware.range_tlbi,
+                            .ttl = config.hardware.range_tlbi},
+          kernel);
+    case ArchitectureConfig::Kind::kX86:
+      return std::make_unique<sw::X86Mmu>(shape_of(architecture, kernel), kernel);
+    case ArchitectureConfig::Kind::kGeneric:
+      break;
+  }
+  return std::make_unique<sw::GenericMmu>(
+      shape_of(architecture, kernel),
+      architecture.broadcast ? sw::ShootdownBy::kBroadcast : sw::ShootdownBy::kIpi, kernel);
+}
+
+}  // namespace
+
 SoftwareStack::SoftwareStack(const Config& config)
     : config_(config),
-      kernel_{.behaviour = config.kernel.behaviour(),
-              .inject = config.software_injections,
-              .pages = sw::PageAllocator(config.hardware.memory.base,
-                                         config.hardware.memory.size_bytes)},
-      arch_({.tlbi_range = config.hardware.range_tlbi, .ttl = config.hardware.range_tlbi},
-            kernel_.behaviour),
+      kernel_(config.kernel.behaviour(), config.software_injections,
+              sw::PageAllocator(config.hardware.memory.base, config.hardware.memory.size_bytes),
+              config.hardware.cpus),
+      arch_(make_arch(config, kernel_.behaviour)),
       smmu_(kernel_, {.registers = kSmmuRegisters,
                       .use_broadcast = config.hardware.smmu.features.broadcast,
                       .max_stream_id = max_stream_id(config)}),
       faults_(smmu_) {}
 
+sw::File* SoftwareStack::file(std::size_t process, std::size_t region) {
+  // A fork shares the files of its parent.
+  while (config_.processes[process].fork_of) process = *config_.processes[process].fork_of;
+  const RegionConfig& config = config_.processes[process].regions[region];
+  if (config.kind == RegionKind::kAnonymous) return nullptr;
+  // No name of a file has a dot.
+  const std::string name =
+      config.file.empty() ? config_.processes[process].name + "." + config.name : config.file;
+  std::unique_ptr<sw::File>& file = files_[name];
+  if (!file) file = std::make_unique<sw::File>();
+  return file.get();
+}
+
+sw::Vma SoftwareStack::vma_of(sw::Cpu& cpu, std::size_t process, std::size_t number) {
+  const RegionConfig& config = region(process, number);
+  sw::Vma vma;
+  vma.start = config.start;
+  vma.end = config.end();
+  vma.protection = {.read = true, .write = config.writable};
+  vma.shared = config.kind == RegionKind::kSharedFile || config.kind == RegionKind::kPfnmap;
+  vma.file = file(process, number);
+  vma.page_shift = config.page_shift;
+  vma.pfnmap = config.kind == RegionKind::kPfnmap;
+  if (vma.pfnmap) {
+    // The driver's frames, made when somebody first asks for them.
+    for (std::uint64_t offset = 0; offset < config.bytes; offset += arch::kPageSize) {
+      sw::Page*& frame = vma.file->frames[offset];
+      if (frame == nullptr) frame = kernel_.pages.alloc_pages(cpu, 0, sw::PageUse::kDriver);
+      if (frame == nullptr) out_of_memory();
+    }
+  }
+  return vma;
+}
+
+std::unique_ptr<sw::Mm> SoftwareStack::create_mm(sw::Cpu& cpu, std::size_t process) {
+  const auto number = static_cast<unsigned>(process + 1);
+  // ASID 0 is the kernel's.
+  auto mm = sw::mm_create(cpu, kernel_, *arch_, number,
+                          arch::Asid{static_cast<std::uint16_t>(number + 2)});
+  if (!mm) out_of_memory();
+  return mm;
+}
+
+void SoftwareStack::fork(sw::Cpu& cpu, std::size_t child) {
+  const sw::FunctionTrace trace(cpu, "kernel_clone");
+  auto mm = create_mm(cpu, child);
+  sw::dup_mmap(cpu, *mms_[*config_.processes[child].fork_of], *mm);
+  mms_[child] = std::move(mm);
+}
+
 void SoftwareStack::boot(sw::Cpu& cpu) {
   if (!config_.devices.empty() && !smmu_.probe(cpu)) out_of_memory();
   for (std::size_t i = 0; i < config_.processes.size(); ++i) {
-    const auto number = static_cast<unsigned>(i + 1);
-    // ASID 0 is the kernel's.
-    auto mm = sw::mm_create(cpu, kernel_, arch_, number,
-                            arch::Asid{static_cast<std::uint16_t>(number + 2)});
-    if (!mm) out_of_memory();
-    for (const RegionConfig& region : config_.processes[i].regions) {
-      sw::Vma vma{.start = region.start,
-                  .end = region.end(),
-                  .protection = {.read = true, .write = region.writable},
-                  .shared = region.kind == RegionKind::kSharedFile,
-                  .file = nullptr,
-                  .file_offset = 0,
-                  .page_shift = region.page_shift,
-                  .exec = false,
-                  .pfnmap = false,
-                  .mixedmap = false,
-                  .hugetlb_page_size = 0};
-      if (region.kind != RegionKind::kAnonymous) {
-        vma.file = files_.emplace_back(std::make_unique<sw::File>()).get();
-      }
-      sw::do_mmap(cpu, *mm, vma);
+    mms_.emplace_back();
+    if (config_.processes[i].fork_of) continue;
+    mms_.back() = create_mm(cpu, i);
+    for (std::size_t r = 0; r < config_.processes[i].regions.size(); ++r) {
+      if (!region(i, r).mapped_by_step) sw::do_mmap(cpu, *mms_[i], vma_of(cpu, i, r));
     }
-    mms_.push_back(std::move(mm));
   }
   std::vector<sw::smmu::SvaDomain*> domain_of(mms_.size());
   for (const DeviceConfig& device : config_.devices) {

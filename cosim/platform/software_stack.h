@@ -3,13 +3,14 @@
 #ifndef SHOOTDOWN_COSIM_PLATFORM_SOFTWARE_STACK_H
 #define SHOOTDOWN_COSIM_PLATFORM_SOFTWARE_STACK_H
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "cosim/config/config.h"
-#include "sw/arch/arm64/arm64_mmu.h"
+#include "sw/mm/arch_mmu.h"
 #include "sw/mm/mm_types.h"
 #include "sw/smmu/arm_smmu_v3.h"
 #include "sw/smmu/sva.h"
@@ -30,6 +31,17 @@ class SoftwareStack {
   /// The user gave the machine too little memory. Throws std::runtime_error.
   [[noreturn]] static void out_of_memory();
 
+  /// The child of a fork: its address space exists from here on.
+  void fork(sw::Cpu& cpu, std::size_t child);
+  const RegionConfig& region(std::size_t process, std::size_t region) const {
+    return config_.processes[process].regions[region];
+  }
+  /// The file of a region; null: anonymous.
+  sw::File* file(std::size_t process, std::size_t region);
+  /// The area that a region becomes.
+  sw::Vma vma_of(sw::Cpu& cpu, std::size_t process, std::size_t region);
+  bool tracks_cpus() const { return arch_->tracks_cpus(); }
+  sw::KernelState& kernel() { return kernel_; }
   sw::Mm& mm(std::size_t process) { return *mms_[process]; }
   sw::smmu::ArmSmmuDevice& smmu() { return smmu_; }
   sw::smmu::IopfQueue& faults() { return faults_; }
@@ -39,12 +51,14 @@ class SoftwareStack {
  private:
   const Config& config_;
   sw::KernelState kernel_;
-  sw::Arm64Mmu arch_;
+  std::unique_ptr<sw::ArchMmu> arch_;
   sw::smmu::ArmSmmuDevice smmu_;
   sw::smmu::IopfQueue faults_;
   sw::WaitQueue event_interrupt_;
-  std::vector<std::unique_ptr<sw::File>> files_;
-  std::vector<std::unique_ptr<sw::Mm>> mms_;
+  std::unique_ptr<sw::Mm> create_mm(sw::Cpu& cpu, std::size_t process);
+
+  std::map<std::string, std::unique_ptr<sw::File>> files_;  // by name, or process and region
+  std::vector<std::unique_ptr<sw::Mm>> mms_;                // null: not forked yet
   std::vector<std::unique_ptr<sw::smmu::SvaDomain>> domains_;
   std::vector<std::unique_ptr<sw::smmu::Master>> masters_;
 };

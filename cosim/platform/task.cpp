@@ -29,6 +29,8 @@ void Task::reset() {
   owed_ = sc_core::SC_ZERO_TIME;
   preempt_count_ = 0;
   woken_ = false;
+  switching_ = false;
+  switch_in_ = switch_out_ = nullptr;
   context_.reset();
   flush_depth = 0;
 }
@@ -48,10 +50,18 @@ void Task::take_cpu() {
     place_.core.set_context(
         {.asid = context_->asid, .ttb0 = context_->pgd, .t0sz = context_->t0sz});
   }
+  if (!switch_in_ || switching_) return;
+  switching_ = true;
+  ++preempt_count_;
+  switch_in_();
+  --preempt_count_;
+  switching_ = false;
 }
 
 void Task::give_cpu() {
-  if (place_.scheduler != nullptr) place_.scheduler->release();
+  if (place_.scheduler == nullptr) return;
+  if (switch_out_ && !switching_) switch_out_();
+  place_.scheduler->release();
 }
 
 void Task::settle() { place_.simulation.sleep(std::exchange(owed_, sc_core::SC_ZERO_TIME)); }
@@ -144,6 +154,29 @@ void Task::dsb(sw::Barrier barrier) {
 }
 
 void Task::isb() { next_instruction(); }
+
+void Task::tlbi_local(const arch::Invalidation& what) {
+  next_instruction();
+  place_.core.tlbi_local(what);
+}
+
+void Task::local_irq_disable() {
+  if (place_.scheduler == nullptr) return;  // a handler is not interrupted
+  next_instruction();
+  ++preempt_count_;
+  place_.interrupts[place_.cpu]->disable();
+}
+
+void Task::local_irq_enable() {
+  if (place_.scheduler == nullptr) return;
+  place_.interrupts[place_.cpu]->enable();
+  --preempt_count_;
+}
+
+void Task::send_ipi(unsigned target) {
+  next_instruction();
+  place_.interrupts[target]->raise();
+}
 
 void Task::set_user_context(const sw::UserContext& context) {
   next_instruction();

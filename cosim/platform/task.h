@@ -7,10 +7,13 @@
 #define SHOOTDOWN_COSIM_PLATFORM_TASK_H
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cosim/observe/event_log.h"
+#include "cosim/platform/cpu_interrupts.h"
 #include "cosim/platform/cpu_scheduler.h"
 #include "hw/cpu/core.h"
 #include "hw/sim/process.h"
@@ -28,6 +31,8 @@ class Task : public sw::Cpu, public sw::Waiter {
     hw::Simulation& simulation;
     hw::CpuCore& core;
     CpuScheduler* scheduler;  ///< null: interrupt context, which needs no turn
+    /// Of every CPU; sending an IPI raises the target's.
+    const std::vector<std::unique_ptr<CpuInterrupts>>& interrupts;
     EventLog& log;
     unsigned cpu{};
     ActorId actor{};
@@ -62,6 +67,10 @@ class Task : public sw::Cpu, public sw::Waiter {
   void tlbi(arch::TlbiOp op, std::uint64_t operand) override;
   void dsb(sw::Barrier barrier) override;
   void isb() override;
+  void tlbi_local(const arch::Invalidation& what) override;
+  void local_irq_disable() override;
+  void local_irq_enable() override;
+  void send_ipi(unsigned target) override;
   void set_user_context(const sw::UserContext& context) override;
   void sleep_on(sw::WaitQueue& queue) override;
   void spin_on(sw::WaitQueue& queue) override;
@@ -70,6 +79,13 @@ class Task : public sw::Cpu, public sw::Waiter {
   void preempt_enable() override { --preempt_count_; }
   void cpu_relax() override;
   void trace(const sw::TraceEvent& event) override;
+
+  /// Called whenever the thread has got its CPU, and before it gives it up: the kernel's context
+  /// switch, for a thread that runs user code.
+  void on_switch(std::function<void()> in, std::function<void()> out) {
+    switch_in_ = std::move(in);
+    switch_out_ = std::move(out);
+  }
 
  private:
   void run();
@@ -92,6 +108,9 @@ class Task : public sw::Cpu, public sw::Waiter {
   int preempt_count_{};
   bool woken_{};
   std::optional<sw::UserContext> context_;
+  std::function<void()> switch_in_;
+  std::function<void()> switch_out_;
+  bool switching_{};
 };
 
 }  // namespace shootdown::cosim

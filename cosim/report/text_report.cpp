@@ -90,9 +90,9 @@ std::string unexpected(const Config& config, const RunResult& result) {
 std::string describe_run(const Config& config) {
   const HardwareConfig& hardware = config.hardware;
   std::string text =
-      fmt::format("{}   Linux {}, arm64   {} CPU{} (TLB {}), SMMUv3 ({}, {}, TLB {})", config.name,
-                  config.kernel.name(), hardware.cpus, hardware.cpus == 1 ? "" : "s",
-                  model_name(hardware.cpu_tlb_model),
+      fmt::format("{}   Linux {}, {}   {} CPU{} (TLB {}), SMMUv3 ({}, {}, TLB {})", config.name,
+                  config.kernel.name(), config.architecture.name(), hardware.cpus,
+                  hardware.cpus == 1 ? "" : "s", model_name(hardware.cpu_tlb_model),
                   hardware.smmu.features.stall_model ? "stall" : "terminate",
                   hardware.smmu.features.broadcast ? "broadcast" : "no broadcast",
                   model_name(hardware.smmu_tlb_model));

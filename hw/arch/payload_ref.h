@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstddef>
+#include <string_view>
 #include <type_traits>
 
 namespace shootdown::arch {
@@ -34,6 +35,9 @@ class PayloadRef {
   template <class Kind>
   requires(std::is_same_v<Kind, Kinds> || ...) PayloadRef(const Kind& payload)
       : payload_(&payload), index_(index_of<Kind>()) {}
+
+  /// kName of each kind, in the order of the list.
+  static constexpr std::array<std::string_view, kKinds> names() { return {Kinds::kName...}; }
 
   std::size_t index() const { return index_; }
   /// The payload if it is of this kind, else null.

@@ -58,6 +58,12 @@ void CpuCore::tlbi(arch::TlbiOp op, std::uint64_t operand) {
   simulation_.sleep_cycles(1);
 }
 
+void CpuCore::tlbi_local(const arch::Invalidation& what) {
+  simulation_.synchronize();
+  mmu_.invalidate(what, InvalidationCause::kLocal, 0);
+  mmu_.drain();
+}
+
 void CpuCore::dsb() {
   simulation_.synchronize();
   dvm_.synchronize(dvm_number_);

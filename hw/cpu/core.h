@@ -44,6 +44,8 @@ class CpuCore : public sc_core::sc_module, private DvmTarget {
 
   /// TLBI ...IS: leaves at once for every observer, completes at a later dsb().
   void tlbi(arch::TlbiOp op, std::uint64_t operand);
+  /// Invalidates here and nowhere else; complete when it returns, accesses on their way included.
+  void tlbi_local(const arch::Invalidation& what);
   /// DSB ISH: blocks until this CPU's TLBIs are complete everywhere.
   void dsb();
   void spend_cycles(std::uint64_t cycles) { simulation_.sleep_cycles(cycles); }

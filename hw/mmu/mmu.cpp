@@ -21,6 +21,8 @@ Mmu::Outcome Mmu::translate(std::uint64_t access_id, const Requester& requester,
   const std::uint64_t start_ps = simulation_.now_ps();
   const TlbEntry* hit = translator_.lookup(va, context.asid);
   const bool permitted = hit != nullptr && hit->permissions.permits(access, privileged);
+  Outcome outcome;
+  if (hit != nullptr) outcome.entry = *hit;  // whoever listens may let time pass
   events_.write(TlbLookup{.access_id = access_id,
                           .requester = requester,
                           .va = va,
@@ -29,8 +31,6 @@ Mmu::Outcome Mmu::translate(std::uint64_t access_id, const Requester& requester,
                                      : permitted    ? LookupOutcome::kHit
                                                     : LookupOutcome::kNoPermission,
                           .pa = hit == nullptr ? arch::PhysAddr{} : hit->translate(va)});
-  Outcome outcome;
-  if (hit != nullptr) outcome.entry = *hit;
   // An RTL TLB has spent cycles of its own; the configured latency is a lower bound.
   const std::uint64_t spent_ps = simulation_.now_ps() - start_ps;
   if (spent_ps < hit_latency_ps_) simulation_.sleep_ps(hit_latency_ps_ - spent_ps);
@@ -68,6 +68,9 @@ Mmu::Outcome Mmu::walk(std::uint64_t access_id, const Requester& requester,
     if (walker_.transport(tlm::TLM_READ_COMMAND, address, &descriptor, sizeof descriptor, delay)) {
       events_.write(WalkRead{
           .access_id = access_id, .level = level, .address = address, .descriptor = descriptor});
+      if (config_.format == arch::TableFormat::kX86_64) {
+        descriptor = use_x86_entry(access_id, requester, va, access, walk, address, descriptor);
+      }
       walk.feed(descriptor);
     } else {
       walk.feed_abort();
@@ -98,6 +101,36 @@ Mmu::Outcome Mmu::walk(std::uint64_t access_id, const Requester& requester,
     outcome.fault = Fault::kFPermission;
   }
   return outcome;
+}
+
+std::uint64_t Mmu::use_x86_entry(std::uint64_t access_id, const Requester& requester,
+                                 arch::VirtAddr va, arch::Access access, const Stage1Walk& walk,
+                                 arch::PhysAddr address, std::uint64_t seen) {
+  namespace x86 = arch::x86_64;
+  const int level = walk.level();
+  // Whoever heard of the read may have let time pass: the update is of what is there now.
+  std::uint64_t entry = seen;
+  sc_core::sc_time no_time;
+  if (!walker_.transport(tlm::TLM_READ_COMMAND, address, &entry, sizeof entry, no_time)) {
+    return x86::to_vmsa64(seen, level, true);
+  }
+  if (!x86::is_leaf(entry, level)) return x86::to_vmsa64(entry, level, true);
+  const bool writes = access == arch::Access::kWrite && x86::entry::Rw::get(entry) != 0 &&
+                      x86::entry::User::get(entry) != 0 && walk.tables_permit_write();
+  const std::uint64_t updated =
+      entry | x86::entry::Accessed::kMask | (writes ? x86::entry::Dirty::kMask : 0);
+  if (updated != entry) {
+    std::uint64_t value = updated;
+    walker_.transport(tlm::TLM_WRITE_COMMAND, address, &value, sizeof value, no_time);
+    events_.write(DescriptorUpdate{.access_id = access_id,
+                                   .requester = requester,
+                                   .va = arch::page_of(va, arch::vmsa64::level_shift(level)),
+                                   .level = level,
+                                   .address = address,
+                                   .before = entry,
+                                   .after = updated});
+  }
+  return x86::to_vmsa64(updated, level, true);
 }
 
 void Mmu::invalidate(const arch::Invalidation& what, InvalidationCause cause,

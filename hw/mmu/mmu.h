@@ -46,6 +46,10 @@ class Mmu {
   void reset();
 
  private:
+  /// Takes an x86-64 entry that was read: sets its flags in memory, and returns what a walk is fed.
+  std::uint64_t use_x86_entry(std::uint64_t access_id, const Requester& requester,
+                              arch::VirtAddr va, arch::Access access, const Stage1Walk& walk,
+                              arch::PhysAddr address, std::uint64_t seen);
   Outcome walk(std::uint64_t access_id, const Requester& requester, const Stage1Context& context,
                arch::VirtAddr va, arch::Access access, bool privileged);
 

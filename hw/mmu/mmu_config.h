@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "hw/arch/x86_64.h"
+
 namespace shootdown::hw {
 
 enum class Replacement : std::uint8_t { kPlru, kLru, kRandom };
@@ -34,6 +36,7 @@ struct MmuConfig {
   unsigned walkers{1};           ///< walks at the same time
   unsigned walk_step_cycles{0};  ///< of the walker itself, for each descriptor, beside memory's
   HitWithoutPermission hit_without_permission{HitWithoutPermission::kFault};
+  arch::TableFormat format{};  ///< of the tables; x86-64 walkers set accessed and dirty flags
   // Hardware defects to plant.
   bool ignore_invalidations{};     ///< acknowledges an invalidation and keeps the entries
   bool complete_without_drain{};   ///< completes while earlier walks and accesses are on their way

@@ -69,6 +69,8 @@ class Stage1Walk {
             .table = arch::vmsa64::next_table(table_descriptors_[i]),
             .restrictions = restrictions_after(i + 1)};
   }
+  /// No table on the way here takes write permission away.
+  bool tables_permit_write() const { return !restrictions_after(tables_).no_write(); }
   // When the walk began; kept for its owner.
   std::uint64_t epoch{};          ///< of the TLB
   std::uint64_t invalidations{};  ///< of the whole translator

@@ -47,6 +47,17 @@ class Cpu {
   virtual void tlbi(arch::TlbiOp op, std::uint64_t operand) = 0;
   virtual void dsb(Barrier barrier) = 0;
   virtual void isb() = 0;
+  /// Invalidates in this CPU's TLB and walk cache alone, and is complete when it returns: INVLPG,
+  /// INVPCID, SFENCE.VMA, TLBIEL.
+  virtual void tlbi_local(const arch::Invalidation& what) = 0;
+
+  // Interrupts.
+  /// local_irq_save() and local_irq_restore(): nest. While off, this CPU takes no IPI.
+  virtual void local_irq_disable() = 0;
+  virtual void local_irq_enable() = 0;
+  /// Makes CPU `target` call Smp::interrupt() as soon as it takes interrupts.
+  virtual void send_ipi(unsigned target) = 0;
+
   virtual void set_user_context(const UserContext& context) = 0;
 
   // Scheduling.

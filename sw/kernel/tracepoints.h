@@ -8,6 +8,7 @@
 #include "hw/arch/payload_ref.h"
 #include "hw/arch/smmuv3_commands.h"
 #include "hw/arch/types.h"
+#include "hw/arch/x86_64.h"
 
 namespace shootdown::sw {
 
@@ -35,11 +36,13 @@ struct MmCreated {
   unsigned mm{};
   arch::Asid asid{};
   arch::PhysAddr pgd{};
+  arch::TableFormat format{};  ///< of its table entries
   template <class Visitor>
   void fields(Visitor&& v) const {
     v("mm", mm);
     v("asid", asid.value);
     v("pgd", pgd);
+    v("format", std::string_view(format == arch::TableFormat::kX86_64 ? "x86_64" : "vmsa64"));
   }
 };
 
@@ -221,11 +224,150 @@ struct ProtectionRemoved {
   }
 };
 
+/// A CPU interrupts others to have `function` called there.
+struct IpiSent {
+  static constexpr std::string_view kName = "ipi_send_cpumask";
+  std::uint64_t mask{};    ///< bit i: CPU i
+  const char* function{};  ///< static storage
+  template <class Visitor>
+  void fields(Visitor&& v) const {
+    v("mask", arch::PhysAddr{mask});
+    v("function", std::string_view(function));
+  }
+};
+
+/// Software read a table entry without the lock that keeps the table: GUP-fast.
+struct LocklessRead {
+  static constexpr std::string_view kName = "lockless_read";
+  unsigned mm{};
+  arch::VirtAddr va{};
+  int level{};
+  arch::PhysAddr entry{};
+  std::uint64_t value{};
+  template <class Visitor>
+  void fields(Visitor&& v) const {
+    v("mm", mm);
+    v("va", va);
+    v("level", level);
+    v("entry", entry);
+    v("value", arch::PhysAddr{value});
+  }
+};
+
+/// A page of a file (or of swap) became dirty: its contents have to be written back.
+struct FolioDirtied {
+  static constexpr std::string_view kName = "folio_mark_dirty";
+  arch::PhysAddr page{};
+  template <class Visitor>
+  void fields(Visitor&& v) const {
+    v("page", page);
+  }
+};
+
+/// The dirty flag was taken and the contents as they are now go to storage.
+struct FolioWritten {
+  static constexpr std::string_view kName = "writeback_single_folio";
+  arch::PhysAddr page{};
+  template <class Visitor>
+  void fields(Visitor&& v) const {
+    v("page", page);
+  }
+};
+
+/// A page was dropped from the page cache, because storage is believed to have its contents.
+struct FolioDiscarded {
+  static constexpr std::string_view kName = "mm_filemap_delete_from_page_cache";
+  arch::PhysAddr page{};
+  unsigned order{};
+  template <class Visitor>
+  void fields(Visitor&& v) const {
+    v("page", page);
+    v("order", order);
+  }
+};
+
+/// The address space whose translations this CPU may use from now on; 0: none, until it is told
+/// again (lazy TLB). Only where CPUs keep books on it.
+struct MmActive {
+  static constexpr std::string_view kName = "mm_active";
+  unsigned mm{};
+  template <class Visitor>
+  void fields(Visitor&& v) const {
+    v("mm", mm);
+  }
+};
+
+/// How many table entries the kernel believes to map a page, after a change.
+struct MapcountChanged {
+  static constexpr std::string_view kName = "page_ref_mapcount";
+  arch::PhysAddr page{};
+  int mapcount{};
+  template <class Visitor>
+  void fields(Visitor&& v) const {
+    v("page", page);
+    v("mapcount", mapcount);
+  }
+};
+
+/// A page became a table (constructed) or ceased to be one (its destructor ran).
+struct TableAccounted {
+  static constexpr std::string_view kName = "pagetable";
+  unsigned mm{};
+  arch::PhysAddr page{};
+  int level{};
+  bool constructed{};
+  std::uint64_t tables{};  ///< NR_PAGETABLE of the mm, after
+  template <class Visitor>
+  void fields(Visitor&& v) const {
+    v("mm", mm);
+    v("page", page);
+    v("level", level);
+    v("constructed", constructed);
+    v("tables", tables);
+  }
+};
+
+/// mm->tlb_flush_pending after a change: gathers and others that owe a flush.
+struct FlushPending {
+  static constexpr std::string_view kName = "tlb_flush_pending";
+  unsigned mm{};
+  int count{};
+  template <class Visitor>
+  void fields(Visitor&& v) const {
+    v("mm", mm);
+    v("count", count);
+  }
+};
+
+/// Something was freed as a page, and no struct page is there (bad_page() of the kernel).
+struct BadPage {
+  static constexpr std::string_view kName = "bad_page";
+  std::uint64_t pointer{};
+  std::string_view reason;  ///< static storage
+  template <class Visitor>
+  void fields(Visitor&& v) const {
+    v("pointer", arch::VirtAddr{pointer});
+    v("reason", reason);
+  }
+};
+
+/// An address space is gone, with everything it mapped.
+struct MmDestroyed {
+  static constexpr std::string_view kName = "mm_destroyed";
+  unsigned mm{};
+  template <class Visitor>
+  void fields(Visitor&& v) const {
+    v("mm", mm);
+  }
+};
+
 /// One of them, by reference.
 using TraceEvent =
     arch::PayloadRef<FunctionEnter, FunctionExit, MmCreated, SvaBound, PteStore, FlushBegin,
                      FlushEnd, NotifierCalled, CommandSubmitted, SyncObserved, PageAllocated,
-                     PageFreed, FaultHandled, ProtectionRemoved>;
+                     PageFreed, FaultHandled, ProtectionRemoved, IpiSent, LocklessRead,
+                     FolioDirtied, FolioWritten, FolioDiscarded, MapcountChanged, TableAccounted,
+                     FlushPending, BadPage, MmDestroyed, MmActive>;
 
 }  // namespace shootdown::sw
 

@@ -20,14 +20,32 @@ struct Release {
 /// What the changes switch. Each member is one change of kChanges; code reads it where the kernel's
 /// text differs before and after.
 struct KernelBehaviour {
+  /// c9fe66560bf2: mprotect() flushes only entries whose change needs it (pte_needs_flush()).
+  bool mprotect_needs_flush{};
+  /// 1e9fdf21a433: what tlb_start_vma() and tlb_end_vma() do is told by two knobs, not by functions
+  /// of each architecture. The flushes are the same.
+  bool vma_hooks_by_knob{};
+  /// 18ba064e42df: one implementation of both for all knobs.
+  bool vma_hooks_single{};
   /// b67fbebd4cf9: tlb_end_vma() flushes a VM_PFNMAP or VM_MIXEDMAP area, whatever is merged.
   bool force_flush_pfnmap{};
+  /// 7fb5e5083190: architectures without range flushes record an area's flags as all do.
+  bool no_range_vma_flags{};
+  /// 70cbc3cc78a9: GUP-fast looks again at the PMD after it has taken a page.
+  bool gup_rechecks_pmd{};
+  /// 2ba99c5e0881: khugepaged waits for lockless walkers before it frees a table.
+  bool khugepaged_sync{};
   /// 7cc8f9c7146a: the pages of a batch carry flags in their low bits.
   bool encoded_pages{};
   /// 5df397dec7c4: the rmap of a dirty file page is removed after the flush.
   bool delay_rmap{};
   /// 6bbd42e2df8f: the arch flush functions call the notifier, core mm no longer does.
   bool notify_in_tlb_flush{};
+
+  /// 43b3dfdd0455: reclaim defers the flush of what it unmaps (arm64).
+  bool arm64_batched_unmap{};
+  /// bf2d4334f72e: tables are pages of a type of their own, allocated and freed by one pair.
+  bool ptdesc{};
 
   // What concerns one architecture, or came after v6.7: then it is off unless applied.
   bool ppc_lazy_shootdown{};       ///< e43c0a0c3c28

@@ -4,34 +4,26 @@
 #define SHOOTDOWN_SW_MM_ARCH_MMU_H
 
 #include <cstdint>
+#include <optional>
 
 #include "hw/arch/types.h"
+#include "hw/arch/x86_64.h"
 #include "sw/kernel/cpu.h"
 #include "sw/mm/gather_config.h"
 #include "sw/mm/mm_types.h"
+#include "sw/mm/pte.h"
+#include "sw/mm/swap.h"
 
 namespace shootdown::sw {
 
 class MmuGather;
 
-/// A table entry as software sees it. Named as in the kernel; at every level.
-struct Pte {
-  std::uint64_t value{};
-  bool operator==(const Pte&) const = default;
-};
-
-/// Where an entry is: its address in memory, the first virtual address it maps, and its level.
-struct PteSlot {
-  arch::PhysAddr address{};
-  arch::VirtAddr va{};
-  int level{3};
-};
-
-class ArchMmu {
+/// The format of table entries. No memory is touched.
+class PteFormat {
  public:
-  virtual ~ArchMmu() = default;
-
-  // Entry format. No memory is touched.
+  virtual ~PteFormat() = default;
+  virtual arch::TableFormat table_format() const = 0;
+  /// Hardware can use the entry. The kernel's pte_present() is also true of pte_protnone().
   virtual bool pte_present(Pte pte) const = 0;
   virtual bool pte_table(Pte pte, int level) const = 0;
   virtual bool pte_write(Pte pte) const = 0;
@@ -42,19 +34,46 @@ class ArchMmu {
   virtual Pte mk_table(arch::PhysAddr table) const = 0;
   virtual Pte pte_mkwrite(Pte pte) const = 0;
   virtual Pte pte_mkdirty(Pte pte) const = 0;
+  virtual Pte pte_mkclean(Pte pte) const = 0;
   virtual Pte pte_mkyoung(Pte pte) const = 0;
   virtual Pte pte_mkold(Pte pte) const = 0;
   virtual Pte pte_wrprotect(Pte pte) const = 0;
   /// The output address of a leaf, or the next table.
   virtual arch::PhysAddr pte_address(Pte pte) const = 0;
+  /// NUMA hinting: to hardware invalid, to software a mapped page.
+  virtual bool pte_protnone(Pte pte) const = 0;
+  virtual Pte pte_mkprotnone(Pte pte) const = 0;
+  virtual Pte pte_clear_protnone(Pte pte) const = 0;
+  /// A page that is elsewhere. `offset` has at most 40 bits.
+  virtual Pte mk_swap_pte(SwapType type, std::uint64_t offset) const = 0;
+  /// Nothing for an entry that is none, present or protnone.
+  virtual std::optional<SwapType> pte_swap_type(Pte pte) const = 0;
+  virtual std::uint64_t pte_swap_offset(Pte pte) const = 0;
+};
 
+class ArchMmu : public PteFormat {
+ public:
   // Flushes. When one returns, CPUs and (from 6bbd42e2df8f on) secondary TLBs are flushed.
   virtual void flush_tlb_page(Cpu& cpu, Mm& mm, arch::VirtAddr address) = 0;
   virtual void flush_tlb_mm(Cpu& cpu, Mm& mm) = 0;
+  /// Leaves and tables of [start, end), in steps of 2^stride_shift bytes.
+  virtual void flush_tlb_range(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end,
+                               unsigned stride_shift) = 0;
   /// How this architecture gathers (its Kconfig and asm/tlb.h).
   virtual const GatherConfig& gather_config() const = 0;
   /// Lowers what a gather has collected (tlb_flush() of asm/tlb.h).
   virtual void tlb_flush(Cpu& cpu, Mm& mm, const MmuGather& tlb) = 0;
+  /// Whether mprotect() owes a flush for this change (pte_needs_flush(), huge_pmd_needs_flush()).
+  virtual bool pte_needs_flush(Pte /*old_pte*/, Pte /*new_pte*/, int /*level*/) const {
+    return true;
+  }
+  /// An entry was cleared, its lock held: what architectures do that flush at once, or queue.
+  virtual void pte_cleared(Cpu&, Mm&, const PteSlot&, Pte /*old_pte*/) {}
+
+  // Deferred flushes of reclaim: add_pending for each page, one flush for all.
+  virtual bool should_defer_flush(Cpu&, Mm&) const { return false; }
+  virtual void tlbbatch_add_pending(Cpu&, Mm&, arch::VirtAddr) {}
+  virtual void tlbbatch_flush(Cpu&, Mm&) {}
 
   /// Makes the entry at `slot` at least as permissive as `entry`. Flushes if `dirty`. Returns false
   /// if it already was.
@@ -64,6 +83,13 @@ class ArchMmu {
   virtual bool ptep_clear_flush_young(Cpu& cpu, Mm& mm, const PteSlot& slot) = 0;
   /// After a fault on an entry that already permits the access.
   virtual void flush_tlb_fix_spurious_fault(Cpu& cpu, Mm& mm, arch::VirtAddr address) = 0;
+
+  /// Loads the address space of a thread that gets the CPU (switch_mm()).
+  virtual void switch_mm(Cpu& cpu, Mm& next);
+  /// The CPU turns to threads without one, and keeps what it has loaded (enter_lazy_tlb()).
+  virtual void enter_lazy_tlb(Cpu&, Mm&) {}
+  /// Whether switches have to be told: whether CPUs keep books on what they have loaded.
+  virtual bool tracks_cpus() const { return false; }
 };
 
 }  // namespace shootdown::sw

@@ -54,6 +54,9 @@ struct GatherConfig {
   std::uint64_t task_size{std::uint64_t{1} << 48};
 
   // What releases change.
+  bool vma_hooks_by_knob{true};    ///< 1e9fdf21a433, v5.19
+  bool vma_hooks_single{true};     ///< 18ba064e42df, v5.19
+  bool no_range_vma_flags{true};   ///< 7fb5e5083190, v5.19
   bool force_flush_pfnmap{true};   ///< b67fbebd4cf9, v5.19
   bool encoded_pages{};            ///< 7cc8f9c7146a, v6.2
   bool delay_rmap{};               ///< 5df397dec7c4, v6.2

@@ -70,6 +70,9 @@ class GatherHost {
   virtual void begin_flush(const MmuGather&) {}
   virtual void end_flush() {}
 
+  /// Which implementation of tlb_start_vma() or tlb_end_vma() runs, for the trace.
+  virtual void vma_hook(const char* /*hook*/) {}
+
   // Debug checks: the kernel goes on after each.
   /// VM_BUG_ON() without CONFIG_DEBUG_VM
   virtual void vm_bug(const char* function) = 0;

@@ -17,10 +17,10 @@ class KernelGather {
   class Host : public GatherHost {
    public:
     Host(Cpu& cpu, Mm& mm) : cpu_(cpu), mm_(mm) {}
-    void inc_tlb_flush_pending() override { ++mm_.tlb_flush_pending; }
-    void dec_tlb_flush_pending() override { --mm_.tlb_flush_pending; }
+    void inc_tlb_flush_pending() override;
+    void dec_tlb_flush_pending() override;
     bool mm_tlb_flush_nested() const override { return mm_.tlb_flush_pending > 1; }
-    void mark_mm_for_flush() override {}
+    void mark_mm_for_flush() override { mm_.s390_flush_mm = true; }
     std::optional<BatchPage> alloc_batch_page(BatchKind kind) override;
     void free_batch_page(BatchPage page) override;
     void free_pages_and_swap_cache(std::span<const EncodedPage> slots) override;
@@ -36,6 +36,7 @@ class KernelGather {
     void mmu_notifier_invalidate_range(arch::VirtAddr start, arch::VirtAddr end) override;
     void begin_flush(const MmuGather& tlb) override;
     void end_flush() override;
+    void vma_hook(const char* hook) override;
     void vm_bug(const char* function) override;
     void vm_warn(const char* function) override { vm_bug(function); }
 

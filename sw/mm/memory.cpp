@@ -2,6 +2,8 @@
 
 #include "sw/mm/mmu_notifier.h"
 #include "sw/mm/pgtable.h"
+#include "sw/mm/rmap.h"
+#include "sw/mm/writeback.h"
 
 namespace shootdown::sw {
 
@@ -18,7 +20,10 @@ struct FaultContext {
   Pte orig_pte{};
   std::string_view how{};  // for the tracepoint
 
-  unsigned order() const { return vma.page_shift - arch::kPageShift; }
+  unsigned page_shift() const { return arch::vmsa64::level_shift(slot.level); }
+  unsigned order() const { return page_shift() - arch::kPageShift; }
+  /// Offset of `address` in the area's file or anon_vma.
+  std::uint64_t offset() const { return vma.file_offset + (address.value - vma.start.value); }
   ArchMmu& arch() const { return mm.arch; }
   KernelState& kernel() const { return mm.kernel; }
 };
@@ -44,7 +49,7 @@ class PtlHold {
 Page* alloc_zeroed(FaultContext& vmf, PageUse use) {
   Page* page = vmf.kernel().pages.alloc_pages(vmf.cpu, vmf.order(), use);
   if (page == nullptr) return nullptr;
-  for (std::uint64_t offset = 0; offset < arch::page_bytes(vmf.vma.page_shift);
+  for (std::uint64_t offset = 0; offset < arch::page_bytes(vmf.page_shift());
        offset += arch::kPageSize) {
     vmf.cpu.clear_page(page->address + offset);
   }
@@ -63,6 +68,15 @@ Page* share_page(FaultContext& vmf, Page*& slot) {
   return slot;
 }
 
+/// A page of the process's own, known to rmap walks.
+Page* alloc_anonymous(FaultContext& vmf) {
+  Page* page = vmf.kernel().pages.alloc_pages(vmf.cpu, vmf.order(), PageUse::kAnonymous);
+  if (page == nullptr) return nullptr;
+  page->mapping = vmf.vma.anon_vma;
+  page->index = vmf.offset();
+  return page;
+}
+
 /// The read-only page of zeroes behind untouched anonymous memory.
 Page* zero_page(FaultContext& vmf) {
   Page*& slot = vmf.order() == 0 ? vmf.kernel().zero_page : vmf.kernel().huge_zero_page;
@@ -71,10 +85,22 @@ Page* zero_page(FaultContext& vmf) {
 
 /// filemap_fault(): the page cache's page, read in if needed. Returns with a reference of its own.
 Page* file_page(FaultContext& vmf) {
-  const std::uint64_t offset = vmf.vma.file_offset + (vmf.address.value - vmf.vma.start.value);
-  Page*& cached = vmf.vma.file->pages[offset];
-  share_page(vmf, cached);
-  if (cached != nullptr) vmf.kernel().pages.get_page(*cached);
+  const std::uint64_t offset = vmf.offset();
+  Page* cached = vmf.vma.file->find_page(offset);
+  if (cached == nullptr) {
+    // Read in: others may have done so while this one was at it.
+    Page* page = alloc_zeroed(vmf, PageUse::kFile);
+    if (page == nullptr) return nullptr;
+    cached = vmf.vma.file->find_page(offset);
+    if (cached != nullptr) {
+      vmf.kernel().pages.put_page(vmf.cpu, *page);
+    } else {
+      page->mapping = vmf.vma.file;
+      page->index = offset;
+      vmf.vma.file->pages[offset] = cached = page;
+    }
+  }
+  vmf.kernel().pages.get_page(*cached);
   return cached;
 }
 
@@ -83,7 +109,10 @@ Pte maybe_mkwrite(const FaultContext& vmf, Pte pte) {
 }
 
 Pte mk_pte(const FaultContext& vmf, const Page& page) {
-  return vmf.arch().mk_pte(page.address, vmf.slot.level);
+  // A huge page of the page cache can be mapped in parts.
+  const std::uint64_t part =
+      page.order > vmf.order() && page.use == PageUse::kFile ? vmf.offset() - page.index : 0;
+  return vmf.arch().mk_pte(page.address + part, vmf.slot.level);
 }
 
 /// Maps `page`, whose reference the table takes over, if the entry is still empty. Returns whether
@@ -91,7 +120,7 @@ Pte mk_pte(const FaultContext& vmf, const Page& page) {
 bool finish_fault(FaultContext& vmf, Page& page, Pte pte) {
   const PtlHold ptl(vmf);
   if (ptep_get(vmf.cpu, vmf.slot) != Pte{}) return false;
-  ++page.mapcount;
+  page_add_rmap(vmf.cpu, page);
   set_pte_at(vmf.cpu, vmf.mm, vmf.slot, pte);
   return true;
 }
@@ -113,6 +142,8 @@ VmFault do_anonymous_page(FaultContext& vmf) {
   vmf.how = "new anonymous page";
   Page* page = alloc_zeroed(vmf, PageUse::kAnonymous);
   if (page == nullptr) return VmFault::kOom;
+  page->mapping = vmf.vma.anon_vma;
+  page->index = vmf.offset();
   return finish_or_drop(vmf, *page, maybe_mkwrite(vmf, vmf.arch().pte_mkdirty(mk_pte(vmf, *page))));
 }
 
@@ -130,14 +161,14 @@ VmFault do_shared_fault(FaultContext& vmf) {
   vmf.how = "page cache, writable";
   Page* page = file_page(vmf);
   if (page == nullptr) return VmFault::kOom;
-  page->dirty = true;  // page_mkwrite() and fault_dirty_shared_page()
+  folio_mark_dirty(vmf.cpu, *page);  // page_mkwrite() and fault_dirty_shared_page()
   return finish_or_drop(vmf, *page, maybe_mkwrite(vmf, vmf.arch().pte_mkdirty(mk_pte(vmf, *page))));
 }
 
-void copy_user_page(FaultContext& vmf, const Page& to, const Page& from) {
-  for (std::uint64_t offset = 0; offset < arch::page_bytes(vmf.vma.page_shift);
+void copy_user_page(FaultContext& vmf, const Page& to, arch::PhysAddr from) {
+  for (std::uint64_t offset = 0; offset < arch::page_bytes(vmf.page_shift());
        offset += arch::kPageSize) {
-    vmf.cpu.copy_page(to.address + offset, from.address + offset);
+    vmf.cpu.copy_page(to.address + offset, from + offset);
   }
 }
 
@@ -146,12 +177,12 @@ VmFault do_cow_fault(FaultContext& vmf) {
   vmf.how = "private copy of a file page";
   Page* source = file_page(vmf);
   if (source == nullptr) return VmFault::kOom;
-  Page* copy = vmf.kernel().pages.alloc_pages(vmf.cpu, vmf.order(), PageUse::kAnonymous);
+  Page* copy = alloc_anonymous(vmf);
   if (copy == nullptr) {
     vmf.kernel().pages.put_page(vmf.cpu, *source);
     return VmFault::kOom;
   }
-  copy_user_page(vmf, *copy, *source);
+  copy_user_page(vmf, *copy, vmf.arch().pte_address(mk_pte(vmf, *source)));
   vmf.kernel().pages.put_page(vmf.cpu, *source);
   return finish_or_drop(vmf, *copy, maybe_mkwrite(vmf, vmf.arch().pte_mkdirty(mk_pte(vmf, *copy))));
 }
@@ -164,15 +195,19 @@ void wp_page_reuse(FaultContext& vmf) {
   vmf.arch().ptep_set_access_flags(vmf.cpu, vmf.mm, vmf.slot, entry, true);
 }
 
+/// The part of a page that an entry of the fault's level maps.
 VmFault wp_page_copy(FaultContext& vmf, Page& old_page) {
   const FunctionTrace trace(vmf.cpu, "wp_page_copy");
   vmf.how = "copy on write";
-  Page* new_page = vmf.kernel().pages.alloc_pages(vmf.cpu, vmf.order(), PageUse::kAnonymous);
-  if (new_page == nullptr) return VmFault::kOom;
-  copy_user_page(vmf, *new_page, old_page);
-  const MmuNotifierRange range{.mm = vmf.mm,
-                               .start = vmf.slot.va,
-                               .end = vmf.slot.va + arch::page_bytes(vmf.vma.page_shift)};
+  vmf.kernel().pages.get_page(old_page);  // it may be unmapped meanwhile
+  Page* new_page = alloc_anonymous(vmf);
+  if (new_page == nullptr) {
+    vmf.kernel().pages.put_page(vmf.cpu, old_page);
+    return VmFault::kOom;
+  }
+  copy_user_page(vmf, *new_page, vmf.arch().pte_address(vmf.orig_pte));
+  const MmuNotifierRange range{
+      .mm = vmf.mm, .start = vmf.slot.va, .end = vmf.slot.va + arch::page_bytes(vmf.page_shift())};
   mmu_notifier_invalidate_range_start(vmf.cpu, range);
   bool copied = false;
   {
@@ -181,38 +216,97 @@ VmFault wp_page_copy(FaultContext& vmf, Page& old_page) {
       Pte entry = vmf.arch().pte_mkdirty(mk_pte(vmf, *new_page));
       entry = maybe_mkwrite(vmf, entry);
       // Clear and flush before the new entry: no two CPUs or devices may see different pages.
-      ptep_clear_flush_notify(vmf.cpu, vmf.mm, vmf.slot);
-      ++new_page->mapcount;
+      const bool direct = vmf.kernel().inject.no_break_before_make;
+      if (!direct) ptep_clear_flush_notify(vmf.cpu, vmf.mm, vmf.slot);
+      page_add_rmap(vmf.cpu, *new_page);
       set_pte_at(vmf.cpu, vmf.mm, vmf.slot, entry);
+      if (direct) vmf.arch().flush_tlb_page(vmf.cpu, vmf.mm, vmf.slot.va);
       // The map count goes last, so that nobody takes the old page for its own while stale
       // readers exist.
-      --old_page.mapcount;
+      page_remove_rmap(vmf.cpu, old_page);
       copied = true;
     }
   }
   mmu_notifier_invalidate_range_only_end(vmf.cpu, range);
   vmf.kernel().pages.put_page(vmf.cpu, copied ? old_page : *new_page);
+  vmf.kernel().pages.put_page(vmf.cpu, old_page);
   return VmFault::kHandled;
+}
+
+/// The page is write-protected by userfaultfd: its monitor has to resolve that first. Nobody waits
+/// for it on behalf of a device.
+VmFault handle_userfault(FaultContext& vmf) {
+  vmf.how = "waits for userfaultfd";
+  return vmf.flags.remote ? VmFault::kSigsegv : VmFault::kWaitUserfault;
 }
 
 /// A write met a present entry without write permission.
 VmFault do_wp_page(FaultContext& vmf) {
   const FunctionTrace trace(vmf.cpu, "do_wp_page");
+  if (vmf.mm.uffd_wp.contains(vmf.slot.va.value)) return handle_userfault(vmf);
+  // wp_pfn_shared(): a driver's frame has no page to look at.
+  if (vmf.vma.pfnmap) {
+    const PtlHold ptl(vmf);
+    if (ptep_get(vmf.cpu, vmf.slot) != vmf.orig_pte) return VmFault::kHandled;
+    vmf.how = "frame of a driver made writable";
+    wp_page_reuse(vmf);
+    return VmFault::kHandled;
+  }
   Page* page = vmf.kernel().pages.find(vmf.arch().pte_address(vmf.orig_pte));
-  if (page == nullptr) return VmFault::kSigsegv;
+  if (page == nullptr) return VmFault::kHandled;  // it went meanwhile: try again
   const bool exclusive = page->use == PageUse::kAnonymous && page->refcount == 1;
   if (vmf.vma.shared || exclusive) {
     const PtlHold ptl(vmf);
     if (ptep_get(vmf.cpu, vmf.slot) != vmf.orig_pte) return VmFault::kHandled;
     vmf.how = vmf.vma.shared ? "shared page made writable" : "own page made writable";
-    if (vmf.vma.shared) page->dirty = true;
+    if (vmf.vma.shared) folio_mark_dirty(vmf.cpu, *page);
     wp_page_reuse(vmf);
     return VmFault::kHandled;
   }
   return wp_page_copy(vmf, *page);
 }
 
+/// do_swap_page(): the page is in swap, or on its way to another frame.
+VmFault do_swap_page(FaultContext& vmf) {
+  const FunctionTrace trace(vmf.cpu, "do_swap_page");
+  if (vmf.arch().pte_swap_type(vmf.orig_pte) == SwapType::kMigration) {
+    vmf.how = "waits for a migration";
+    return VmFault::kWaitMigration;
+  }
+  vmf.how = "read from swap";
+  const std::uint64_t swap = vmf.arch().pte_swap_offset(vmf.orig_pte);
+  Page* page = alloc_anonymous(vmf);
+  if (page == nullptr) return VmFault::kOom;
+  vmf.kernel().swap.read(vmf.cpu, swap, *page);
+  const PtlHold ptl(vmf);
+  if (ptep_get(vmf.cpu, vmf.slot) != vmf.orig_pte) {
+    vmf.kernel().pages.put_page(vmf.cpu, *page);
+    return VmFault::kHandled;
+  }
+  page_add_rmap(vmf.cpu, *page);
+  Pte pte = mk_pte(vmf, *page);
+  // The slot goes with this entry: the page is dirty from here on.
+  folio_mark_dirty(vmf.cpu, *page);
+  if (vmf.flags.write) pte = maybe_mkwrite(vmf, vmf.arch().pte_mkdirty(pte));
+  set_pte_at(vmf.cpu, vmf.mm, vmf.slot, pte);
+  vmf.kernel().swap.put(swap);
+  return VmFault::kHandled;
+}
+
+/// do_numa_page(): the hint has served; the page stays where it is.
+VmFault do_numa_page(FaultContext& vmf) {
+  const FunctionTrace trace(vmf.cpu, "do_numa_page");
+  vmf.how = "NUMA hint";
+  const PtlHold ptl(vmf);
+  if (ptep_get(vmf.cpu, vmf.slot) != vmf.orig_pte) return VmFault::kHandled;
+  // No flush: hardware could not use the entry, and cached none.
+  set_pte_at(vmf.cpu, vmf.mm, vmf.slot,
+             vmf.arch().pte_mkyoung(vmf.arch().pte_clear_protnone(vmf.orig_pte)));
+  return VmFault::kHandled;
+}
+
 VmFault do_fault(FaultContext& vmf) {
+  if (vmf.vma.pfnmap) return VmFault::kSigsegv;  // the driver has taken the frame back
   if (vmf.vma.file == nullptr) return do_anonymous_page(vmf);
   if (!vmf.flags.write) return do_read_fault(vmf);
   return vmf.vma.shared ? do_shared_fault(vmf) : do_cow_fault(vmf);
@@ -221,6 +315,8 @@ VmFault do_fault(FaultContext& vmf) {
 VmFault handle_pte_fault(FaultContext& vmf) {
   vmf.orig_pte = ptep_get(vmf.cpu, vmf.slot);
   if (vmf.orig_pte == Pte{}) return do_fault(vmf);
+  if (vmf.arch().pte_protnone(vmf.orig_pte)) return do_numa_page(vmf);
+  if (!vmf.arch().pte_present(vmf.orig_pte)) return do_swap_page(vmf);
   if (vmf.flags.write && !vmf.arch().pte_write(vmf.orig_pte)) return do_wp_page(vmf);
   const PtlHold ptl(vmf);
   if (ptep_get(vmf.cpu, vmf.slot) != vmf.orig_pte) return VmFault::kHandled;
@@ -237,17 +333,33 @@ VmFault handle_pte_fault(FaultContext& vmf) {
   return VmFault::kHandled;
 }
 
+/// The level at which the fault is served: that of the area's pages, or of a huge page of the cache
+/// that can be mapped as one (do_set_pmd()).
+int fault_level(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr address) {
+  if (vma.leaf_level() == 2 || vma.file == nullptr || vma.pfnmap || !vma.shared) {
+    return vma.leaf_level();
+  }
+  const arch::VirtAddr start = arch::page_of(address, kPmdShift);
+  if (start < vma.start || start + kPmdSize > vma.end) return 3;
+  const std::uint64_t offset = vma.file_offset + (start.value - vma.start.value);
+  const Page* page = vma.file->find_page(offset);
+  if (page == nullptr || page->order + arch::kPageShift != kPmdShift || page->index != offset) {
+    return 3;
+  }
+  const auto pmd = pte_offset(cpu, mm, address, 2);
+  return pmd && ptep_get(cpu, *pmd) != Pte{} ? 3 : 2;
+}
+
 }  // namespace
 
 VmFault handle_mm_fault(Cpu& cpu, Mm& mm, Vma& vma, arch::VirtAddr address, FaultFlags flags) {
   const FunctionTrace trace(cpu, "handle_mm_fault");
-  const arch::VirtAddr page = arch::page_of(address, vma.page_shift);
-  const auto slot = pte_alloc(cpu, mm, page, vma.leaf_level());
+  const auto slot = pte_alloc(cpu, mm, address, fault_level(cpu, mm, vma, address));
   VmFault result = VmFault::kOom;
   std::string_view how = "out of memory";
   if (slot) {
     FaultContext vmf{
-        .cpu = cpu, .mm = mm, .vma = vma, .address = page, .flags = flags, .slot = *slot};
+        .cpu = cpu, .mm = mm, .vma = vma, .address = slot->va, .flags = flags, .slot = *slot};
     result = handle_pte_fault(vmf);
     how = vmf.how;
   }
@@ -255,23 +367,37 @@ VmFault handle_mm_fault(Cpu& cpu, Mm& mm, Vma& vma, arch::VirtAddr address, Faul
                          .address = address,
                          .write = flags.write,
                          .how = how,
-                         .failed = result != VmFault::kHandled});
+                         .failed = result == VmFault::kSigsegv || result == VmFault::kOom});
   return result;
 }
 
 VmFault fault_in(Cpu& cpu, Mm& mm, arch::VirtAddr address, FaultFlags flags) {
   const FunctionTrace trace(cpu, flags.remote ? "iommu_sva_handle_mm" : "do_page_fault");
-  const ReadGuard lock(mm.mmap_lock, cpu);
-  Vma* vma = mm.find_vma(address);
-  if (vma == nullptr || !vma->protection.read || (flags.write && !vma->protection.write)) {
-    cpu.trace(FaultHandled{.mm = mm.id,
-                           .address = address,
-                           .write = flags.write,
-                           .how = "no area permits it",
-                           .failed = true});
-    return VmFault::kSigsegv;
+  const std::uint64_t migrations = mm.kernel.migrations;
+  VmFault result{};
+  {
+    const ReadGuard lock(mm.mmap_lock, cpu);
+    Vma* vma = mm.find_vma(address);
+    if (vma == nullptr || !vma->protection.read || (flags.write && !vma->protection.write)) {
+      cpu.trace(FaultHandled{.mm = mm.id,
+                             .address = address,
+                             .write = flags.write,
+                             .how = "no area permits it",
+                             .failed = true});
+      return VmFault::kSigsegv;
+    }
+    result = handle_mm_fault(cpu, mm, *vma, address, flags);
   }
-  return handle_mm_fault(cpu, mm, *vma, address, flags);
+  // What has to be waited for is waited for without the lock; then the access is tried again.
+  if (result == VmFault::kWaitUserfault) {
+    while (mm.uffd_wp.contains(arch::page_of(address).value)) cpu.sleep_on(mm.uffd_waiters);
+    return VmFault::kHandled;
+  }
+  if (result == VmFault::kWaitMigration) {
+    while (mm.kernel.migrations == migrations) cpu.sleep_on(mm.kernel.migration_waiters);
+    return VmFault::kHandled;
+  }
+  return result;
 }
 
 }  // namespace shootdown::sw

@@ -12,7 +12,14 @@
 
 namespace shootdown::sw {
 
-enum class VmFault : std::uint8_t { kHandled, kSigsegv, kOom };
+enum class VmFault : std::uint8_t {
+  kHandled,
+  kSigsegv,
+  kOom,
+  // Of handle_mm_fault() alone; fault_in() waits.
+  kWaitUserfault,
+  kWaitMigration,
+};
 
 struct FaultFlags {
   bool write{};   ///< FAULT_FLAG_WRITE

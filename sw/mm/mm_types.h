@@ -3,15 +3,22 @@
 #define SHOOTDOWN_SW_MM_MM_TYPES_H
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "hw/arch/types.h"
 #include "sw/kernel/injections.h"
 #include "sw/kernel/lock.h"
+#include "sw/kernel/rcu.h"
+#include "sw/kernel/smp.h"
 #include "sw/kernel/version.h"
+#include "sw/mm/address_space.h"
 #include "sw/mm/page_alloc.h"
+#include "sw/mm/swap.h"
 
 namespace shootdown::sw {
 
@@ -20,9 +27,19 @@ class MmuNotifier;
 
 /// What one simulated kernel is made of, beside its threads. Outlives everything that refers to it.
 struct KernelState {
+  KernelState(const KernelBehaviour& kernel_behaviour, const SoftwareInjections& planted,
+              PageAllocator page_allocator, unsigned cpus = 1)
+      : behaviour(kernel_behaviour), inject(planted), pages(std::move(page_allocator)), smp(cpus) {}
+
   KernelBehaviour behaviour;
   SoftwareInjections inject;
   PageAllocator pages;
+  Smp smp;
+  Rcu rcu;
+  SwapSpace swap;
+  std::deque<AnonVma> anon_vmas;
+  std::uint64_t migrations{};  ///< migrations ended so far
+  WaitQueue migration_waiters;
   Page* zero_page{};        ///< empty_zero_page
   Page* huge_zero_page{};   ///< allocated at first use
   std::uint64_t flushes{};  ///< numbers of FlushBegin
@@ -41,7 +58,8 @@ struct Vma {
   Protection protection;                  ///< VM_READ, VM_WRITE
   bool shared{};                          ///< VM_SHARED
   File* file{};                           ///< null: anonymous
-  std::uint64_t file_offset{};            ///< of `start`
+  std::uint64_t file_offset{};            ///< of `start`, in the file; anonymous: in anon_vma
+  AnonVma* anon_vma{};                    ///< of its own pages; null: shared, or a driver's frames
   unsigned page_shift{arch::kPageShift};  ///< 12, or 21 for a mapping of 2 MiB pages
   bool exec{};                            ///< VM_EXEC
   bool pfnmap{};                          ///< VM_PFNMAP: frames without a struct page of their own
@@ -51,6 +69,7 @@ struct Vma {
   /// Shared writable file mappings map clean pages read-only, to learn of the first write
   /// (vma_wants_writenotify()).
   bool wants_writenotify() const { return shared && file != nullptr && protection.write; }
+  bool overlaps(arch::VirtAddr from, arch::VirtAddr to) const { return start < to && from < end; }
   int leaf_level() const { return page_shift == arch::kPageShift ? 3 : 2; }
 };
 
@@ -81,6 +100,17 @@ class Mm {
   std::vector<MmuNotifier*> notifiers;
   int tlb_flush_pending{};  ///< gathers and others that owe a flush
   std::uint64_t pgtable_pages{};
+  // mm->tlb_flush_batched: deferred unmaps so far, and how many of them a full flush has covered.
+  std::uint64_t tlb_flush_batched_pending{};
+  std::uint64_t tlb_flush_batched_flushed{};
+  CpuMask cpumask{};             ///< mm_cpumask(): CPUs that may hold its translations
+  std::uint64_t tlb_gen{1};      ///< mm->context.tlb_gen of x86
+  unsigned write_protect_seq{};  ///< odd while fork() write-protects
+  bool s390_flush_mm{};          ///< mm->context.flush_mm of s390
+  /// pmd_huge_pte: tables kept for the day a huge entry is split, by the address it maps.
+  std::map<std::uint64_t, Page*> deposited_tables;
+  std::set<std::uint64_t> uffd_wp;  ///< pages that userfaultfd has write-protected
+  WaitQueue uffd_waiters;           ///< threads that wrote to one
 
  private:
   std::map<std::uint64_t, SpinLock> ptls_;

@@ -1,15 +1,26 @@
 #include "sw/mm/mmap.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "hw/arch/check.h"
-#include "hw/arch/vmsa64.h"
+#include "sw/mm/huge_memory.h"
 #include "sw/mm/kernel_gather.h"
 #include "sw/mm/mmu_notifier.h"
 #include "sw/mm/pgtable.h"
+#include "sw/mm/rmap.h"
+#include "sw/mm/zap.h"
 
 namespace shootdown::sw {
+
+void inc_tlb_flush_pending(Cpu& cpu, Mm& mm) {
+  ++mm.tlb_flush_pending;
+  cpu.trace(FlushPending{.mm = mm.id, .count = mm.tlb_flush_pending});
+}
+
+void dec_tlb_flush_pending(Cpu& cpu, Mm& mm) {
+  --mm.tlb_flush_pending;
+  cpu.trace(FlushPending{.mm = mm.id, .count = mm.tlb_flush_pending});
+}
 
 std::unique_ptr<Mm> mm_create(Cpu& cpu, KernelState& kernel, ArchMmu& arch, unsigned number,
                               arch::Asid asid) {
@@ -17,13 +28,14 @@ std::unique_ptr<Mm> mm_create(Cpu& cpu, KernelState& kernel, ArchMmu& arch, unsi
   Page* pgd = pagetable_alloc(cpu, *mm, 0);
   if (pgd == nullptr) return nullptr;
   mm->pgd = pgd->address;
-  cpu.trace(MmCreated{.mm = number, .asid = asid, .pgd = mm->pgd});
+  cpu.trace(MmCreated{.mm = number, .asid = asid, .pgd = mm->pgd, .format = arch.table_format()});
   return mm;
 }
 
-void do_mmap(Cpu& cpu, Mm& mm, const Vma& vma) {
-  const FunctionTrace trace(cpu, "do_mmap");
-  const WriteGuard lock(mm.mmap_lock, cpu);
+namespace {
+
+/// vma_link(): `vma` among its neighbours.
+void link_vma(Mm& mm, const Vma& vma) {
   const auto after = std::find_if(mm.vmas.begin(), mm.vmas.end(),
                                   [&](const Vma& other) { return other.start >= vma.start; });
   SHOOTDOWN_CHECK(after == mm.vmas.end() || vma.end <= after->start, "areas overlap");
@@ -31,10 +43,35 @@ void do_mmap(Cpu& cpu, Mm& mm, const Vma& vma) {
   mm.vmas.insert(after, vma);
 }
 
-namespace {
+/// remap_pfn_range(): the driver's frames, mapped with the protection of the area.
+void remap_pfn_range(Cpu& cpu, Mm& mm, const Vma& vma) {
+  const FunctionTrace trace(cpu, "remap_pfn_range");
+  for (arch::VirtAddr va = vma.start; va < vma.end; va = va + arch::kPageSize) {
+    const auto frame = vma.file->frames.find(vma.file_offset + (va.value - vma.start.value));
+    if (frame == vma.file->frames.end()) continue;
+    const auto slot = pte_alloc(cpu, mm, va, arch::vmsa64::kLastLevel);
+    if (!slot) return;
+    Pte pte = mm.arch.mk_pte(frame->second->address, slot->level);
+    if (vma.protection.write) pte = mm.arch.pte_mkwrite(mm.arch.pte_mkdirty(pte));
+    const SpinGuard ptl(pte_lockptr(mm, *slot), cpu);
+    set_pte_at(cpu, mm, *slot, pte);
+  }
+}
 
-/// split_vma() at both ends, so that [start, end) consists of whole areas.
-void split_at(Mm& mm, arch::VirtAddr at) {
+}  // namespace
+
+void do_mmap(Cpu& cpu, Mm& mm, Vma vma) {
+  const FunctionTrace trace(cpu, "do_mmap");
+  const WriteGuard lock(mm.mmap_lock, cpu);
+  if (vma.file == nullptr) vma.file_offset = vma.start.value;
+  const bool own_pages = !vma.shared && !vma.pfnmap;
+  if (own_pages && vma.anon_vma == nullptr) vma.anon_vma = &mm.kernel.anon_vmas.emplace_back();
+  link_vma(mm, vma);
+  vma_link_rmap(cpu, mm, vma);
+  if (vma.pfnmap) remap_pfn_range(cpu, mm, vma);
+}
+
+void split_vma(Mm& mm, arch::VirtAddr at) {
   for (std::size_t i = 0; i < mm.vmas.size(); ++i) {
     Vma& vma = mm.vmas[i];
     if (at <= vma.start || at >= vma.end) continue;
@@ -47,144 +84,11 @@ void split_at(Mm& mm, arch::VirtAddr at) {
   }
 }
 
-bool overlaps(const Vma& vma, arch::VirtAddr start, arch::VirtAddr end) {
-  return vma.start < end && start < vma.end;
-}
+// ---- munmap ----------------------------------------------------------------------------------
 
-/// change_pte_range(): one entry, under its lock.
-void change_pte(Cpu& cpu, Mm& mm, MmuGather& tlb, const PteSlot& slot, Protection protection) {
-  const SpinGuard ptl(pte_lockptr(mm, slot), cpu);
-  const Pte old_pte = ptep_get(cpu, slot);
-  if (!mm.arch.pte_present(old_pte)) return;
-  // ptep_modify_prot_start(): cleared meanwhile, so that hardware cannot set bits that get lost.
-  ptep_get_and_clear(cpu, mm, slot);
-  // Write permission comes back by a fault, so that dirty tracking and copy-on-write see it.
-  const Pte new_pte = protection.write ? old_pte : mm.arch.pte_wrprotect(old_pte);
-  set_pte_at(cpu, mm, slot, new_pte);
-  if (mm.kernel.inject.skip_mprotect_flush) return;
-  if (slot.level == arch::vmsa64::kLastLevel) {
-    tlb.tlb_remove_tlb_entry(slot.va);
-  } else {
-    tlb.tlb_remove_pmd_tlb_entry(slot.va);
-  }
-}
+namespace {
 
-template <class Action>
-void for_each_leaf_slot(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr start, arch::VirtAddr end,
-                        Action&& action) {
-  const std::uint64_t step = arch::page_bytes(vma.page_shift);
-  for (arch::VirtAddr va = std::max(start, vma.start); va < std::min(end, vma.end);
-       va = va + step) {
-    if (const auto slot = pte_offset(cpu, mm, va, vma.leaf_level())) action(*slot);
-  }
-}
-
-Page& page_of_leaf(Mm& mm, Pte pte) {
-  Page* page = mm.kernel.pages.find(mm.arch.pte_address(pte));
-  SHOOTDOWN_CHECK(page != nullptr, "entry maps a page that is not allocated");
-  return *page;
-}
-
-/// The zero page is nobody's to queue (vm_normal_page() is null): it is never freed.
-bool drop_zero_page(Cpu& cpu, Mm& mm, Page& page) {
-  if (&page != mm.kernel.zero_page && &page != mm.kernel.huge_zero_page) return false;
-  --page.mapcount;
-  mm.kernel.pages.put_page(cpu, page);
-  return true;
-}
-
-/// zap_present_pte(): clears one entry, lock held. Sets `force_flush` if the flush cannot wait.
-/// Returns false if the gather is full.
-bool zap_present_pte(Cpu& cpu, Mm& mm, MmuGather& tlb, const PteSlot& slot, bool& force_flush) {
-  const Pte pte = ptep_get_and_clear(cpu, mm, slot);
-  tlb.tlb_remove_tlb_entry(slot.va);
-  Page& page = page_of_leaf(mm, pte);
-  if (drop_zero_page(cpu, mm, page)) return true;
-  bool delay_rmap = false;
-  if (page.use == PageUse::kFile && mm.arch.pte_dirty(pte)) {
-    page.dirty = true;
-    // Until the flush a CPU can write through its dirty entry. With its rmap the page shows
-    // writeback that somebody still maps it.
-    delay_rmap = tlb.tlb_delay_rmap();
-    force_flush = true;
-  }
-  if (!delay_rmap) --page.mapcount;
-  return !tlb.tlb_remove_page_no_flush(mm.kernel.pages.page_address(page), delay_rmap,
-                                       arch::kPageSize);
-}
-
-/// Within one table of PTEs. Left out of the kernel's: giving way to others in between
-/// (need_resched()), deferred flushes of reclaim (flush_tlb_batched_pending()), and
-/// tlb_change_page_size(), which no architecture here looks at.
-void zap_pte_range(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma, arch::VirtAddr start,
-                   arch::VirtAddr end) {
-  const auto first = pte_offset(cpu, mm, start, arch::vmsa64::kLastLevel);
-  if (!first) return;
-  arch::VirtAddr va = start;
-  while (va < end) {
-    bool force_flush = false;
-    {
-      const SpinGuard ptl(pte_lockptr(mm, *first), cpu);
-      for (bool room = true; room && va < end; va = va + arch::kPageSize) {
-        const PteSlot slot{
-            .address = first->address + ((va.value - start.value) >> arch::kPageShift) * 8,
-            .va = va,
-            .level = first->level};
-        if (ptep_get(cpu, slot) == Pte{}) continue;
-        room = zap_present_pte(cpu, mm, tlb, slot, force_flush);
-        if (!room) force_flush = true;
-      }
-      if (force_flush) {
-        tlb.tlb_flush_mmu_tlbonly();
-        tlb.tlb_flush_rmaps(vma);
-      }
-    }
-    if (force_flush) tlb.tlb_flush_mmu();
-  }
-}
-
-/// zap_huge_pmd()
-void zap_huge_pmd(Cpu& cpu, Mm& mm, MmuGather& tlb, arch::VirtAddr va) {
-  const auto slot = pte_offset(cpu, mm, va, 2);
-  if (!slot) return;
-  Page* page = nullptr;
-  {
-    const SpinGuard ptl(pte_lockptr(mm, *slot), cpu);
-    if (ptep_get(cpu, *slot) == Pte{}) return;
-    const Pte pmd = ptep_get_and_clear(cpu, mm, *slot);
-    tlb.tlb_remove_pmd_tlb_entry(slot->va);
-    page = &page_of_leaf(mm, pmd);
-    if (drop_zero_page(cpu, mm, *page)) return;
-    if (page->use == PageUse::kFile && mm.arch.pte_dirty(pmd)) page->dirty = true;
-    --page->mapcount;
-  }
-  tlb.tlb_remove_page(mm.kernel.pages.page_address(*page),
-                      arch::page_bytes(arch::vmsa64::level_shift(2)));
-}
-
-/// unmap_page_range(): one area, or the part of it in [start, end).
-void unmap_page_range(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma, arch::VirtAddr start,
-                      arch::VirtAddr end) {
-  const FunctionTrace trace(cpu, "unmap_page_range");
-  constexpr unsigned kPmdShift = arch::vmsa64::level_shift(2);
-  tlb.tlb_start_vma(vma);
-  start = std::max(start, vma.start);
-  end = std::min(end, vma.end);
-  for (arch::VirtAddr va = start; va < end;) {
-    const arch::VirtAddr next =
-        std::min(end, arch::page_of(va, kPmdShift) + arch::page_bytes(kPmdShift));
-    if (vma.leaf_level() == 2) {
-      zap_huge_pmd(cpu, mm, tlb, va);
-    } else {
-      zap_pte_range(cpu, mm, tlb, vma, va, next);
-    }
-    va = next;
-  }
-  if (mm.kernel.inject.free_before_flush) tlb.tlb_batch_pages_flush();
-  tlb.tlb_end_vma(vma);
-}
-
-/// free_pgtables(): frees tables that map nothing any more between `floor` and `ceiling`.
+/// free_pgd_range(): frees tables that map nothing any more between `floor` and `ceiling`.
 void free_tables_below(Cpu& cpu, Mm& mm, MmuGather& tlb, const PteSlot& parent,
                        arch::VirtAddr start, arch::VirtAddr end, arch::VirtAddr floor,
                        arch::VirtAddr ceiling) {
@@ -198,11 +102,7 @@ void free_tables_below(Cpu& cpu, Mm& mm, MmuGather& tlb, const PteSlot& parent,
     arch::VirtAddr va = std::max(start, parent.va);
     for (va = arch::page_of(va, shift); va < end && va < parent.va + arch::page_bytes(span_shift);
          va = va + arch::page_bytes(shift)) {
-      const PteSlot child{
-          .address = table + std::uint64_t{arch::vmsa64::table_index(va.value, level)} * 8,
-          .va = va,
-          .level = level};
-      free_tables_below(cpu, mm, tlb, child, start, end, floor, ceiling);
+      free_tables_below(cpu, mm, tlb, slot_in(table, va, level), start, end, floor, ceiling);
     }
   }
   // The table goes only if nothing else can be mapped through it: no area between the neighbours.
@@ -219,8 +119,17 @@ void free_tables_below(Cpu& cpu, Mm& mm, MmuGather& tlb, const PteSlot& parent,
   tlb.table_free_tlb(kind, mm.kernel.pages.page_address(*page), parent.va);
 }
 
-void free_pgtables(Cpu& cpu, Mm& mm, MmuGather& tlb, arch::VirtAddr start, arch::VirtAddr end) {
+/// free_pgtables(): from here on rmap walks do not find the areas, and their tables go.
+void free_pgtables(Cpu& cpu, Mm& mm, MmuGather& tlb, const std::vector<Vma>& detached,
+                   arch::VirtAddr start, arch::VirtAddr end) {
   const FunctionTrace trace(cpu, "free_pgtables");
+  for (const Vma& vma : detached) {
+    Vma part = vma;
+    part.start = std::max(start, vma.start);
+    part.end = std::min(end, vma.end);
+    unlink_anon_vmas(cpu, mm, part);
+    unlink_file_vma(cpu, mm, part);
+  }
   arch::VirtAddr floor{};
   arch::VirtAddr ceiling{std::uint64_t{1} << 48};
   for (const Vma& vma : mm.vmas) {
@@ -233,88 +142,240 @@ void free_pgtables(Cpu& cpu, Mm& mm, MmuGather& tlb, arch::VirtAddr start, arch:
   const unsigned shift = arch::vmsa64::level_shift(0);
   for (arch::VirtAddr va = arch::page_of(start, shift); va < end;
        va = va + arch::page_bytes(shift)) {
-    const PteSlot top{.address = mm.pgd + std::uint64_t{arch::vmsa64::table_index(va.value, 0)} * 8,
-                      .va = va,
-                      .level = 0};
-    free_tables_below(cpu, mm, tlb, top, start, end, floor, ceiling);
+    free_tables_below(cpu, mm, tlb, slot_in(mm.pgd, va, 0), start, end, floor, ceiling);
   }
 }
 
 }  // namespace
 
-void do_mprotect(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end,
-                 Protection protection) {
-  const FunctionTrace trace(cpu, "do_mprotect");
-  {
-    const WriteGuard lock(mm.mmap_lock, cpu);
-    split_at(mm, start);
-    split_at(mm, end);
-    KernelGather gather(cpu, mm);
-    for (Vma& vma : mm.vmas) {
-      if (!overlaps(vma, start, end)) continue;
-      const FunctionTrace change(cpu, "change_protection");
-      vma.protection = protection;
-      // The notifier hears of it from the first populated PUD on, and not at all of an empty area.
-      std::optional<MmuNotifierRange> range;
-      gather.tlb.tlb_start_vma(vma);
-      for_each_leaf_slot(cpu, mm, vma, start, end, [&](const PteSlot& slot) {
-        if (!range) {
-          const arch::VirtAddr pud = arch::page_of(slot.va, arch::vmsa64::level_shift(1));
-          range.emplace(
-              MmuNotifierRange{.mm = mm, .start = std::max(vma.start, pud), .end = vma.end});
-          mmu_notifier_invalidate_range_start(cpu, *range);
-        }
-        change_pte(cpu, mm, gather.tlb, slot, protection);
-      });
-      if (range && mm.kernel.inject.skip_mprotect_flush) {
-        mmu_notifier_invalidate_range_only_end(cpu, *range);
-      } else if (range) {
-        mmu_notifier_invalidate_range_end(cpu, *range);
-      }
-      gather.tlb.tlb_end_vma(vma);
-    }
-    gather.finish();
-  }
-  if (!protection.write) {
-    cpu.trace(ProtectionRemoved{.mm = mm.id, .start = start, .end = end, .operation = "mprotect"});
-  }
-}
-
 void do_munmap(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end) {
   const FunctionTrace trace(cpu, "do_munmap");
   {
     const WriteGuard lock(mm.mmap_lock, cpu);
-    split_at(mm, start);
-    split_at(mm, end);
+    split_vma(mm, start);
+    split_vma(mm, end);
     std::vector<Vma> detached;
     for (const Vma& vma : mm.vmas) {
-      if (overlaps(vma, start, end)) detached.push_back(vma);
+      if (vma.overlaps(start, end)) detached.push_back(vma);
     }
-    std::erase_if(mm.vmas, [&](const Vma& vma) { return overlaps(vma, start, end); });
+    std::erase_if(mm.vmas, [&](const Vma& vma) { return vma.overlaps(start, end); });
     KernelGather gather(cpu, mm);
     const MmuNotifierRange range{.mm = mm, .start = start, .end = end};
     mmu_notifier_invalidate_range_start(cpu, range);
     for (const Vma& vma : detached) unmap_page_range(cpu, mm, gather.tlb, vma, start, end);
     // The notifier section ends before the last flush and before anything is freed.
     mmu_notifier_invalidate_range_end(cpu, range);
-    free_pgtables(cpu, mm, gather.tlb, start, end);
+    free_pgtables(cpu, mm, gather.tlb, detached, start, end);
     gather.finish();
   }
   cpu.trace(ProtectionRemoved{.mm = mm.id, .start = start, .end = end, .operation = "munmap"});
 }
 
-void age_pages(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end) {
-  const FunctionTrace trace(cpu, "folio_referenced");
-  const ReadGuard lock(mm.mmap_lock, cpu);
-  for (const Vma& vma : mm.vmas) {
-    if (!overlaps(vma, start, end)) continue;
-    for_each_leaf_slot(cpu, mm, vma, start, end, [&](const PteSlot& slot) {
-      const SpinGuard ptl(pte_lockptr(mm, slot), cpu);
-      if (mm.arch.pte_present(ptep_get(cpu, slot))) {
-        mm.arch.ptep_clear_flush_young(cpu, mm, slot);
-      }
-    });
+// ---- mremap ----------------------------------------------------------------------------------
+
+namespace {
+
+/// Two page-table locks, in the order of their tables.
+class DoublePtl {
+ public:
+  DoublePtl(Cpu& cpu, Mm& mm_a, const PteSlot& a, Mm& mm_b, const PteSlot& b)
+      : first_(a.address < b.address ? pte_lockptr(mm_a, a) : pte_lockptr(mm_b, b)),
+        second_(a.address < b.address ? pte_lockptr(mm_b, b) : pte_lockptr(mm_a, a)),
+        cpu_(cpu) {
+    first_.lock(cpu_);
+    if (&first_ != &second_) second_.lock(cpu_);
   }
+  ~DoublePtl() {
+    if (&first_ != &second_) second_.unlock(cpu_);
+    first_.unlock(cpu_);
+  }
+  DoublePtl(const DoublePtl&) = delete;
+  DoublePtl& operator=(const DoublePtl&) = delete;
+
+ private:
+  SpinLock& first_;
+  SpinLock& second_;
+  Cpu& cpu_;
+};
+
+/// move_ptes(): the entries of [start, end), in one table, to the table of `to`.
+void move_ptes(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end, arch::VirtAddr to) {
+  const FunctionTrace trace(cpu, "move_ptes");
+  const auto old_slot = pte_offset(cpu, mm, start, 3);
+  if (!old_slot) return;
+  const auto new_slot = pte_alloc(cpu, mm, to, 3);
+  if (!new_slot) return;
+  bool force_flush = false;
+  {
+    const DoublePtl locks(cpu, mm, *old_slot, mm, *new_slot);
+    flush_tlb_batched_pending(cpu, mm);
+    for (std::uint64_t i = 0; start + i * arch::kPageSize < end; ++i) {
+      const std::uint64_t bytes = i * arch::kPageSize;
+      const PteSlot from{old_slot->address + i * 8, start + bytes, 3};
+      if (ptep_get(cpu, from) == Pte{}) continue;
+      const Pte pte = ptep_get_and_clear(cpu, mm, from);
+      force_flush |= mm.arch.pte_present(pte);
+      set_pte_at(cpu, mm, {new_slot->address + i * 8, to + bytes, 3}, pte);
+    }
+    // Before a lock is dropped: from then on the page can be freed at its new address.
+    if (force_flush && !mm.kernel.inject.mremap_late_flush) {
+      mm.arch.flush_tlb_range(cpu, mm, start, end, arch::kPageShift);
+    }
+  }
+  if (force_flush && mm.kernel.inject.mremap_late_flush) {
+    mm.arch.flush_tlb_range(cpu, mm, start, end, arch::kPageShift);
+  }
+}
+
+/// The table of `va` ends there.
+arch::VirtAddr next_table(arch::VirtAddr va) { return arch::page_of(va, kPmdShift) + kPmdSize; }
+
+}  // namespace
+
+void do_mremap(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end, arch::VirtAddr to) {
+  const FunctionTrace trace(cpu, "mremap");
+  {
+    const WriteGuard lock(mm.mmap_lock, cpu);
+    split_vma(mm, start);
+    split_vma(mm, end);
+    const Vma* found = mm.find_vma(start);
+    if (found == nullptr || found->start != start || found->end != end) return;
+    Vma moved = *found;
+    const Vma old = moved;
+    moved.start = to;
+    moved.end = to + (end.value - start.value);
+    link_vma(mm, moved);
+    vma_link_rmap(cpu, mm, moved);
+    const MmuNotifierRange range{.mm = mm, .start = start, .end = end};
+    mmu_notifier_invalidate_range_start(cpu, range);
+    for (arch::VirtAddr va = start; va < end;) {
+      const arch::VirtAddr there = to + (va.value - start.value);
+      const auto leaf = pte_leaf(cpu, mm, va);
+      if (leaf && leaf->level == 2) split_huge_pmd(cpu, mm, old, leaf->va);
+      // Neither the old table nor the new one is left within one step.
+      const std::uint64_t step =
+          std::min({next_table(va).value - va.value, next_table(there).value - there.value,
+                    end.value - va.value});
+      move_ptes(cpu, mm, va, va + step, there);
+      va = va + step;
+    }
+    mmu_notifier_invalidate_range_end(cpu, range);
+    // do_vmi_munmap() of the old place, which is empty by now.
+    std::erase_if(mm.vmas, [&](const Vma& vma) { return vma.start == start; });
+    KernelGather gather(cpu, mm);
+    free_pgtables(cpu, mm, gather.tlb, {old}, start, end);
+    gather.finish();
+  }
+  cpu.trace(ProtectionRemoved{.mm = mm.id, .start = start, .end = end, .operation = "mremap"});
+}
+
+// ---- fork and exit ---------------------------------------------------------------------------
+
+namespace {
+
+/// copy_present_pte(): one entry, both locks held.
+void copy_present_pte(Cpu& cpu, Mm& parent, Mm& child, const Vma& vma, const PteSlot& from,
+                      const PteSlot& to) {
+  Pte pte = ptep_get(cpu, from);
+  const ArchMmu& format = parent.arch;
+  if (!format.pte_present(pte)) {
+    if (format.pte_swap_type(pte) != SwapType::kSwap) return;
+    parent.kernel.swap.get(format.pte_swap_offset(pte));
+    set_pte_at(cpu, child, to, pte);
+    return;
+  }
+  if (!vma.shared && format.pte_write(pte)) {
+    // Without a flush: one for all follows at the end.
+    pte = ptep_set_wrprotect(cpu, parent, from);
+  }
+  if (vma.shared) pte = format.pte_mkclean(pte);
+  if (Page* page = vm_normal_page(parent, vma, pte)) {
+    parent.kernel.pages.get_page(*page);
+    page_add_rmap(cpu, *page);
+  }
+  set_pte_at(cpu, child, to, format.pte_mkold(pte));
+}
+
+/// A pinned page is not shared: the child gets its copy now (copy_present_page()).
+bool copy_pinned_page(Cpu& cpu, Mm& parent, Mm& child, const Vma& vma, const PteSlot& from,
+                      const PteSlot& to) {
+  const Pte pte = ptep_get(cpu, from);
+  if (vma.shared || vma.pfnmap || !parent.arch.pte_present(pte)) return false;
+  Page* page = parent.kernel.pages.find(parent.arch.pte_address(pte));
+  if (page == nullptr || page->pins == 0 || page->use != PageUse::kAnonymous || page->order != 0) {
+    return false;
+  }
+  Page* copy = parent.kernel.pages.alloc_pages(cpu, 0, PageUse::kAnonymous);
+  if (copy == nullptr) return false;
+  copy->mapping = page->mapping;
+  copy->index = page->index;
+  cpu.copy_page(copy->address, page->address);
+  page_add_rmap(cpu, *copy);
+  Pte entry = child.arch.pte_mkdirty(child.arch.mk_pte(copy->address, to.level));
+  if (vma.protection.write) entry = child.arch.pte_mkwrite(entry);
+  set_pte_at(cpu, child, to, entry);
+  return true;
+}
+
+/// copy_page_range()
+void copy_page_range(Cpu& cpu, Mm& parent, Mm& child, const Vma& vma) {
+  const FunctionTrace trace(cpu, "copy_page_range");
+  const bool cow = !vma.shared;
+  const MmuNotifierRange range{.mm = parent, .start = vma.start, .end = vma.end};
+  if (cow) {
+    mmu_notifier_invalidate_range_start(cpu, range);
+    ++parent.write_protect_seq;
+  }
+  for_each_leaf(cpu, parent, vma.start, vma.end, [&](const PteSlot& from) {
+    // File pages are found by a fault in the child: vma_needs_copy().
+    if (vma.anon_vma == nullptr && !vma.pfnmap) return;
+    const auto to = pte_alloc(cpu, child, from.va, from.level);
+    if (!to || to->level != from.level) return;
+    const DoublePtl locks(cpu, child, *to, parent, from);
+    if (copy_pinned_page(cpu, parent, child, vma, from, *to)) return;
+    copy_present_pte(cpu, parent, child, vma, from, *to);
+  });
+  if (cow) {
+    ++parent.write_protect_seq;
+    mmu_notifier_invalidate_range_end(cpu, range);
+  }
+}
+
+}  // namespace
+
+void dup_mmap(Cpu& cpu, Mm& parent, Mm& child) {
+  const FunctionTrace trace(cpu, "dup_mmap");
+  const WriteGuard lock(parent.mmap_lock, cpu);
+  const WriteGuard child_lock(child.mmap_lock, cpu);
+  for (const Vma& vma : parent.vmas) {
+    child.vmas.push_back(vma);
+    vma_link_rmap(cpu, child, vma);
+    copy_page_range(cpu, parent, child, vma);
+  }
+  if (!parent.kernel.inject.skip_fork_flush) parent.arch.flush_tlb_mm(cpu, parent);
+}
+
+void exit_mmap(Cpu& cpu, Mm& mm) {
+  const FunctionTrace trace(cpu, "exit_mmap");
+  // mmu_notifier_release(): no device walks these tables from here on.
+  for (MmuNotifier* notifier : mm.notifiers) notifier->release(cpu, mm);
+  mm.notifiers.clear();
+  {
+    const WriteGuard lock(mm.mmap_lock, cpu);
+    std::vector<Vma> detached;
+    detached.swap(mm.vmas);
+    KernelGather gather(cpu, mm, /*fullmm=*/true);
+    for (const Vma& vma : detached) {
+      unmap_page_range(cpu, mm, gather.tlb, vma, vma.start, vma.end);
+    }
+    free_pgtables(cpu, mm, gather.tlb, detached, {}, {std::uint64_t{1} << 48});
+    gather.finish();
+  }
+  // mm_drop(). The ASID is not given away again.
+  Page* pgd = mm.kernel.pages.find(mm.pgd);
+  SHOOTDOWN_CHECK(pgd != nullptr, "the top table is gone already");
+  mm.kernel.pages.put_page(cpu, *pgd);
+  cpu.trace(MmDestroyed{.mm = mm.id});
 }
 
 }  // namespace shootdown::sw

@@ -1,5 +1,5 @@
-// System calls that change mappings: create an address space, map, protect, unmap, age.
-// Mirrors mm/mmap.c, mm/mprotect.c and the ageing of mm/rmap.c.
+// System calls that make and remove mappings, and the life of an address space.
+// Mirrors mm/mmap.c, mm/mremap.c and kernel/fork.c.
 #ifndef SHOOTDOWN_SW_MM_MMAP_H
 #define SHOOTDOWN_SW_MM_MMAP_H
 
@@ -15,19 +15,30 @@ namespace shootdown::sw {
 std::unique_ptr<Mm> mm_create(Cpu& cpu, KernelState& kernel, ArchMmu& arch, unsigned number,
                               arch::Asid asid);
 
-/// Adds an area that overlaps no other. Nothing is mapped until it is touched.
-void do_mmap(Cpu& cpu, Mm& mm, const Vma& vma);
-
-/// Changes the protection of [start, end): mprotect(2). Areas are split where needed. Multiples of
-/// the areas' page size.
-void do_mprotect(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end, Protection protection);
+/// Adds an area that overlaps no other. Nothing is mapped until it is touched, but for a driver's
+/// frames (remap_pfn_range()), which are mapped at once.
+void do_mmap(Cpu& cpu, Mm& mm, Vma vma);
 
 /// munmap(2)
 void do_munmap(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end);
 
-/// Makes the pages of [start, end) old, as reclaim does to learn which are in use
-/// (folio_referenced_one()).
-void age_pages(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end);
+/// mremap(2) with MREMAP_MAYMOVE | MREMAP_FIXED: moves [start, end), part of one area, to `to`,
+/// where nothing is mapped.
+void do_mremap(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end, arch::VirtAddr to);
+
+/// dup_mmap(): `child` gets the areas of `parent`; private pages are shared until one writes.
+void dup_mmap(Cpu& cpu, Mm& parent, Mm& child);
+
+/// exit_mmap(): everything goes, with one gather for the whole address space. No thread of it runs
+/// any more.
+void exit_mmap(Cpu& cpu, Mm& mm);
+
+/// split_vma(): afterwards `at` is inside no area.
+void split_vma(Mm& mm, arch::VirtAddr at);
+
+// mm->tlb_flush_pending, traced.
+void inc_tlb_flush_pending(Cpu& cpu, Mm& mm);
+void dec_tlb_flush_pending(Cpu& cpu, Mm& mm);
 
 }  // namespace shootdown::sw
 

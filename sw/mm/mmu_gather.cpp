@@ -47,23 +47,89 @@ void MmuGather::tlb_finish_mmu() {
 }
 
 void MmuGather::tlb_update_vma_flags(const Vma& vma) {
+  // Until 7fb5e5083190 an empty function stood here without range flushes.
+  if (config_.knobs.no_range && !config_.no_range_vma_flags) return;
   vma_huge = vma.hugetlb_page_size != 0;
   vma_exec = vma.exec;
   vma_pfn = vma.pfnmap || vma.mixedmap;
 }
 
+// ---- Around an area --------------------------------------------------------------------------
+
 void MmuGather::tlb_start_vma(const Vma& vma) {
+  if (!config_.vma_hooks_by_knob) return arch_tlb_start_vma(vma);
+  if (!config_.vma_hooks_single) return ifdef_tlb_start_vma(vma);
+  host_.vma_hook("tlb_start_vma");
   if (fullmm) return;
   tlb_update_vma_flags(vma);
   if (!config_.knobs.no_flush_cache) host_.flush_cache_range(vma);
 }
 
 void MmuGather::tlb_end_vma(const Vma&) {
+  if (!config_.vma_hooks_by_knob) return arch_tlb_end_vma();
+  if (!config_.vma_hooks_single) return ifdef_tlb_end_vma();
+  host_.vma_hook("tlb_end_vma");
   if (fullmm) return;
   // A PFN mapping has no reference that would keep its frame: once the area is gone from its file,
   // whoever revokes the frame finds nobody to wait for.
   const bool pfn = vma_pfn && config_.force_flush_pfnmap;
   if (pfn || !config_.knobs.merge_vmas) tlb_flush_mmu_tlbonly();
+}
+
+// Before 18ba064e42df: one copy for each combination of knobs.
+
+void MmuGather::ifdef_tlb_start_vma(const Vma& vma) {
+  const GatherKnobs& knobs = config_.knobs;
+  if (knobs.no_range) {
+    host_.vma_hook("tlb_start_vma(CONFIG_MMU_GATHER_NO_RANGE)");
+    if (!fullmm) host_.flush_cache_range(vma);
+    return;
+  }
+  if (knobs.no_flush_cache) {
+    host_.vma_hook("tlb_start_vma(CONFIG_MMU_GATHER_NO_FLUSH_CACHE)");
+    if (!fullmm) tlb_update_vma_flags(vma);
+    return;
+  }
+  host_.vma_hook("tlb_start_vma(default)");
+  if (fullmm) return;
+  tlb_update_vma_flags(vma);
+  host_.flush_cache_range(vma);
+}
+
+void MmuGather::ifdef_tlb_end_vma() {
+  if (config_.knobs.merge_vmas) {
+    host_.vma_hook("tlb_end_vma(CONFIG_MMU_GATHER_MERGE_VMAS)");
+    if (!fullmm && vma_pfn && config_.force_flush_pfnmap) tlb_flush_mmu_tlbonly();
+    return;
+  }
+  host_.vma_hook("tlb_end_vma(default)");
+  if (!fullmm) tlb_flush_mmu_tlbonly();
+}
+
+// Before 1e9fdf21a433: functions of each architecture, in three shapes.
+
+void MmuGather::arch_tlb_start_vma(const Vma& vma) {
+  if (config_.knobs.merge_vmas && config_.knobs.no_flush_cache) {
+    host_.vma_hook("tlb_start_vma(arch: empty)");
+    if (!fullmm) tlb_update_vma_flags(vma);
+    return;
+  }
+  host_.vma_hook(config_.knobs.merge_vmas ? "tlb_start_vma(arch: flush_cache_range)"
+                                          : "tlb_start_vma(generic)");
+  if (fullmm) return;
+  tlb_update_vma_flags(vma);
+  if (!config_.knobs.no_flush_cache) host_.flush_cache_range(vma);
+}
+
+void MmuGather::arch_tlb_end_vma() {
+  if (config_.knobs.merge_vmas) {
+    host_.vma_hook("tlb_end_vma(arch: empty)");
+    // b67fbebd4cf9 alone, as single changes can be applied: what it adds.
+    if (!fullmm && vma_pfn && config_.force_flush_pfnmap) tlb_flush_mmu_tlbonly();
+    return;
+  }
+  host_.vma_hook("tlb_end_vma(generic)");
+  if (!fullmm) tlb_flush_mmu_tlbonly();
 }
 
 // ---- Range -----------------------------------------------------------------------------------

@@ -121,6 +121,10 @@ class MmuGather {
   void reset_range();
   void adjust_range(arch::VirtAddr address, std::uint64_t size);
   void tlb_update_vma_flags(const Vma& vma);
+  void ifdef_tlb_start_vma(const Vma& vma);
+  void ifdef_tlb_end_vma();
+  void arch_tlb_start_vma(const Vma& vma);
+  void arch_tlb_end_vma();
   bool queue(PageAddress page, std::uint64_t pages, bool delay_rmap, std::uint64_t size);
   bool tlb_next_batch();
   bool batch_is_full() const;

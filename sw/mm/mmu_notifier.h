@@ -20,6 +20,8 @@ class MmuNotifier {
   /// (arch_invalidate_secondary_tlbs from v6.6 on, invalidate_range before.)
   virtual void arch_invalidate_secondary_tlbs(Cpu& cpu, Mm& mm, arch::VirtAddr start,
                                               arch::VirtAddr end) = 0;
+  /// exit_mmap() begins: stops using the tables of `mm`, for good.
+  virtual void release(Cpu&, Mm&) {}
 };
 
 /// Called by the arch flush functions, from 6bbd42e2df8f on.

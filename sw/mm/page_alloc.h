@@ -4,7 +4,6 @@
 
 #include <array>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <vector>
 
@@ -13,6 +12,8 @@
 #include "sw/mm/encoded_page.h"
 
 namespace shootdown::sw {
+
+class AddressSpace;
 
 /// struct page, of the head page for higher orders. Fields that the kernel keeps elsewhere (page
 /// flags, folio) are members here.
@@ -23,6 +24,11 @@ struct Page {
   int refcount{};
   int mapcount{};
   bool dirty{};
+  bool lazyfree{};  ///< MADV_FREE: not PG_swapbacked
+  bool table{};     ///< PageTable(): between a table's constructor and destructor
+  int pins{};       ///< references of FOLL_PIN
+  AddressSpace* mapping{};
+  std::uint64_t index{};  ///< in `mapping`, bytes
 };
 
 /// alloc_pages()/free_pages() over one contiguous region. Freed pages are reused last in, first
@@ -75,11 +81,6 @@ class PageAllocator {
   std::array<std::vector<std::uint64_t>, kMaxOrder + 1> free_;
   std::vector<std::unique_ptr<Entry[]>> sections_;
   std::uint64_t allocated_{};
-};
-
-/// A file's page cache. Pages are read in (zero-filled) at first use and stay.
-struct File {
-  std::map<std::uint64_t, Page*> pages;  ///< by offset in bytes
 };
 
 }  // namespace shootdown::sw

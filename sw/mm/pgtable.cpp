@@ -9,13 +9,13 @@ namespace shootdown::sw {
 
 namespace vmsa64 = arch::vmsa64;  // four levels of 512 entries, on every architecture here
 
-namespace {
-
 PteSlot slot_in(arch::PhysAddr table, arch::VirtAddr va, int level) {
   return {.address = table + std::uint64_t{vmsa64::table_index(va.value, level)} * 8,
           .va = arch::page_of(va, vmsa64::level_shift(level)),
           .level = level};
 }
+
+namespace {
 
 void trace_store(Cpu& cpu, const Mm& mm, const PteSlot& slot, std::uint64_t before, Pte after) {
   cpu.trace(PteStore{.mm = mm.id,
@@ -36,13 +36,38 @@ Page* pagetable_alloc(Cpu& cpu, Mm& mm, int level) {
   Page* page = mm.kernel.pages.alloc_pages(cpu, 0, PageUse::kTable);
   if (page == nullptr) return nullptr;
   cpu.clear_page(page->address);
-  if (pagetable_constructed(mm, level)) ++mm.pgtable_pages;
+  if (!pagetable_constructed(mm, level)) return page;
+  page->table = true;
+  page->index = static_cast<std::uint64_t>(level);
+  ++mm.pgtable_pages;
+  cpu.trace(TableAccounted{.mm = mm.id,
+                           .page = page->address,
+                           .level = level,
+                           .constructed = true,
+                           .tables = mm.pgtable_pages});
   return page;
 }
 
-void pagetable_dtor(Mm& mm, Page& table) {
+void pagetable_dtor(Cpu& cpu, Mm& mm, Page& table) {
   SHOOTDOWN_CHECK(table.use == PageUse::kTable, "the destructor of a table on another page");
+  table.table = false;
   --mm.pgtable_pages;
+  cpu.trace(TableAccounted{.mm = mm.id,
+                           .page = table.address,
+                           .level = static_cast<int>(table.index),
+                           .constructed = false,
+                           .tables = mm.pgtable_pages});
+}
+
+void pagetable_free(Cpu& cpu, Mm& mm, Page& table) {
+  const FunctionTrace trace(cpu, mm.kernel.behaviour.ptdesc ? "pagetable_free" : "__free_page");
+  mm.kernel.pages.put_page(cpu, table);
+}
+
+void pte_free(Cpu& cpu, Mm& mm, Page& table) {
+  const FunctionTrace trace(cpu, "pte_free");
+  if (table.table) pagetable_dtor(cpu, mm, table);
+  pagetable_free(cpu, mm, table);
 }
 
 std::optional<PteSlot> pte_offset(Cpu& cpu, Mm& mm, arch::VirtAddr va, int level) {
@@ -59,6 +84,7 @@ std::optional<PteSlot> pte_alloc(Cpu& cpu, Mm& mm, arch::VirtAddr va, int level)
   PteSlot slot = slot_in(mm.pgd, va, 0);
   while (slot.level < level) {
     Pte entry = ptep_get(cpu, slot);
+    if (mm.arch.pte_present(entry) && !mm.arch.pte_table(entry, slot.level)) return slot;
     if (!mm.arch.pte_table(entry, slot.level)) {
       Page* table = pagetable_alloc(cpu, mm, slot.level + 1);
       if (table == nullptr) return std::nullopt;
@@ -66,15 +92,29 @@ std::optional<PteSlot> pte_alloc(Cpu& cpu, Mm& mm, arch::VirtAddr va, int level)
       entry = ptep_get(cpu, slot);
       if (mm.arch.pte_table(entry, slot.level)) {
         // Another CPU was first.
-        if (pagetable_constructed(mm, slot.level + 1)) pagetable_dtor(mm, *table);
-        mm.kernel.pages.put_page(cpu, *table);
+        pte_free(cpu, mm, *table);
+      } else if (mm.arch.pte_present(entry)) {
+        pte_free(cpu, mm, *table);
+        return slot;
       } else {
-        SHOOTDOWN_CHECK(!mm.arch.pte_present(entry), "table populated over a leaf");
         // The table is filled (zeroed) before it is linked: rule 5 of the architecture.
         cpu.dsb(Barrier::kIshst);
         entry = mm.arch.mk_table(table->address);
         set_pte_at(cpu, mm, slot, entry);
       }
+    }
+    slot = slot_in(mm.arch.pte_address(entry), va, slot.level + 1);
+  }
+  return slot;
+}
+
+std::optional<PteSlot> pte_leaf(Cpu& cpu, Mm& mm, arch::VirtAddr va) {
+  PteSlot slot = slot_in(mm.pgd, va, 0);
+  while (slot.level < vmsa64::kLastLevel) {
+    const Pte entry = ptep_get(cpu, slot);
+    if (!mm.arch.pte_table(entry, slot.level)) {
+      // Also a huge entry that is swapped for a marker: whoever looks finds out.
+      return entry == Pte{} ? std::nullopt : std::optional(slot);
     }
     slot = slot_in(mm.arch.pte_address(entry), va, slot.level + 1);
   }
@@ -100,7 +140,35 @@ Pte ptep_get_and_clear(Cpu& cpu, Mm& mm, const PteSlot& slot) {
     seen = found;
   }
   trace_store(cpu, mm, slot, seen, {});
+  mm.arch.pte_cleared(cpu, mm, slot, {seen});
   return {seen};
+}
+
+Pte ptep_set_wrprotect(Cpu& cpu, Mm& mm, const PteSlot& slot) {
+  Pte seen = ptep_get(cpu, slot);
+  for (;;) {
+    const Pte after = mm.arch.pte_wrprotect(seen);
+    const Pte found{cpu.compare_exchange(slot.address, seen.value, after.value)};
+    if (found == seen) {
+      trace_store(cpu, mm, slot, seen.value, after);
+      return after;
+    }
+    seen = found;
+  }
+}
+
+void ArchMmu::switch_mm(Cpu& cpu, Mm& next) {
+  cpu.set_user_context({.pgd = next.pgd, .asid = next.asid});
+}
+
+Pte ptep_clear_flush(Cpu& cpu, Mm& mm, const PteSlot& slot) {
+  const FunctionTrace trace(cpu, "ptep_clear_flush");
+  const Pte pte = ptep_get_and_clear(cpu, mm, slot);
+  // pte_accessible(): what no walker can have read needs no flush.
+  if (mm.arch.pte_present(pte) || mm.tlb_flush_pending > 0) {
+    mm.arch.flush_tlb_page(cpu, mm, slot.va);
+  }
+  return pte;
 }
 
 Pte ptep_clear_flush_notify(Cpu& cpu, Mm& mm, const PteSlot& slot) {
@@ -109,7 +177,9 @@ Pte ptep_clear_flush_notify(Cpu& cpu, Mm& mm, const PteSlot& slot) {
   const Pte pte = ptep_get_and_clear(cpu, mm, slot);
   // One flush point: before 6bbd42e2df8f the secondary TLBs follow right after the CPUs.
   const FlushScope scope(cpu, mm, slot.va, end);
-  if (mm.arch.pte_present(pte)) mm.arch.flush_tlb_page(cpu, mm, slot.va);
+  if (mm.arch.pte_present(pte) || mm.tlb_flush_pending > 0) {
+    mm.arch.flush_tlb_page(cpu, mm, slot.va);
+  }
   mmu_notifier_invalidate_range(cpu, mm, slot.va, end);
   return pte;
 }

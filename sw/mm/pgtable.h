@@ -2,27 +2,54 @@
 #ifndef SHOOTDOWN_SW_MM_PGTABLE_H
 #define SHOOTDOWN_SW_MM_PGTABLE_H
 
+#include <algorithm>
 #include <optional>
 
 #include "hw/arch/types.h"
+#include "hw/arch/vmsa64.h"
 #include "sw/kernel/cpu.h"
 #include "sw/mm/arch_mmu.h"
 #include "sw/mm/mm_types.h"
 
 namespace shootdown::sw {
 
+/// log2 of what an entry of the level above the last maps.
+inline constexpr unsigned kPmdShift = arch::vmsa64::level_shift(2);
+inline constexpr std::uint64_t kPmdSize = std::uint64_t{1} << kPmdShift;
+
+/// The slot of `level` for `va` in the table at `table`.
+PteSlot slot_in(arch::PhysAddr table, arch::VirtAddr va, int level);
 /// The slot of `level` for `va`, if the tables above it exist.
 std::optional<PteSlot> pte_offset(Cpu& cpu, Mm& mm, arch::VirtAddr va, int level);
-/// The same, building missing tables. Null only if memory is exhausted.
+/// The same, building missing tables. Ends early at a leaf of a level above. Null only if memory is
+/// exhausted.
 std::optional<PteSlot> pte_alloc(Cpu& cpu, Mm& mm, arch::VirtAddr va, int level);
+/// The slot of the leaf that maps `va`, or of the last level if none does; nothing if there is no
+/// table of the last level.
+std::optional<PteSlot> pte_leaf(Cpu& cpu, Mm& mm, arch::VirtAddr va);
 /// The lock that protects a slot.
 SpinLock& pte_lockptr(Mm& mm, const PteSlot& slot);
+
+/// Calls `action` for each slot of a leaf, or of the last level, in [start, end).
+template <class Action>
+void for_each_leaf(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end, Action&& action) {
+  for (arch::VirtAddr va = start; va < end;) {
+    const auto slot = pte_leaf(cpu, mm, va);
+    if (slot) action(*slot);
+    const unsigned shift = slot ? arch::vmsa64::level_shift(slot->level) : kPmdShift;
+    va = arch::page_of(va, shift) + arch::page_bytes(shift);
+  }
+}
 
 Pte ptep_get(Cpu& cpu, const PteSlot& slot);
 /// Stores over an entry that no hardware walker changes concurrently.
 void set_pte_at(Cpu& cpu, Mm& mm, const PteSlot& slot, Pte pte);
 /// Atomically reads and clears.
 Pte ptep_get_and_clear(Cpu& cpu, Mm& mm, const PteSlot& slot);
+/// Atomically takes write permission away, without a flush.
+Pte ptep_set_wrprotect(Cpu& cpu, Mm& mm, const PteSlot& slot);
+/// Clears, then flushes the page on CPUs; secondary TLBs as the arch's flush does.
+Pte ptep_clear_flush(Cpu& cpu, Mm& mm, const PteSlot& slot);
 /// Clears, then flushes the page on CPUs and, in every release, in secondary TLBs.
 Pte ptep_clear_flush_notify(Cpu& cpu, Mm& mm, const PteSlot& slot);
 
@@ -32,7 +59,12 @@ Page* pagetable_alloc(Cpu& cpu, Mm& mm, int level);
 /// below from 55d2a0bd5ead on.
 bool pagetable_constructed(const Mm& mm, int level);
 /// Takes the table out of the mm's count; its memory is returned later.
-void pagetable_dtor(Mm& mm, Page& table);
+void pagetable_dtor(Cpu& cpu, Mm& mm, Page& table);
+/// pagetable_free(): returns the memory of a table. Before bf2d4334f72e, __free_page() of each
+/// arch.
+void pagetable_free(Cpu& cpu, Mm& mm, Page& table);
+/// pte_free(): destructor and memory, at once, without any flush.
+void pte_free(Cpu& cpu, Mm& mm, Page& table);
 
 }  // namespace shootdown::sw
 

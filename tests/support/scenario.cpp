@@ -9,18 +9,13 @@
 #include <sstream>
 
 #include "cosim/observe/event_writer.h"
-#include "cosim/rtl/tlb_dut.h"
 
 namespace shootdown::tests {
 
 cosim::Config load_file(const std::string& path, const std::vector<std::string>& set,
                         const std::string& kernel) {
-  cosim::LoadOptions options{.set = set,
-                             .kernel = std::nullopt,
-                             .seed = std::nullopt,
-                             .rtl_geometries = cosim::tlb_dut_geometries()};
-  if (!kernel.empty()) options.kernel = kernel;
-  return cosim::load_config(std::string(SHOOTDOWN_SOURCE_DIR) + "/" + path, options);
+  return cosim::load_experiment(std::string(SHOOTDOWN_SOURCE_DIR) + "/" + path, set,
+                                kernel.empty() ? std::nullopt : std::optional(kernel));
 }
 
 cosim::Config load_text(const std::string& yaml, const std::vector<std::string>& set) {
@@ -30,11 +25,7 @@ cosim::Config load_text(const std::string& yaml, const std::vector<std::string>&
     std::ofstream file(path);
     file << yaml;
   }
-  cosim::Config config =
-      cosim::load_config(path.string(), {.set = set,
-                                         .kernel = std::nullopt,
-                                         .seed = std::nullopt,
-                                         .rtl_geometries = cosim::tlb_dut_geometries()});
+  cosim::Config config = cosim::load_experiment(path.string(), set);
   std::filesystem::remove(path);
   return config;
 }

@@ -20,9 +20,8 @@ using Events = std::vector<std::string>;
 
 struct Bench {
   explicit Bench(Release release, Arm64Features features = {})
-      : kernel{.behaviour = KernelVersion{.base = release, .revert = {}, .apply = {}}.behaviour(),
-               .inject = {},
-               .pages = PageAllocator({0x8000'0000}, 1u << 20)},
+      : kernel(KernelVersion{.base = release, .revert = {}, .apply = {}}.behaviour(), {},
+               PageAllocator({0x8000'0000}, 1u << 20)),
         arch(features, kernel.behaviour),
         mm(kernel, arch, 1, {0x12}) {
     mm.notifiers.push_back(&notifier);
@@ -50,8 +49,8 @@ TEST(Arm64NotifyTest, PageFlushWithoutBarrierNotifiesFromV66On) {
 
 TEST(Arm64NotifyTest, RangeFlushNotifiesTheRoundedRangeBeforeItsFinalBarrier) {
   Bench bench({6, 6});
-  bench.arch.flush_tlb_range(bench.cpu, bench.mm, {0x40'1234}, {0x60'0001},
-                             {.stride_bytes = 2u << 20, .last_level = true});
+  bench.arch.arm64_flush_tlb_range(bench.cpu, bench.mm, {0x40'1234}, {0x60'0001},
+                                   {.stride_bytes = 2u << 20, .last_level = true});
   EXPECT_EQ(bench.cpu.maintenance(),
             (Events{"dsb ishst", "tlbi vale1is 0x12000000000400", "tlbi vale1is 0x12000000000600",
                     "notify 0x400000 0x800000", "dsb ish"}));
@@ -60,7 +59,8 @@ TEST(Arm64NotifyTest, RangeFlushNotifiesTheRoundedRangeBeforeItsFinalBarrier) {
 TEST(Arm64NotifyTest, RangeOperationsDoNotMoveTheNotifiedStart) {
   // Known bug of 6.6 to 6.12.19: the loop advanced the start that the notifier was given.
   Bench bench({6, 6}, {.tlbi_range = true});
-  bench.arch.flush_tlb_range(bench.cpu, bench.mm, {0x40'0000}, {0x40'3000}, {.last_level = true});
+  bench.arch.arm64_flush_tlb_range(bench.cpu, bench.mm, {0x40'0000}, {0x40'3000},
+                                   {.last_level = true});
   const auto events = bench.cpu.maintenance();
   EXPECT_EQ(std::count(events.begin(), events.end(), "notify 0x400000 0x403000"), 1);
 }
@@ -74,7 +74,7 @@ TEST(Arm64NotifyTest, WholeFlushNotifiesAfterItsBarrier) {
 
 TEST(Arm64NotifyTest, RangeThatIsTooLongBecomesAWholeFlush) {
   Bench bench({6, 6});
-  bench.arch.flush_tlb_range(bench.cpu, bench.mm, {0x40'0000}, {0x60'0000}, {});  // 512 pages
+  bench.arch.arm64_flush_tlb_range(bench.cpu, bench.mm, {0x40'0000}, {0x60'0000}, {});  // 512 pages
   const auto events = bench.cpu.maintenance();
   ASSERT_GE(events.size(), 4U);
   EXPECT_EQ(events[1], "tlbi aside1is 0x12000000000000");
@@ -85,7 +85,7 @@ TEST(Arm64NotifyTest, RangeThatIsTooLongBecomesAWholeFlush) {
 TEST(Arm64NotifyTest, FlushFunctionsAreSilentBeforeV66) {
   Bench bench({6, 5});
   bench.arch.flush_tlb_page(bench.cpu, bench.mm, {0x1000});
-  bench.arch.flush_tlb_range(bench.cpu, bench.mm, {0x1000}, {0x3000}, {});
+  bench.arch.arm64_flush_tlb_range(bench.cpu, bench.mm, {0x1000}, {0x3000}, {});
   bench.arch.flush_tlb_mm(bench.cpu, bench.mm);
   for (const auto& event : bench.cpu.maintenance()) EXPECT_FALSE(event.starts_with("notify"));
 }

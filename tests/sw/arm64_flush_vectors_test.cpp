@@ -35,9 +35,8 @@ constexpr std::uint64_t kPudSize = 1u << 30;
 /// One kernel and address space for one case.
 struct Fixture {
   Fixture(const json& features, const json& test)
-      : kernel{.behaviour = KernelVersion{.base = {6, 1}, .revert = {}, .apply = {}}.behaviour(),
-               .inject = {},
-               .pages = PageAllocator({0x8000'0000}, 64u << 20)},
+      : kernel(KernelVersion{.base = {6, 1}, .revert = {}, .apply = {}}.behaviour(), {},
+               PageAllocator({0x8000'0000}, 64u << 20)),
         arch(arm64_features(features), kernel.behaviour),
         mm(kernel, arch, 1, {static_cast<std::uint16_t>(hex(test["ctx"]))}) {
     if (test["notifier"] == 1) mm.notifiers.push_back(&notifier);
@@ -79,18 +78,18 @@ void replay_flush(const json& features, const json& test) {
   } else if (op == "flush_tlb_page_nosync") {
     f.arch.flush_tlb_page_nosync(f.cpu, f.mm, {args[0]});
   } else if (op == "__flush_tlb_range") {
-    f.arch.flush_tlb_range(f.cpu, f.mm, {args[0]}, {args[1]},
-                           {.stride_bytes = args[2],
-                            .last_level = args[3] != 0,
-                            .level = static_cast<int>(static_cast<std::int32_t>(args[4]))});
+    f.arch.arm64_flush_tlb_range(f.cpu, f.mm, {args[0]}, {args[1]},
+                                 {.stride_bytes = args[2],
+                                  .last_level = args[3] != 0,
+                                  .level = static_cast<int>(static_cast<std::int32_t>(args[4]))});
   } else if (op == "flush_tlb_range") {
-    f.arch.flush_tlb_range(f.cpu, f.mm, {args[0]}, {args[1]}, {});
+    f.arch.arm64_flush_tlb_range(f.cpu, f.mm, {args[0]}, {args[1]}, {});
   } else if (op == "flush_pmd_tlb_range") {
-    f.arch.flush_tlb_range(f.cpu, f.mm, {args[0]}, {args[1]},
-                           {.stride_bytes = kPmdSize, .level = 2});
+    f.arch.arm64_flush_tlb_range(f.cpu, f.mm, {args[0]}, {args[1]},
+                                 {.stride_bytes = kPmdSize, .level = 2});
   } else {
-    f.arch.flush_tlb_range(f.cpu, f.mm, {args[0]}, {args[1]},
-                           {.stride_bytes = kPudSize, .level = 1});
+    f.arch.arm64_flush_tlb_range(f.cpu, f.mm, {args[0]}, {args[1]},
+                                 {.stride_bytes = kPudSize, .level = 1});
   }
 
   EXPECT_EQ(f.cpu.maintenance(), test["out"].get<Events>());

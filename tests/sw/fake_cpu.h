@@ -35,6 +35,7 @@ class FakeCpu : public sw::Cpu {
   /// "mmio 0xADDRESS 0xVALUE", "store 0xADDRESS 0xVALUE", "free 0xPAGE USE ORDER".
   std::vector<std::string> log;
   unsigned preempt_count{};
+  unsigned irq_off_count{};
 
   /// The entries of the log that keep TLBs in order: without stores and frees.
   std::vector<std::string> maintenance() const {
@@ -98,6 +99,16 @@ class FakeCpu : public sw::Cpu {
   }
   void isb() override { log.push_back("isb"); }
   void set_user_context(const sw::UserContext&) override {}
+  void tlbi_local(const arch::Invalidation& what) override {
+    log.push_back("local " + std::string(name_of(what.scope)) + " " + hex_text(what.start));
+    if (on_tlbi) on_tlbi();
+  }
+  void local_irq_disable() override { ++irq_off_count; }
+  void local_irq_enable() override {
+    if (irq_off_count == 0) throw std::logic_error("interrupts are on already");
+    --irq_off_count;
+  }
+  void send_ipi(unsigned) override { throw std::logic_error("the only CPU interrupts another"); }
 
   // There is no one else to wait for.
   void sleep_on(sw::WaitQueue&) override { throw std::logic_error("the only thread sleeps"); }

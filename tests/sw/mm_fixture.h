@@ -16,6 +16,8 @@
 #include "sw/kernel/version.h"
 #include "sw/mm/memory.h"
 #include "sw/mm/mmap.h"
+#include "sw/mm/mprotect.h"
+#include "sw/mm/rmap.h"
 #include "tests/sw/fake_cpu.h"
 
 namespace shootdown::sw {
@@ -39,10 +41,8 @@ class MmTest : public testing::TestWithParam<sw::Release> {
   static constexpr std::uint64_t kAsid = 0x12;
 
   MmTest()
-      : kernel_{.behaviour =
-                    sw::KernelVersion{.base = GetParam(), .revert = {}, .apply = {}}.behaviour(),
-                .inject = {},
-                .pages = sw::PageAllocator({0x8000'0000}, 64u << 20)},
+      : kernel_(sw::KernelVersion{.base = GetParam(), .revert = {}, .apply = {}}.behaviour(), {},
+                sw::PageAllocator({0x8000'0000}, 64u << 20)),
         arch_({}, kernel_.behaviour),
         mm_(sw::mm_create(cpu_, kernel_, arch_, 1, {kAsid})),
         empty_pages_(kernel_.pages.allocated()),

@@ -1,7 +1,6 @@
 #include "sw/arch/arm64/arm64_mmu.h"
 
 #include "hw/arch/check.h"
-#include "sw/arch/arm64/pgtable.h"
 #include "sw/arch/arm64/ptep.h"
 #include "sw/arch/gather/tlb_flush.h"
 #include "sw/mm/flush_scope.h"
@@ -12,35 +11,6 @@
 namespace shootdown::sw {
 
 using arch::TlbiOp;
-
-// ---- Entry format ----------------------------------------------------------------------------
-
-bool Arm64Mmu::pte_present(Pte pte) const { return (pte.value & arm64::PTE_VALID) != 0; }
-bool Arm64Mmu::pte_table(Pte pte, int level) const {
-  return arch::vmsa64::is_table(pte.value, level);
-}
-bool Arm64Mmu::pte_write(Pte pte) const { return arm64::pte_write(pte); }
-bool Arm64Mmu::pte_dirty(Pte pte) const { return arm64::pte_dirty(pte); }
-bool Arm64Mmu::pte_young(Pte pte) const { return arm64::pte_young(pte); }
-Pte Arm64Mmu::pte_mkwrite(Pte pte) const { return arm64::pte_mkwrite(pte); }
-Pte Arm64Mmu::pte_mkdirty(Pte pte) const { return arm64::pte_mkdirty(pte); }
-Pte Arm64Mmu::pte_mkyoung(Pte pte) const { return {pte.value | arm64::PTE_AF}; }
-Pte Arm64Mmu::pte_mkold(Pte pte) const { return {pte.value & ~arm64::PTE_AF}; }
-Pte Arm64Mmu::pte_wrprotect(Pte pte) const { return arm64::pte_wrprotect(pte); }
-
-Pte Arm64Mmu::mk_pte(arch::PhysAddr page, int level) const {
-  // PAGE_READONLY, not executable: write permission is added by pte_mkwrite().
-  const std::uint64_t type =
-      level == arch::vmsa64::kLastLevel ? arch::vmsa64::kTypeTableOrPage : arch::vmsa64::kTypeBlock;
-  return {page.value | type | arm64::PTE_USER | arm64::PTE_RDONLY | arm64::PTE_SHARED |
-          arm64::PTE_AF | arm64::PTE_NG | arm64::PTE_PXN | arm64::PTE_UXN};
-}
-
-Pte Arm64Mmu::mk_table(arch::PhysAddr table) const {
-  return {table.value | arch::vmsa64::kTypeTableOrPage};
-}
-
-arch::PhysAddr Arm64Mmu::pte_address(Pte pte) const { return arch::vmsa64::next_table(pte.value); }
 
 // ---- Flushes ---------------------------------------------------------------------------------
 
@@ -98,8 +68,8 @@ void Arm64Mmu::flush_tlb_mm(Cpu& cpu, Mm& mm) {
   flush_.flush_tlb_mm(port, mm.asid);
 }
 
-void Arm64Mmu::flush_tlb_range(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end,
-                               const FlushShape& shape) {
+void Arm64Mmu::arm64_flush_tlb_range(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end,
+                                     const FlushShape& shape) {
   const FunctionTrace trace(cpu, "flush_tlb_range");
   start = {start.value & ~(shape.stride_bytes - 1)};
   end = {(end.value + shape.stride_bytes - 1) & ~(shape.stride_bytes - 1)};
@@ -118,8 +88,8 @@ class Arm64FlushFunctions : public FlushFunctions {
   void flush_tlb_mm() override { mmu_.flush_tlb_mm(cpu_, mm_); }
   void arm64_flush_tlb_range(std::uint64_t start, std::uint64_t end, std::uint64_t stride,
                              bool last_level, int level) override {
-    mmu_.flush_tlb_range(cpu_, mm_, {start}, {end},
-                         {.stride_bytes = stride, .last_level = last_level, .level = level});
+    mmu_.arm64_flush_tlb_range(cpu_, mm_, {start}, {end},
+                               {.stride_bytes = stride, .last_level = last_level, .level = level});
   }
 
  private:
@@ -131,7 +101,32 @@ class Arm64FlushFunctions : public FlushFunctions {
 }  // namespace
 
 Arm64Mmu::Arm64Mmu(Arm64Features features, const KernelBehaviour& kernel)
-    : flush_(features, kernel), gather_(*gather_shape("arm64", kernel)) {}
+    : flush_(features, kernel),
+      gather_(*gather_shape("arm64", kernel)),
+      batched_unmap_(kernel.arm64_batched_unmap) {}
+
+int Arm64Mmu::unknown_level() const { return gather_.arm64_ttl_unknown ? kArm64TtlUnknown : 0; }
+
+void Arm64Mmu::flush_tlb_range(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end,
+                               unsigned stride_shift) {
+  // flush_tlb_range() and, with a stride of PMD_SIZE, flush_pmd_tlb_range().
+  const bool pmd = stride_shift == kPmdShift;
+  arm64_flush_tlb_range(cpu, mm, start, end,
+                        {.stride_bytes = arch::page_bytes(stride_shift),
+                         .last_level = false,
+                         .level = pmd ? 2 : unknown_level()});
+}
+
+void Arm64Mmu::tlbbatch_add_pending(Cpu& cpu, Mm& mm, arch::VirtAddr address) {
+  const FunctionTrace trace(cpu, "arch_tlbbatch_add_pending");
+  flush_tlb_page_nosync(cpu, mm, address);
+}
+
+void Arm64Mmu::tlbbatch_flush(Cpu& cpu, Mm& mm) {
+  const FunctionTrace trace(cpu, "arch_tlbbatch_flush");
+  CpuFlushPort port(cpu, mm);
+  flush_.tlbbatch_flush(port);
+}
 
 void Arm64Mmu::tlb_flush(Cpu& cpu, Mm& mm, const MmuGather& tlb) {
   Arm64FlushFunctions flush(*this, cpu, mm);
@@ -166,7 +161,7 @@ class CpuPteHost : public arm64::PteHost {
     mmu_.flush_tlb_page_nosync(cpu_, mm_, va);
   }
   void flush_tlb_range(arch::VirtAddr start, arch::VirtAddr end) override {
-    mmu_.flush_tlb_range(cpu_, mm_, start, end, {.last_level = true, .level = 3});
+    mmu_.arm64_flush_tlb_range(cpu_, mm_, start, end, {.last_level = true, .level = 3});
   }
   void flush_tlb_range_nosync(arch::VirtAddr start, arch::VirtAddr end) override {
     flush_tlb_range(start, end);  // of contiguous blocks, which this kernel does not make

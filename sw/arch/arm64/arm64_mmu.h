@@ -8,32 +8,24 @@
 #include <cstdint>
 
 #include "hw/arch/tlbi.h"
+#include "sw/arch/arm64/pte_format.h"
 #include "sw/arch/arm64/tlbflush.h"
 #include "sw/arch/gather/shapes.h"
 #include "sw/mm/arch_mmu.h"
 
 namespace shootdown::sw {
 
-class Arm64Mmu : public ArchMmu {
+class Arm64Mmu : public Arm64PteFormat {
  public:
   Arm64Mmu(Arm64Features features, const KernelBehaviour& kernel);
 
-  bool pte_present(Pte pte) const override;
-  bool pte_table(Pte pte, int level) const override;
-  bool pte_write(Pte pte) const override;
-  bool pte_dirty(Pte pte) const override;
-  bool pte_young(Pte pte) const override;
-  Pte mk_pte(arch::PhysAddr page, int level) const override;
-  Pte mk_table(arch::PhysAddr table) const override;
-  Pte pte_mkwrite(Pte pte) const override;
-  Pte pte_mkdirty(Pte pte) const override;
-  Pte pte_mkyoung(Pte pte) const override;
-  Pte pte_mkold(Pte pte) const override;
-  Pte pte_wrprotect(Pte pte) const override;
-  arch::PhysAddr pte_address(Pte pte) const override;
-
   void flush_tlb_page(Cpu& cpu, Mm& mm, arch::VirtAddr address) override;
   void flush_tlb_mm(Cpu& cpu, Mm& mm) override;
+  void flush_tlb_range(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end,
+                       unsigned stride_shift) override;
+  bool should_defer_flush(Cpu&, Mm&) const override { return batched_unmap_; }
+  void tlbbatch_add_pending(Cpu& cpu, Mm& mm, arch::VirtAddr address) override;
+  void tlbbatch_flush(Cpu& cpu, Mm& mm) override;
   const GatherConfig& gather_config() const override { return gather_.config; }
   void tlb_flush(Cpu& cpu, Mm& mm, const MmuGather& tlb) override;
   bool ptep_set_access_flags(Cpu& cpu, Mm& mm, const PteSlot& slot, Pte entry, bool dirty) override;
@@ -43,14 +35,17 @@ class Arm64Mmu : public ArchMmu {
   void flush_tlb_fix_spurious_fault(Cpu&, Mm&, arch::VirtAddr) override {}
 
   /// __flush_tlb_range(): [start, end) is rounded to the stride.
-  void flush_tlb_range(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end,
-                       const FlushShape& shape);
+  void arm64_flush_tlb_range(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end,
+                             const FlushShape& shape);
   /// Issues the TLBI and notifies; the caller owes the DSB.
   void flush_tlb_page_nosync(Cpu& cpu, Mm& mm, arch::VirtAddr address);
 
  private:
+  int unknown_level() const;
+
   Arm64TlbFlush flush_;
   GatherShape gather_;
+  bool batched_unmap_;
 };
 
 }  // namespace shootdown::sw

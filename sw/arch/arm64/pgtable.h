@@ -25,6 +25,7 @@ inline constexpr std::uint64_t PTE_CONT = desc::Contiguous::kMask;
 inline constexpr std::uint64_t PTE_PXN = desc::Pxn::kMask;
 inline constexpr std::uint64_t PTE_UXN = desc::Uxn::kMask;
 inline constexpr std::uint64_t PTE_DIRTY = std::uint64_t{1} << 55;
+inline constexpr std::uint64_t PTE_PROT_NONE = std::uint64_t{1} << 58;
 
 constexpr bool pte_write(Pte pte) { return (pte.value & PTE_WRITE) != 0; }
 constexpr bool pte_hw_dirty(Pte pte) { return pte_write(pte) && (pte.value & PTE_RDONLY) == 0; }

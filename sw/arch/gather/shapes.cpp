@@ -158,6 +158,9 @@ std::optional<GatherShape> gather_shape(std::string_view name, const KernelBehav
                       : name.starts_with("riscv")   ? riscv(name, kernel)
                                                     : generic(name, kernel);
   GatherConfig& config = shape.config;
+  config.vma_hooks_by_knob = kernel.vma_hooks_by_knob;
+  config.vma_hooks_single = kernel.vma_hooks_single;
+  config.no_range_vma_flags = kernel.no_range_vma_flags;
   config.force_flush_pfnmap = kernel.force_flush_pfnmap;
   config.encoded_pages = kernel.encoded_pages;
   config.delay_rmap = kernel.delay_rmap;

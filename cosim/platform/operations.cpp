@@ -1,0 +1,143 @@
+#include "cosim/platform/operations.h"
+
+#include "hw/arch/check.h"
+#include "sw/mm/gup.h"
+#include "sw/mm/huge_memory.h"
+#include "sw/mm/madvise.h"
+#include "sw/mm/migrate.h"
+#include "sw/mm/mmap.h"
+#include "sw/mm/mprotect.h"
+#include "sw/mm/pgtable.h"
+#include "sw/mm/rmap.h"
+#include "sw/mm/writeback.h"
+#include "sw/mm/zap.h"
+
+namespace shootdown::cosim {
+
+namespace {
+
+using Kind = MemoryOperation::Kind;
+
+/// A part of a file.
+struct FileRange {
+  sw::File& file;
+  std::uint64_t offset{};
+  std::uint64_t end{};
+};
+
+FileRange file_range(SoftwareStack& software, std::size_t process,
+                     const MemoryOperation& operation) {
+  const arch::VirtAddr start = software.region(process, operation.region).start;
+  sw::File* file = software.file(process, operation.region);
+  SHOOTDOWN_CHECK(file != nullptr, "the step is for a file");
+  return {*file, operation.start.value - start.value, operation.end.value - start.value};
+}
+
+/// The driver takes its frames back: whoever maps them is told, then they are free.
+void revoke(sw::Cpu& cpu, SoftwareStack& software, const FileRange& range) {
+  const sw::FunctionTrace trace(cpu, "driver_revoke");
+  sw::unmap_mapping_range(cpu, range.file, range.offset, range.end);
+  for (auto it = range.file.frames.lower_bound(range.offset);
+       it != range.file.frames.end() && it->first < range.end;) {
+    software.kernel().pages.put_page(cpu, *it->second);
+    it = range.file.frames.erase(it);
+  }
+}
+
+void page_out(sw::Cpu& cpu, SoftwareStack& software, std::size_t process,
+              const MemoryOperation& operation) {
+  if (software.region(process, operation.region).kind == RegionKind::kAnonymous) {
+    return sw::shrink_anonymous_pages(cpu, software.mm(process), operation.start, operation.end);
+  }
+  const FileRange range = file_range(software, process, operation);
+  sw::shrink_file_pages(cpu, software.kernel(), range.file, range.offset, range.end);
+}
+
+void pin(sw::Cpu& cpu, sw::Mm& mm, const MemoryOperation& operation, PinnedPages& pinned) {
+  for (arch::VirtAddr va = operation.start; va < operation.end; va = va + arch::kPageSize) {
+    if (pinned.contains(va.value)) continue;
+    if (sw::Page* page = sw::pin_user_pages_fast(cpu, mm, va, operation.write)) {
+      pinned[va.value] = page;
+    }
+  }
+}
+
+void unpin(sw::Cpu& cpu, sw::Mm& mm, const MemoryOperation& operation, PinnedPages& pinned) {
+  for (auto it = pinned.lower_bound(operation.start.value);
+       it != pinned.end() && it->first < operation.end.value;) {
+    sw::unpin_user_page(cpu, mm, *it->second);
+    it = pinned.erase(it);
+  }
+}
+
+/// `action` for each 2 MiB of the range.
+template <class Action>
+void for_each_pmd(const MemoryOperation& operation, Action&& action) {
+  for (arch::VirtAddr va = operation.start; va < operation.end; va = va + sw::kPmdSize) action(va);
+}
+
+void split(sw::Cpu& cpu, sw::Mm& mm, const MemoryOperation& operation) {
+  const sw::ReadGuard lock(mm.mmap_lock, cpu);
+  for_each_pmd(operation, [&](arch::VirtAddr va) {
+    if (const sw::Vma* vma = mm.find_vma(va)) sw::split_huge_pmd(cpu, mm, *vma, va);
+  });
+}
+
+}  // namespace
+
+void perform(sw::Cpu& cpu, SoftwareStack& software, std::size_t process, const MemoryOperation& op,
+             PinnedPages& pinned) {
+  sw::Mm& mm = software.mm(process);
+  switch (op.kind) {
+    case Kind::kMmap:
+      return sw::do_mmap(cpu, mm, software.vma_of(cpu, process, op.region));
+    case Kind::kMunmap:
+      return sw::do_munmap(cpu, mm, op.start, op.end);
+    case Kind::kMprotect:
+      return sw::do_mprotect(cpu, mm, op.start, op.end, {.read = true, .write = op.write});
+    case Kind::kMadviseDontneed:
+      return sw::madvise_dontneed(cpu, mm, op.start, op.end);
+    case Kind::kMadviseFree:
+      return sw::madvise_free(cpu, mm, op.start, op.end);
+    case Kind::kMremap:
+      return sw::do_mremap(cpu, mm, op.start, op.end, op.to);
+    case Kind::kPageOut:
+      return page_out(cpu, software, process, op);
+    case Kind::kWriteback: {
+      const FileRange range = file_range(software, process, op);
+      return sw::write_cache_pages(cpu, range.file, range.offset, range.end);
+    }
+    case Kind::kMigrate:
+      return sw::migrate_pages(cpu, mm, op.start, op.end);
+    case Kind::kCollapse:
+      return for_each_pmd(op, [&](arch::VirtAddr va) { sw::khugepaged_scan(cpu, mm, va); });
+    case Kind::kSplit:
+      return split(cpu, mm, op);
+    case Kind::kPin:
+      return pin(cpu, mm, op, pinned);
+    case Kind::kUnpin:
+      return unpin(cpu, mm, op, pinned);
+    case Kind::kRevoke:
+      return revoke(cpu, software, file_range(software, process, op));
+    case Kind::kUnmapMappingRange: {
+      const FileRange range = file_range(software, process, op);
+      return sw::unmap_mapping_range(cpu, range.file, range.offset, range.end);
+    }
+    case Kind::kNumaHint:
+      return sw::change_prot_numa(cpu, mm, op.start, op.end);
+    case Kind::kUffdProtect:
+      return sw::mwriteprotect_range(cpu, mm, op.start, op.end, true);
+    case Kind::kUffdResolve:
+      return sw::mwriteprotect_range(cpu, mm, op.start, op.end, false);
+    case Kind::kClearSoftDirty:
+      return sw::clear_soft_dirty(cpu, mm);
+    case Kind::kAge:
+      return sw::age_pages(cpu, mm, op.start, op.end);
+    case Kind::kFork:
+    case Kind::kExit:
+      break;
+  }
+  SHOOTDOWN_CHECK(false, "a step of the platform's own");
+}
+
+}  // namespace shootdown::cosim

@@ -1,0 +1,96 @@
+#include "cosim/platform/schedule.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace shootdown::cosim {
+
+Schedule::Schedule(const std::vector<Hold>& holds, const std::vector<std::string>& signals,
+                   hw::Simulation& simulation, const hw::SignalBoard& board, const EventLog& log)
+    : holds_(holds), simulation_(simulation), board_(board), log_(log) {
+  for (const Hold& hold : holds) {
+    const auto signal = std::find(signals.begin(), signals.end(), hold.until.name);
+    states_.push_back({.at = {hold.at},
+                       .until = {hold.until},
+                       .signal = static_cast<unsigned>(signal - signals.begin())});
+  }
+}
+
+void Schedule::reset() {
+  for (State& state : states_) {
+    state.at.passed = state.until.passed = 0;
+    state.gave_up = false;
+  }
+}
+
+bool Schedule::matches(const SchedulePoint& point, const Event& event) const {
+  switch (point.kind) {
+    case SchedulePoint::Kind::kSignal:
+      return false;
+    case SchedulePoint::Kind::kEnter: {
+      const auto* enter = event.payload.get<sw::FunctionEnter>();
+      if (enter == nullptr || point.name != enter->function) return false;
+      break;
+    }
+    case SchedulePoint::Kind::kExit: {
+      const auto* exit = event.payload.get<sw::FunctionExit>();
+      if (exit == nullptr || point.name != exit->function) return false;
+      break;
+    }
+    case SchedulePoint::Kind::kEvent:
+      if (point.name != kind_name(event.payload)) return false;
+      break;
+  }
+  if (log_.actor_name(event.actor) == point.actor) return true;
+  return event.thread != kNoThread && log_.thread_name(event.thread) == point.actor;
+}
+
+bool Schedule::released(const State& state) const {
+  if (state.until.point.kind == SchedulePoint::Kind::kSignal) return board_.raised(state.signal);
+  return state.until.passed >= state.until.point.nth;
+}
+
+void Schedule::on_event(const Event& event) {
+  // First what the event lets go on, then whom it stops.
+  for (State& state : states_) {
+    if (matches(state.until.point, event)) ++state.until.passed;
+  }
+  for (std::size_t i = 0; i < states_.size(); ++i) {
+    State& state = states_[i];
+    if (!matches(state.at.point, event)) continue;
+    if (++state.at.passed == state.at.point.nth) hold(state, holds_[i].at_most_cycles);
+  }
+}
+
+void Schedule::hold(State& state, std::uint64_t at_most_cycles) {
+  try {
+    for (std::uint64_t cycle = 0; !released(state); ++cycle) {
+      if (cycle == at_most_cycles) {
+        state.gave_up = true;
+        return;
+      }
+      simulation_.sleep_cycles(1);
+    }
+  } catch (const hw::Aborted&) {
+    // Events are published from destructors too, which must not throw. The process is unwound at
+    // its next blocking call.
+  }
+}
+
+std::vector<std::string> Schedule::remarks() const {
+  std::vector<std::string> result;
+  for (std::size_t i = 0; i < states_.size(); ++i) {
+    const State& state = states_[i];
+    if (state.at.passed < state.at.point.nth) {
+      result.push_back(fmt::format("schedule: `{}` did not happen", to_string(state.at.point)));
+    } else if (state.gave_up) {
+      result.push_back(fmt::format(
+          "schedule: `{}` waited {} cycles for `{}`, which this kernel does not let happen first",
+          to_string(state.at.point), holds_[i].at_most_cycles, to_string(state.until.point)));
+    }
+  }
+  return result;
+}
+
+}  // namespace shootdown::cosim

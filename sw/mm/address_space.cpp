@@ -1,0 +1,36 @@
+#include "sw/mm/address_space.h"
+
+#include "sw/mm/mm_types.h"
+
+namespace shootdown::sw {
+
+void AddressSpace::remove(const Mm& mm, arch::VirtAddr start, arch::VirtAddr end) {
+  std::vector<Mapping> kept;
+  for (const Mapping& mapping : i_mmap_) {
+    if (mapping.mm != &mm || mapping.end <= start || end <= mapping.start) {
+      kept.push_back(mapping);
+      continue;
+    }
+    if (mapping.start < start) {
+      kept.push_back(mapping);
+      kept.back().end = start;
+    }
+    if (end < mapping.end) {
+      kept.push_back(mapping);
+      kept.back().start = end;
+      kept.back().offset = mapping.offset + (end.value - mapping.start.value);
+    }
+  }
+  i_mmap_ = std::move(kept);
+}
+
+Page* File::find_page(std::uint64_t offset) const {
+  auto found = pages.upper_bound(offset);
+  if (found == pages.begin()) return nullptr;
+  --found;
+  Page* page = found->second;
+  const bool inside = page != nullptr && offset < found->first + (arch::kPageSize << page->order);
+  return inside ? page : nullptr;
+}
+
+}  // namespace shootdown::sw

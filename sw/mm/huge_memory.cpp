@@ -1,0 +1,244 @@
+#include "sw/mm/huge_memory.h"
+
+#include <utility>
+#include <vector>
+
+#include "hw/arch/check.h"
+#include "sw/mm/mmu_notifier.h"
+#include "sw/mm/pgtable.h"
+#include "sw/mm/rmap.h"
+#include "sw/mm/tlb_sync.h"
+#include "sw/mm/writeback.h"
+#include "sw/mm/zap.h"
+
+namespace shootdown::sw {
+
+namespace {
+
+constexpr unsigned kPmdOrder = kPmdShift - arch::kPageShift;
+constexpr unsigned kPtesPerPmd = 1U << kPmdOrder;
+
+Page* table_page(Mm& mm, Pte pmd) {
+  Page* page = mm.kernel.pages.find(mm.arch.pte_address(pmd));
+  SHOOTDOWN_CHECK(page != nullptr && page->use == PageUse::kTable, "table is not a table page");
+  return page;
+}
+
+/// pmdp_collapse_flush(): the whole table goes out of sight of hardware walkers. PMD lock held.
+Pte pmdp_collapse_flush(Cpu& cpu, Mm& mm, const PteSlot& pmd) {
+  const FunctionTrace trace(cpu, "pmdp_collapse_flush");
+  const Pte old = ptep_get_and_clear(cpu, mm, pmd);
+  mm.arch.flush_tlb_range(cpu, mm, pmd.va, pmd.va + kPmdSize, arch::kPageShift);
+  return old;
+}
+
+/// pgtable_trans_huge_deposit(): a table kept with its huge entry, for a later split.
+void deposit(Mm& mm, arch::VirtAddr pmd, Page& table) { mm.deposited_tables[pmd.value] = &table; }
+
+Page* withdraw(Mm& mm, arch::VirtAddr pmd) {
+  const auto found = mm.deposited_tables.find(pmd.value);
+  if (found == mm.deposited_tables.end()) return nullptr;
+  Page* table = found->second;
+  mm.deposited_tables.erase(found);
+  return table;
+}
+
+void copy_huge(Cpu& cpu, const Page& to, unsigned index, const Page& from) {
+  cpu.copy_page(to.address + index * arch::kPageSize, from.address);
+}
+
+}  // namespace
+
+void zap_deposited_table(Cpu& cpu, Mm& mm, arch::VirtAddr pmd) {
+  // Nothing leads to it any more: it is freed at once.
+  if (Page* table = withdraw(mm, pmd)) pte_free(cpu, mm, *table);
+}
+
+void split_huge_pmd(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr pmd_va) {
+  const FunctionTrace trace(cpu, "__split_huge_pmd");
+  const auto pmd = pte_offset(cpu, mm, pmd_va, 2);
+  if (!pmd) return;
+  const MmuNotifierRange range{.mm = mm, .start = pmd->va, .end = pmd->va + kPmdSize};
+  mmu_notifier_invalidate_range_start(cpu, range);
+  // A table of its own, unless one was kept: memory may have to be waited for, so before the lock.
+  Page* spare = mm.deposited_tables.contains(pmd->va.value) ? nullptr : pagetable_alloc(cpu, mm, 3);
+  {
+    const SpinGuard ptl(pte_lockptr(mm, *pmd), cpu);
+    const Pte old = ptep_get(cpu, *pmd);
+    Page* table = withdraw(mm, pmd->va);
+    if (table == nullptr) table = std::exchange(spare, nullptr);
+    if (!mm.arch.pte_present(old) || mm.arch.pte_table(old, 2) || table == nullptr) {
+      if (table != nullptr) pte_free(cpu, mm, *table);
+      mmu_notifier_invalidate_range_end(cpu, range);
+      return;
+    }
+    // pmdp_invalidate(): never are small and huge entries there at the same time.
+    const Pte huge = ptep_get_and_clear(cpu, mm, *pmd);
+    mm.arch.flush_tlb_range(cpu, mm, pmd->va, pmd->va + kPmdSize, kPmdShift);
+    mmu_notifier_invalidate_range(cpu, mm, pmd->va, pmd->va + kPmdSize);
+    const arch::PhysAddr frame = mm.arch.pte_address(huge);
+    for (unsigned i = 0; i < kPtesPerPmd; ++i) {
+      Pte pte = mm.arch.mk_pte(frame + i * arch::kPageSize, 3);
+      if (mm.arch.pte_write(huge)) pte = mm.arch.pte_mkwrite(pte);
+      if (mm.arch.pte_dirty(huge)) pte = mm.arch.pte_mkdirty(pte);
+      if (!mm.arch.pte_young(huge)) pte = mm.arch.pte_mkold(pte);
+      set_pte_at(cpu, mm, slot_in(table->address, pmd->va + i * arch::kPageSize, 3), pte);
+    }
+    // The page is mapped by 512 entries now, each with a reference.
+    if (Page* page = vm_normal_page(mm, vma, huge)) {
+      for (unsigned i = 1; i < kPtesPerPmd; ++i) {
+        mm.kernel.pages.get_page(*page);
+        page_add_rmap(cpu, *page);
+      }
+    }
+    cpu.dsb(Barrier::kIshst);
+    set_pte_at(cpu, mm, *pmd, mm.arch.mk_table(table->address));
+  }
+  if (spare != nullptr) pte_free(cpu, mm, *spare);
+  mmu_notifier_invalidate_range_only_end(cpu, range);
+}
+
+// ---- Collapse of anonymous memory ------------------------------------------------------------
+
+namespace {
+
+/// __collapse_huge_page_isolate(): all small pages there, each the process's own.
+bool collapse_huge_page_isolate(Cpu& cpu, Mm& mm, arch::PhysAddr table, arch::VirtAddr start,
+                                std::vector<Page*>& pages) {
+  for (unsigned i = 0; i < kPtesPerPmd; ++i) {
+    const Pte pte = ptep_get(cpu, slot_in(table, start + i * arch::kPageSize, 3));
+    Page* page =
+        mm.arch.pte_present(pte) ? mm.kernel.pages.find(mm.arch.pte_address(pte)) : nullptr;
+    const bool good = page != nullptr && page->use == PageUse::kAnonymous && page->order == 0 &&
+                      page->refcount == 1 && page->mapcount == 1 && mm.arch.pte_write(pte);
+    if (!good) return false;
+    pages.push_back(page);
+  }
+  return true;
+}
+
+}  // namespace
+
+bool collapse_huge_page(Cpu& cpu, Mm& mm, arch::VirtAddr start) {
+  const FunctionTrace trace(cpu, "collapse_huge_page");
+  const WriteGuard lock(mm.mmap_lock, cpu);
+  Vma* vma = mm.find_vma(start);
+  if (vma == nullptr || vma->anon_vma == nullptr || vma->file != nullptr || vma->start > start ||
+      vma->end < start + kPmdSize || vma->leaf_level() != 3) {
+    return false;
+  }
+  const auto pmd = pte_offset(cpu, mm, start, 2);
+  if (!pmd || !mm.arch.pte_table(ptep_get(cpu, *pmd), 2)) return false;
+  Page* huge = mm.kernel.pages.alloc_pages(cpu, kPmdOrder, PageUse::kAnonymous);
+  if (huge == nullptr) return false;
+  huge->mapping = vma->anon_vma;
+  huge->index = vma->file_offset + (start.value - vma->start.value);
+  const WriteGuard anon_lock(vma->anon_vma->lock, cpu);
+  const MmuNotifierRange range{.mm = mm, .start = start, .end = start + kPmdSize};
+  mmu_notifier_invalidate_range_start(cpu, range);
+  Pte old_pmd;
+  {
+    const SpinGuard ptl(pte_lockptr(mm, *pmd), cpu);
+    old_pmd = pmdp_collapse_flush(cpu, mm, *pmd);
+  }
+  mmu_notifier_invalidate_range_end(cpu, range);
+  // From here on no hardware walker and, after this, no GUP-fast reaches the small pages.
+  if (mm.kernel.behaviour.khugepaged_sync) tlb_remove_table_sync_one(cpu, mm);
+  Page* table = table_page(mm, old_pmd);
+  std::vector<Page*> pages;
+  if (!collapse_huge_page_isolate(cpu, mm, table->address, start, pages)) {
+    set_pte_at(cpu, mm, *pmd, old_pmd);
+    mm.kernel.pages.put_page(cpu, *huge);
+    return false;
+  }
+  // __collapse_huge_page_copy(): the walkers cannot reach the entries: no flush.
+  for (unsigned i = 0; i < kPtesPerPmd; ++i) {
+    copy_huge(cpu, *huge, i, *pages[i]);
+    set_pte_at(cpu, mm, slot_in(table->address, start + i * arch::kPageSize, 3), Pte{});
+    page_remove_rmap(cpu, *pages[i]);
+    mm.kernel.pages.put_page(cpu, *pages[i]);
+  }
+  page_add_rmap(cpu, *huge);
+  const SpinGuard ptl(pte_lockptr(mm, *pmd), cpu);
+  deposit(mm, start, *table);
+  set_pte_at(cpu, mm, *pmd,
+             mm.arch.pte_mkwrite(mm.arch.pte_mkdirty(mm.arch.mk_pte(huge->address, 2))));
+  return true;
+}
+
+// ---- Collapse of a file ----------------------------------------------------------------------
+
+namespace {
+
+/// retract_page_tables(): takes the empty PTE table of one mapping away, so that the next fault
+/// maps the huge page.
+void retract_page_table(Cpu& cpu, Mm& mm, arch::VirtAddr start) {
+  const WriteGuard lock(mm.mmap_lock, cpu);
+  const auto pmd = pte_offset(cpu, mm, start, 2);
+  if (!pmd || !mm.arch.pte_table(ptep_get(cpu, *pmd), 2)) return;
+  const MmuNotifierRange range{.mm = mm, .start = start, .end = start + kPmdSize};
+  mmu_notifier_invalidate_range_start(cpu, range);
+  Pte old;
+  {
+    const SpinGuard ptl(pte_lockptr(mm, *pmd), cpu);
+    old = pmdp_collapse_flush(cpu, mm, *pmd);
+  }
+  // 2ba99c5e0881: whoever read the entry with interrupts off is gone after this.
+  if (mm.kernel.behaviour.khugepaged_sync) tlb_remove_table_sync_one(cpu, mm);
+  mmu_notifier_invalidate_range_end(cpu, range);
+  pte_free(cpu, mm, *table_page(mm, old));
+}
+
+}  // namespace
+
+bool collapse_file(Cpu& cpu, KernelState& kernel, File& file, std::uint64_t offset) {
+  const FunctionTrace trace(cpu, "collapse_file");
+  std::vector<Page*> pages;
+  for (std::uint64_t i = 0; i < kPtesPerPmd; ++i) {
+    const auto found = file.pages.find(offset + i * arch::kPageSize);
+    const bool good = found != file.pages.end() && found->second != nullptr &&
+                      found->second->order == 0 &&
+                      found->second->refcount == 1 + found->second->mapcount;
+    if (!good) return false;
+    pages.push_back(found->second);
+  }
+  Page* huge = kernel.pages.alloc_pages(cpu, kPmdOrder, PageUse::kFile);
+  if (huge == nullptr) return false;
+  huge->mapping = &file;
+  huge->index = offset;
+  for (unsigned i = 0; i < kPtesPerPmd; ++i) {
+    Page& page = *pages[i];
+    try_to_unmap(cpu, page, nullptr, [](Mm&, Pte) { return Pte{}; });
+    copy_huge(cpu, *huge, i, page);
+    if (page.dirty) folio_mark_dirty(cpu, *huge);
+    page.dirty = false;
+    file.pages.erase(page.index);
+    cpu.trace(FolioWritten{.page = page.address});  // its contents live on in the huge page
+    kernel.pages.put_page(cpu, page);
+  }
+  file.pages[offset] = huge;  // takes the reference over
+  const FunctionTrace retract(cpu, "retract_page_tables");
+  std::vector<AddressSpace::Mapping> mappings;
+  {
+    const ReadGuard lock(file.lock, cpu);
+    mappings = file.i_mmap();
+  }
+  for (const AddressSpace::Mapping& mapping : mappings) {
+    if (offset < mapping.offset) continue;
+    const arch::VirtAddr start = mapping.start + (offset - mapping.offset);
+    if (arch::page_of(start, kPmdShift) != start || start + kPmdSize > mapping.end) continue;
+    retract_page_table(cpu, *mapping.mm, start);
+  }
+  return true;
+}
+
+bool khugepaged_scan(Cpu& cpu, Mm& mm, arch::VirtAddr start) {
+  const FunctionTrace trace(cpu, "khugepaged");
+  Vma* vma = mm.find_vma(start);
+  if (vma == nullptr) return false;
+  if (vma->file == nullptr) return collapse_huge_page(cpu, mm, start);
+  const std::uint64_t offset = vma->file_offset + (start.value - vma->start.value);
+  return collapse_file(cpu, mm.kernel, *vma->file, offset);
+}
+
+}  // namespace shootdown::sw

@@ -1,0 +1,192 @@
+#include "sw/mm/rmap.h"
+
+#include <algorithm>
+
+#include "hw/arch/vmsa64.h"
+#include "sw/mm/mmu_notifier.h"
+#include "sw/mm/pgtable.h"
+#include "sw/mm/writeback.h"
+
+namespace shootdown::sw {
+
+void page_add_rmap(Cpu& cpu, Page& page) {
+  ++page.mapcount;
+  cpu.trace(MapcountChanged{.page = page.address, .mapcount = page.mapcount});
+}
+
+void page_remove_rmap(Cpu& cpu, Page& page) {
+  --page.mapcount;
+  cpu.trace(MapcountChanged{.page = page.address, .mapcount = page.mapcount});
+}
+
+// ---- Areas -----------------------------------------------------------------------------------
+
+void vma_link_rmap(Cpu& cpu, Mm& mm, const Vma& vma) {
+  const AddressSpace::Mapping mapping{.mm = &mm,
+                                      .start = vma.start,
+                                      .end = vma.end,
+                                      .offset = vma.file_offset,
+                                      .vma = std::make_shared<const Vma>(vma)};
+  if (vma.file != nullptr) {
+    const WriteGuard lock(vma.file->lock, cpu);
+    vma.file->insert(mapping);
+  }
+  if (vma.anon_vma != nullptr) {
+    const WriteGuard lock(vma.anon_vma->lock, cpu);
+    vma.anon_vma->insert(mapping);
+  }
+}
+
+void unlink_anon_vmas(Cpu& cpu, Mm& mm, const Vma& vma) {
+  if (vma.anon_vma == nullptr) return;
+  const FunctionTrace trace(cpu, "unlink_anon_vmas");
+  const WriteGuard lock(vma.anon_vma->lock, cpu);
+  vma.anon_vma->remove(mm, vma.start, vma.end);
+}
+
+void unlink_file_vma(Cpu& cpu, Mm& mm, const Vma& vma) {
+  if (vma.file == nullptr) return;
+  const FunctionTrace trace(cpu, "unlink_file_vma");
+  const WriteGuard lock(vma.file->lock, cpu);
+  vma.file->remove(mm, vma.start, vma.end);
+}
+
+// ---- Walks -----------------------------------------------------------------------------------
+
+void rmap_walk(Cpu& cpu, Page& page,
+               const std::function<void(Mm&, arch::VirtAddr, arch::VirtAddr)>& action) {
+  if (page.mapping == nullptr || page.mapcount == 0) return;
+  const ReadGuard lock(page.mapping->lock, cpu);
+  const std::uint64_t bytes = arch::kPageSize << page.order;
+  for (const AddressSpace::Mapping& mapping : page.mapping->i_mmap()) {
+    const std::uint64_t mapped = mapping.end.value - mapping.start.value;
+    // The part of the page that lies in the area, by offset.
+    const std::uint64_t first = std::max(page.index, mapping.offset);
+    const std::uint64_t last = std::min(page.index + bytes, mapping.offset + mapped);
+    if (first >= last) continue;
+    action(*mapping.mm, mapping.start + (first - mapping.offset),
+           mapping.start + (last - mapping.offset));
+  }
+}
+
+void page_vma_mapped_walk(Cpu& cpu, Mm& mm, Page& page, arch::VirtAddr start, arch::VirtAddr end,
+                          const std::function<void(const PteSlot&)>& action) {
+  const std::uint64_t bytes = arch::kPageSize << page.order;
+  for (arch::VirtAddr va = start; va < end;) {
+    const auto slot = pte_leaf(cpu, mm, va);
+    if (!slot) {
+      va = arch::page_of(va, arch::vmsa64::level_shift(2)) +
+           arch::page_bytes(arch::vmsa64::level_shift(2));
+      continue;
+    }
+    {
+      const SpinGuard ptl(pte_lockptr(mm, *slot), cpu);
+      const Pte pte = ptep_get(cpu, *slot);
+      const arch::PhysAddr output = mm.arch.pte_address(pte);
+      if (mm.arch.pte_present(pte) && !mm.arch.pte_table(pte, slot->level) &&
+          output >= page.address && output < page.address + bytes) {
+        action(*slot);
+      }
+    }
+    va = slot->va + arch::page_bytes(arch::vmsa64::level_shift(slot->level));
+  }
+}
+
+// ---- Writeback -------------------------------------------------------------------------------
+
+namespace {
+
+/// page_mkclean_one()
+bool page_mkclean_one(Cpu& cpu, Mm& mm, const PteSlot& slot) {
+  const Pte pte = ptep_get(cpu, slot);
+  if (!mm.arch.pte_dirty(pte) && !mm.arch.pte_write(pte)) return false;
+  const Pte old = ptep_clear_flush(cpu, mm, slot);
+  set_pte_at(cpu, mm, slot, mm.arch.pte_mkclean(mm.arch.pte_wrprotect(old)));
+  return true;
+}
+
+MmuNotifierRange range_of(Mm& mm, arch::VirtAddr start, arch::VirtAddr end) {
+  return {.mm = mm, .start = start, .end = end};
+}
+
+}  // namespace
+
+int folio_mkclean(Cpu& cpu, Page& page) {
+  const FunctionTrace trace(cpu, "folio_mkclean");
+  int cleaned = 0;
+  rmap_walk(cpu, page, [&](Mm& mm, arch::VirtAddr start, arch::VirtAddr end) {
+    const MmuNotifierRange range = range_of(mm, start, end);
+    mmu_notifier_invalidate_range_start(cpu, range);
+    page_vma_mapped_walk(cpu, mm, page, start, end, [&](const PteSlot& slot) {
+      cleaned += page_mkclean_one(cpu, mm, slot) ? 1 : 0;
+    });
+    mmu_notifier_invalidate_range_end(cpu, range);
+  });
+  return cleaned;
+}
+
+// ---- Unmapping -------------------------------------------------------------------------------
+
+void try_to_unmap(Cpu& cpu, Page& page, UnmapBatch* batch, const ReplacementPte& replacement) {
+  const FunctionTrace trace(cpu, "try_to_unmap");
+  rmap_walk(cpu, page, [&](Mm& mm, arch::VirtAddr start, arch::VirtAddr end) {
+    const FunctionTrace one(cpu, "try_to_unmap_one");
+    const MmuNotifierRange range = range_of(mm, start, end);
+    mmu_notifier_invalidate_range_start(cpu, range);
+    page_vma_mapped_walk(cpu, mm, page, start, end, [&](const PteSlot& slot) {
+      Pte old;
+      if (batch != nullptr && mm.arch.should_defer_flush(cpu, mm)) {
+        old = ptep_get_and_clear(cpu, mm, slot);
+        // set_tlb_ubc_flush_pending()
+        mm.arch.tlbbatch_add_pending(cpu, mm, slot.va);
+        ++mm.tlb_flush_batched_pending;
+        batch->mms[mm.id] = &mm;
+        batch->writable |= mm.arch.pte_dirty(old);
+      } else {
+        old = ptep_clear_flush(cpu, mm, slot);
+      }
+      // Before 6bbd42e2df8f core mm tells the secondary TLBs, batched or not.
+      mmu_notifier_invalidate_range(
+          cpu, mm, slot.va, slot.va + arch::page_bytes(arch::vmsa64::level_shift(slot.level)));
+      const Pte left = replacement(mm, old);
+      if (left != Pte{}) set_pte_at(cpu, mm, slot, left);
+      if (left == old) return;
+      if (mm.arch.pte_dirty(old)) folio_mark_dirty(cpu, page);
+      page_remove_rmap(cpu, page);
+      mm.kernel.pages.put_page(cpu, page);
+    });
+    mmu_notifier_invalidate_range_end(cpu, range);
+  });
+}
+
+void try_to_unmap_flush(Cpu& cpu, UnmapBatch& batch) {
+  if (batch.mms.empty()) return;
+  const FunctionTrace trace(cpu, "try_to_unmap_flush");
+  for (const auto& [id, mm] : batch.mms) mm->arch.tlbbatch_flush(cpu, *mm);
+  batch = {};
+}
+
+void flush_tlb_batched_pending(Cpu& cpu, Mm& mm) {
+  if (mm.tlb_flush_batched_pending == mm.tlb_flush_batched_flushed) return;
+  const FunctionTrace trace(cpu, "flush_tlb_batched_pending");
+  const std::uint64_t pending = mm.tlb_flush_batched_pending;
+  mm.arch.flush_tlb_mm(cpu, mm);
+  mm.tlb_flush_batched_flushed = pending;
+}
+
+void age_pages(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end) {
+  const FunctionTrace trace(cpu, "folio_referenced");
+  const ReadGuard lock(mm.mmap_lock, cpu);
+  for (const Vma& vma : mm.vmas) {
+    if (!vma.overlaps(start, end)) continue;
+    for_each_leaf(cpu, mm, std::max(start, vma.start), std::min(end, vma.end),
+                  [&](const PteSlot& slot) {
+                    const SpinGuard ptl(pte_lockptr(mm, slot), cpu);
+                    if (mm.arch.pte_present(ptep_get(cpu, slot))) {
+                      mm.arch.ptep_clear_flush_young(cpu, mm, slot);
+                    }
+                  });
+  }
+}
+
+}  // namespace shootdown::sw

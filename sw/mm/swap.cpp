@@ -1,0 +1,31 @@
+#include "sw/mm/swap.h"
+
+#include "sw/mm/page_alloc.h"
+
+namespace shootdown::sw {
+
+std::uint64_t SwapSpace::allocate() {
+  ++last_;
+  slots_[last_].references = 1;
+  return last_;
+}
+
+void SwapSpace::put(std::uint64_t slot) {
+  const auto found = slots_.find(slot);
+  if (found != slots_.end() && --found->second.references == 0) slots_.erase(found);
+}
+
+void SwapSpace::write(Cpu& cpu, std::uint64_t slot, const Page& page) {
+  auto& contents = slots_[slot].contents;
+  for (std::uint64_t i = 0; i < contents.size(); ++i) contents[i] = cpu.load(page.address + i * 8);
+}
+
+void SwapSpace::read(Cpu& cpu, std::uint64_t slot, const Page& page) const {
+  const auto found = slots_.find(slot);
+  if (found == slots_.end()) return;
+  for (std::uint64_t i = 0; i < found->second.contents.size(); ++i) {
+    cpu.store(page.address + i * 8, found->second.contents[i]);
+  }
+}
+
+}  // namespace shootdown::sw

@@ -1,0 +1,42 @@
+// Swap: what stands in an entry whose page is elsewhere, and the storage behind it.
+// Mirrors include/linux/swapops.h and mm/swapfile.c.
+#ifndef SHOOTDOWN_SW_MM_SWAP_H
+#define SHOOTDOWN_SW_MM_SWAP_H
+
+#include <array>
+#include <cstdint>
+#include <map>
+
+#include "hw/arch/types.h"
+#include "sw/kernel/cpu.h"
+
+namespace shootdown::sw {
+
+struct Page;
+
+/// What a non-present entry stands for.
+enum class SwapType : std::uint8_t { kSwap = 1, kMigration = 2 };
+
+/// Pages written out, by slot. A slot lives as long as entries refer to it.
+class SwapSpace {
+ public:
+  /// get_swap_page(): a slot with one reference, of the caller.
+  std::uint64_t allocate();
+  void get(std::uint64_t slot) { ++slots_[slot].references; }
+  void put(std::uint64_t slot);
+  void write(Cpu& cpu, std::uint64_t slot, const Page& page);
+  void read(Cpu& cpu, std::uint64_t slot, const Page& page) const;
+  std::size_t used() const { return slots_.size(); }
+
+ private:
+  struct Slot {
+    unsigned references{};
+    std::array<std::uint64_t, arch::kPageSize / 8> contents{};
+  };
+  std::map<std::uint64_t, Slot> slots_;
+  std::uint64_t last_{};
+};
+
+}  // namespace shootdown::sw
+
+#endif
