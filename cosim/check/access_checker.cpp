@@ -105,6 +105,9 @@ void AccessChecker::judge(const Event& event, const hw::AccessDone& done, unsign
     stale.freed = freed;
     report(event, done, stale, "use-after-free",
            "in a frame freed at " + microseconds(freed.time_ps));
+    if (history_.belongs_to_another(done.pa, mm)) {
+      report(event, done, stale, "isolation", "in a frame that belongs to another by now");
+    }
     return;
   }
   // Losing write permission on the same frame is a matter of protection, all else of mapping.
@@ -163,7 +166,7 @@ void AccessChecker::on_free(const Event& event, const sw::PageFreed& freed) {
   const std::uint64_t bytes = arch::kPageSize << freed.order;
   for (const auto& [tlb, entry] : history_.live_into(freed.page, bytes)) {
     const auto mm = history_.mm_of(entry->fill.requester.asid);
-    if (!mm) continue;
+    if (!mm || !history_.reachable(tlb, *entry)) continue;
     const std::string& name = actor_name(tlb);
     if (findings_.repeats("use-after-free", name, entry->fill.page)) continue;
     StaleEntry stale{.where = where_of(history_, tlb),

@@ -45,6 +45,8 @@ class Checker : public EventSubscriber {
  public:
   Checker(const History& history, Findings& findings) : history_(history), findings_(findings) {}
   virtual void reset() {}
+  /// The run is over. `quiet`: it came to its end by itself, so that all is as it will stay.
+  virtual void on_end(bool /*quiet*/) {}
 
  protected:
   const std::string& actor_name(ActorId actor) const { return history_.log().actor_name(actor); }

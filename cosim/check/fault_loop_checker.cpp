@@ -177,6 +177,8 @@ void FaultLoopChecker::report(const Event& event, const hw::TranslationFault& fa
 
 void FaultLoopChecker::on_policy(const Event& event, const hw::PermissionPolicy& policy) {
   if (!policy.rewalk) return;
+  // An x86 CPU may be relied on to walk again: there the kernel owes no flush of an upgrade.
+  if (history_.is_cpu(event.actor) && history_.format() == arch::TableFormat::kX86_64) return;
   const auto mm = history_.mm_of(policy.requester.asid);
   if (!mm || !history_.leaf(*mm, policy.va).permits(policy.access)) return;
   const StaleEntry stale = stale_entry(event.actor, policy.requester, policy.va, *mm);

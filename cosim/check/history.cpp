@@ -7,6 +7,15 @@ namespace shootdown::cosim {
 namespace vmsa64 = arch::vmsa64;
 
 namespace {
+
+/// What a walker makes of an entry that is valid: other bits are software's.
+std::uint64_t hardware_view(std::uint64_t entry, int level) {
+  if (vmsa64::is_table(entry, level)) return vmsa64::next_table(entry).value | 4;
+  if (!vmsa64::is_leaf(entry, level) || vmsa64::desc::Af::get(entry) == 0) return 0;
+  return vmsa64::leaf_output(entry, level).value | 1 |
+         (vmsa64::leaf_permissions(entry, {}).user_write ? 2U : 0U);
+}
+
 /// More than accesses can be on their way between a fill and the end of its access.
 constexpr std::size_t kRecentFills = 1024;
 }  // namespace
@@ -41,6 +50,14 @@ void History::reset() {
   frames_.clear();
   last_freed_.clear();
   stacks_.clear();
+  format_ = {};
+  ipis_.clear();
+  local_invalidation_ = false;
+  active_mm_.clear();
+  exiting_.clear();
+  owners_.clear();
+  unhooked_tables_.clear();
+  unflushed_.clear();
 }
 
 // ---- Software --------------------------------------------------------------------------------
@@ -68,6 +85,7 @@ std::string History::functions_of(ThreadId thread) const {
 void History::on(const Event&, const sw::MmCreated& e) {
   ++generation_;
   mm_by_asid_[e.asid.value] = e.mm;
+  format_ = e.format;
 }
 
 void History::on(const Event&, const sw::SvaBound& e) {
@@ -82,14 +100,56 @@ void History::on(const Event&, const sw::SvaBound& e) {
 void History::on(const Event& event, const sw::PteStore& e) {
   ++generation_;
   const LeafKey key{e.mm, static_cast<std::uint64_t>(e.level), e.va.value};
-  entries_[key] = e.after;
-  stores_[key].push_back({.at = stamp(event),
-                          .mm = e.mm,
-                          .va = e.va,
-                          .level = e.level,
-                          .before = e.before,
-                          .after = e.after,
-                          .functions = functions_of(event.thread)});
+  const StoreRecord record{.at = stamp(event),
+                           .mm = e.mm,
+                           .va = e.va,
+                           .level = e.level,
+                           .before = arch::to_vmsa64(format_, e.before, e.level),
+                           .after = arch::to_vmsa64(format_, e.after, e.level),
+                           .raw_before = e.before,
+                           .raw_after = e.after,
+                           .functions = functions_of(event.thread)};
+  entries_[key] = record.after;
+  stores_[key].push_back(record);
+  if (vmsa64::is_table(record.before, e.level) && record.before != record.after) {
+    unhooked_tables_[vmsa64::next_table(record.before).value] = record;
+  }
+  if (vmsa64::is_leaf(record.after, e.level)) {
+    const std::uint64_t first = vmsa64::leaf_output(record.after, e.level).value;
+    for (std::uint64_t i = 0; i < arch::page_bytes(vmsa64::level_shift(e.level));
+         i += arch::kPageSize) {
+      const auto owner = owners_.find(first + i);
+      if (owner != owners_.end()) owner->second.mms.insert(e.mm);
+    }
+  }
+  // Nobody has cached what was invalid.
+  const std::uint64_t before = hardware_view(record.before, e.level);
+  if (before != 0 && before != hardware_view(record.after, e.level)) {
+    unflushed_[key] = stamp(event);
+  }
+}
+
+void History::on(const Event&, const hw::DescriptorUpdate& e) {
+  ++generation_;
+  const auto mm = mm_of(e.requester.asid);
+  if (!mm) return;
+  entries_[{*mm, static_cast<std::uint64_t>(e.level), e.va.value}] =
+      arch::to_vmsa64(format_, e.after, e.level);
+}
+
+void History::on(const Event& event, const sw::IpiSent& e) {
+  ++generation_;
+  ipis_.push_back({.at = stamp(event), .mask = e.mask});
+}
+
+void History::on(const Event&, const sw::MmExiting& e) {
+  ++generation_;
+  exiting_.insert(e.mm);
+}
+
+void History::on(const Event& event, const sw::MmActive& e) {
+  ++generation_;
+  active_mm_[event.actor] = e.mm;
 }
 
 void History::on(const Event& event, const sw::FlushBegin& e) {
@@ -107,7 +167,15 @@ void History::on(const Event& event, const sw::FlushEnd& e) {
   ++generation_;
   const auto found = open_flushes_.find(e.flush);
   if (found == open_flushes_.end()) return;
-  flushes_[found->second].end = stamp(event);
+  FlushRecord& flush = flushes_[found->second];
+  flush.end = stamp(event);
+  std::erase_if(unflushed_, [&](const auto& entry) {
+    const auto& [key, at] = entry;
+    const std::uint64_t last =
+        key[2] + (arch::page_bytes(vmsa64::level_shift(static_cast<int>(key[1]))) - 1);
+    return key[0] == flush.mm && at.sequence < flush.begin.sequence && flush.start.value <= last &&
+           key[2] < flush.limit.value;
+  });
   open_flushes_.erase(found);
 }
 
@@ -127,6 +195,7 @@ void History::on(const Event&, const sw::PageAllocated& e) {
   ++generation_;
   for (std::uint64_t i = 0; i < std::uint64_t{1} << e.order; ++i) {
     frames_.erase(e.page.value + i * arch::kPageSize);
+    owners_[e.page.value + i * arch::kPageSize] = {.use = e.use, .mms = {}};
   }
 }
 
@@ -247,11 +316,15 @@ void History::on(const Event& event, const hw::TlbInvalidate& e) {
                          entry.fill.global);
   };
   auto& live = live_[event.actor];
+  just_dropped_ = {};
+  if (e.cause == hw::InvalidationCause::kLocal) local_invalidation_ = true;
   // A TLB that removed fewer than it holds is not believed: its entries stay.
   if (e.removed < static_cast<std::size_t>(std::count_if(live.begin(), live.end(), covered)))
     return;
   std::erase_if(live, [&](CachedEntry& entry) {
     if (!covered(entry)) return false;
+    ++just_dropped_.dropped;
+    if (still_good(entry)) ++just_dropped_.needless;
     retire(entry, event);
     return true;
   });
@@ -458,6 +531,110 @@ Stamp History::freed(arch::PhysAddr page) const {
 Stamp History::last_freed(arch::PhysAddr page) const {
   const auto found = last_freed_.find(arch::page_of(page).value);
   return found == last_freed_.end() ? Stamp{} : found->second;
+}
+
+bool History::still_good(const CachedEntry& entry) const {
+  const auto mm = mm_of(entry.fill.requester.asid);
+  if (!mm) return false;
+  const Leaf now = leaf(*mm, entry.fill.page);
+  return vmsa64::is_leaf(now.entry, now.level) &&
+         now.output(entry.fill.page) == entry.fill.output && now.permits(arch::Access::kRead) &&
+         (!entry.fill.permissions.user_write || now.permits(arch::Access::kWrite));
+}
+
+const StoreRecord* History::unhooked(arch::PhysAddr page) const {
+  const auto found = unhooked_tables_.find(page.value);
+  return found == unhooked_tables_.end() ? nullptr : &found->second;
+}
+
+const FlushRecord* History::flush_after(const StoreRecord& store) const {
+  const std::uint64_t last =
+      store.va.value + (arch::page_bytes(vmsa64::level_shift(store.level)) - 1);
+  for (const FlushRecord& flush : flushes_) {
+    if (flush.mm != store.mm || flush.begin.sequence < store.at.sequence) continue;
+    if (flush.start.value <= last && store.va < flush.limit) return &flush;
+  }
+  return nullptr;
+}
+
+bool History::dirty_entry_maps(arch::PhysAddr page) const {
+  constexpr std::uint64_t kDirty = std::uint64_t{1} << 55;
+  return std::any_of(entries_.begin(), entries_.end(), [&](const auto& entry) {
+    const int level = static_cast<int>(entry.first[1]);
+    if (!vmsa64::is_leaf(entry.second, level)) return false;
+    const std::uint64_t first = vmsa64::leaf_output(entry.second, level).value;
+    const bool maps =
+        page.value >= first && page.value - first < arch::page_bytes(vmsa64::level_shift(level));
+    // arm64 without hardware dirty state: writable to hardware is dirty.
+    const bool writable = vmsa64::leaf_permissions(entry.second, {}).user_write;
+    return maps &&
+           ((entry.second & kDirty) != 0 || (format_ == arch::TableFormat::kVmsa64 && writable));
+  });
+}
+
+std::map<std::uint64_t, int> History::mapped_frames() const {
+  std::map<std::uint64_t, int> result;
+  for (const auto& [key, entry] : entries_) {
+    const int level = static_cast<int>(key[1]);
+    // Entries below a table that was taken out are not there any more.
+    if (vmsa64::is_leaf(entry, level) && linked(key)) {
+      ++result[vmsa64::leaf_output(entry, level).value];
+    }
+  }
+  return result;
+}
+
+bool History::linked(const LeafKey& key) const {
+  for (std::uint64_t level = 0; level < key[1]; ++level) {
+    const unsigned shift = vmsa64::level_shift(static_cast<int>(level));
+    const auto parent =
+        entries_.find({key[0], level, arch::page_of(arch::VirtAddr{key[2]}, shift).value});
+    if (parent == entries_.end() || !vmsa64::is_table(parent->second, static_cast<int>(level))) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool History::changed_since_flush(unsigned mm, arch::VirtAddr start, arch::VirtAddr limit) const {
+  return std::any_of(unflushed_.begin(), unflushed_.end(), [&](const auto& entry) {
+    const LeafKey& key = entry.first;
+    const std::uint64_t last =
+        key[2] + (arch::page_bytes(vmsa64::level_shift(static_cast<int>(key[1]))) - 1);
+    return key[0] == mm && start.value <= last && key[2] < limit.value;
+  });
+}
+
+bool History::belongs_to_another(arch::PhysAddr page, unsigned mm) const {
+  const auto owner = owners_.find(arch::page_of(page).value);
+  if (owner == owners_.end() || freed(page)) return false;
+  const sw::PageUse use = owner->second.use;
+  if (use != sw::PageUse::kAnonymous && use != sw::PageUse::kFile) return true;
+  return !owner->second.mms.empty() && owner->second.mms.count(mm) == 0;
+}
+
+std::vector<std::pair<ActorId, const CachedEntry*>> History::live_at(unsigned mm, arch::VirtAddr va,
+                                                                     int level) const {
+  std::vector<std::pair<ActorId, const CachedEntry*>> result;
+  const std::uint64_t last = va.value + (arch::page_bytes(vmsa64::level_shift(level)) - 1);
+  for (const auto& [actor, entries] : live_) {
+    for (const CachedEntry& entry : entries) {
+      if (mm_of(entry.fill.requester.asid) != mm) continue;
+      if (entry.fill.page.value <= last && va.value <= entry.last() && reachable(actor, entry)) {
+        result.emplace_back(actor, &entry);
+      }
+    }
+  }
+  return result;
+}
+
+bool History::reachable(ActorId actor, const CachedEntry& entry) const {
+  if (const auto mm = mm_of(entry.fill.requester.asid);
+      mm && is_cpu(actor) && exiting_.contains(*mm)) {
+    return false;
+  }
+  const auto active = active_mm_.find(actor);
+  return active == active_mm_.end() || mm_of(entry.fill.requester.asid) == active->second;
 }
 
 }  // namespace shootdown::cosim

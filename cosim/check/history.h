@@ -37,8 +37,10 @@ struct StoreRecord {
   unsigned mm{};
   arch::VirtAddr va{};
   int level{};
-  std::uint64_t before{};
+  std::uint64_t before{};  ///< in VMSAv8-64 terms, whatever the format
   std::uint64_t after{};
+  std::uint64_t raw_before{};  ///< as stored
+  std::uint64_t raw_after{};
   std::string functions;  ///< outermost > innermost
 };
 
@@ -101,6 +103,17 @@ struct InvalidationRecord {
   hw::TlbInvalidate event;
 };
 
+struct IpiRecord {
+  Stamp at;
+  std::uint64_t mask{};
+};
+
+/// What one invalidation dropped.
+struct Dropped {
+  unsigned dropped{};
+  unsigned needless{};  ///< translations that memory still says
+};
+
 struct ProtectionRecord {
   Stamp at;
   unsigned mm{};
@@ -154,6 +167,8 @@ class History : public EventSubscriber {
   std::uint64_t generation() const { return generation_; }
 
   // Address spaces.
+  /// Of all tables of the run.
+  arch::TableFormat format() const { return format_; }
   std::optional<unsigned> mm_of(arch::Asid asid) const;
   const Binding* binding(arch::StreamId stream) const;
 
@@ -168,7 +183,29 @@ class History : public EventSubscriber {
   /// Stores to the leaf entries that map `va`, oldest first.
   std::vector<const StoreRecord*> stores(unsigned mm, arch::VirtAddr va) const;
 
+  /// The last store that took the table at `page` out of its parent, or null.
+  const StoreRecord* unhooked(arch::PhysAddr page) const;
+  /// The first flush after a store that covers it, or null.
+  const FlushRecord* flush_after(const StoreRecord& store) const;
+  /// Whether an entry maps the frame and is dirty.
+  bool dirty_entry_maps(arch::PhysAddr page) const;
+  /// How many entries map each frame, by the first frame of what an entry maps.
+  std::map<std::uint64_t, int> mapped_frames() const;
+  /// Whether a leaf in [start, limit) has changed for hardware since a flush last covered it.
+  bool changed_since_flush(unsigned mm, arch::VirtAddr start, arch::VirtAddr limit) const;
+  /// Whether the frame's owner by now is someone else than `mm`: mapped by others alone, or not a
+  /// page for users at all.
+  bool belongs_to_another(arch::PhysAddr page, unsigned mm) const;
+
   // Cached translations.
+  /// Live entries of `mm` that translate a part of what the entry of `level` at `va` maps.
+  std::vector<std::pair<ActorId, const CachedEntry*>> live_at(unsigned mm, arch::VirtAddr va,
+                                                              int level) const;
+  /// Whether the TLB can use the entry now: not if its CPU has another address space loaded, or
+  /// none will load it again.
+  bool reachable(ActorId actor, const CachedEntry& entry) const;
+  /// Of the invalidation that is being reported.
+  const Dropped& just_dropped() const { return just_dropped_; }
   /// The entry `actor` used for (va, asid): a live one, else the last one removed.
   const CachedEntry* cached(ActorId actor, arch::VirtAddr va, arch::Asid asid) const;
   /// The fill of one access, whether it was installed or not.
@@ -185,6 +222,11 @@ class History : public EventSubscriber {
 
   // Hops.
   const std::vector<FlushRecord>& flushes() const { return flushes_; }
+  const std::vector<IpiRecord>& ipis() const { return ipis_; }
+  /// CPUs invalidate by themselves, when told by an IPI: no broadcast.
+  bool local_invalidation() const { return local_invalidation_; }
+  /// The kernel functions a thread is in, outermost first.
+  std::string functions_of(ThreadId thread) const;
   const std::vector<TlbiRecord>& tlbis() const { return tlbis_; }
   const std::vector<NotifierRecord>& notifiers() const { return notifiers_; }
   const std::vector<CommandRecord>& commands() const { return commands_; }
@@ -212,6 +254,10 @@ class History : public EventSubscriber {
   void on(const Event& event, const sw::PageAllocated& e);
   void on(const Event& event, const sw::PageFreed& e);
   void on(const Event& event, const sw::ProtectionRemoved& e);
+  void on(const Event& event, const sw::IpiSent& e);
+  void on(const Event& event, const sw::MmActive& e);
+  void on(const Event& event, const sw::MmExiting& e);
+  void on(const Event& event, const hw::DescriptorUpdate& e);
   void on(const Event& event, const hw::TlbLookup& e);
   void on(const Event& event, const hw::WalkRead& e);
   void on(const Event& event, const hw::TlbFill& e);
@@ -239,12 +285,13 @@ class History : public EventSubscriber {
     result.actor = event.actor;
     result.thread = event.thread;
   }
-  std::string functions_of(ThreadId thread) const;
   void close(ActorId actor, std::uint64_t access_id);
   const Stamp& read_of_hit(ActorId actor, const hw::TlbLookup& lookup);
   void retire(CachedEntry& entry, const Event& event);
+  bool still_good(const CachedEntry& entry) const;
 
   using LeafKey = std::array<std::uint64_t, 3>;  // mm, level, first address
+  bool linked(const LeafKey& key) const;
   const EventLog& log_;
   std::set<ActorId> cpus_;
   ActorId smmu_{};
@@ -284,6 +331,19 @@ class History : public EventSubscriber {
   std::map<std::uint64_t, FrameState> frames_;
   std::map<std::uint64_t, Stamp> last_freed_;
   std::map<ThreadId, std::vector<const char*>> stacks_;
+  arch::TableFormat format_{};
+  std::vector<IpiRecord> ipis_;
+  bool local_invalidation_{};
+  std::map<ActorId, unsigned> active_mm_;  // of CPUs that tell
+  std::set<unsigned> exiting_;             // address spaces no CPU loads again
+  Dropped just_dropped_;
+  struct Owner {
+    sw::PageUse use{};
+    std::set<unsigned> mms;  // that have mapped it since it was allocated
+  };
+  std::map<std::uint64_t, Owner> owners_;                 // by frame
+  std::map<std::uint64_t, StoreRecord> unhooked_tables_;  // by table
+  std::map<LeafKey, Stamp> unflushed_;  // leaves that changed for hardware since their last flush
 };
 
 }  // namespace shootdown::cosim

@@ -94,8 +94,46 @@ class HopFinder {
     return matches(what);
   }
 
+  /// The same where each CPU invalidates by itself: IPI and instruction.
+  bool follow_ipi() {
+    for (const InvalidationRecord& record : history_.invalidations(stale_.tlb)) {
+      if (record.at.sequence < since_ || !matches(record.event.what)) continue;
+      happened(record.at, fmt::format("invalidates ({} entries removed)", record.event.removed));
+      missing("hardware", "every hop was made; the TLB kept the entry or took it back",
+              "effect in this TLB", history_.log().actor_name(stale_.tlb));
+      return false;
+    }
+    if (flush_ == nullptr) {
+      missing("flush", "nobody flushed after the entry changed",
+              "no flush function was called for " + hex(page_), store_actor());
+      return false;
+    }
+    const std::string& name = history_.log().actor_name(stale_.tlb);
+    for (const IpiRecord& ipi : history_.ipis()) {
+      const bool ours = ipi.at.thread == flush_->begin.thread &&
+                        ipi.at.sequence > flush_->begin.sequence &&
+                        (!flush_->end || ipi.at.sequence < flush_->end.sequence);
+      // cpu0 is the actor of number 0, and so on.
+      const bool told = (ipi.mask >> std::stoul(name.substr(3)) & 1) != 0;
+      if (!ours || !told) continue;
+      happened(ipi.at, "IPI to " + name);
+      missing("cpu-tlbi", "the interrupted CPU did not invalidate the address",
+              "invalidation of " + hex(page_), name);
+      return false;
+    }
+    if (flush_->begin.actor == stale_.tlb) {
+      missing("cpu-tlbi", "the CPU that flushed did not invalidate the address",
+              "invalidation of " + hex(page_), name);
+    } else {
+      missing("ipi", "this CPU was not told", "IPI to " + name + ": not sent",
+              actor(flush_->begin));
+    }
+    return false;
+  }
+
   /// TLBI, DSB and the effect in this TLB. Returns true if nothing is missing.
   bool follow_cpu() {
+    if (history_.local_invalidation() && history_.tlbis().empty()) return follow_ipi();
     const TlbiRecord* covering = nullptr;
     const TlbiRecord* wrong_asid = nullptr;
     const TlbiRecord* any = nullptr;
@@ -444,7 +482,7 @@ std::vector<ChainItem> build_chain(const History& history, const StaleEntry& sta
         {.time_ps = store.at.time_ps,
          .happened = true,
          .actor = actor(store.at),
-         .text = fmt::format("PTE {} -> {}: {} -> {}", hex(store.before), hex(store.after),
+         .text = fmt::format("PTE {} -> {}: {} -> {}", hex(store.raw_before), hex(store.raw_after),
                              describe_entry(store.before, store.level),
                              describe_entry(store.after, store.level)),
          .note = ""});

@@ -1,4 +1,4 @@
-// At which change of the kernel's history does a configuration's verdict turn?
+// At which change of the kernel's history does what a configuration does change?
 #ifndef SHOOTDOWN_COSIM_CLI_BISECT_H
 #define SHOOTDOWN_COSIM_CLI_BISECT_H
 
@@ -11,11 +11,20 @@
 
 namespace shootdown::cosim {
 
-/// The verdict before and after one change. For better or for worse.
+/// The run before and after one change that made a difference. For better or for worse.
 struct Turn {
+  enum class Kind : std::uint8_t {
+    kVerdict,  ///< other violations, or other missing hops
+    kCost,     ///< other totals of flushes, TLBIs, IPIs, commands or dropped translations
+    kLog,      ///< other events
+  };
+  Kind kind{};
   const sw::KernelChange* change{};
   RunResult before;
   RunResult after;
+  // kLog: the first event that differs, of either run.
+  std::string event_before;
+  std::string event_after;
 };
 
 struct Bisection {
@@ -24,9 +33,9 @@ struct Bisection {
 };
 
 /// Runs `config` on the oldest release, then with one change more at a time, in the order of
-/// history up to the newest release. A verdict is the set of violations with their missing hops.
+/// history up to the newest release.
 Bisection bisect(Config config);
-/// Each turn with both causal chains.
+/// The turns of the verdict with both causal chains, then those of the cost and of the event log.
 std::string bisection_text(const Bisection& bisection);
 
 }  // namespace shootdown::cosim

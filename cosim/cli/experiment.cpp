@@ -49,6 +49,8 @@ RunResult Experiment::run() {
   counters_.reset();
   const auto start = std::chrono::steady_clock::now();
   const RunEnd end = platform_.run();
+  const bool quiet = end == RunEnd::kFinished;
+  for (auto& checker : checkers_) checker->on_end(quiet);
   RunResult result;
   result.wall_seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -39,16 +39,6 @@ std::string expectation(const MatrixCell& cell) {
   return cell.expected.empty() ? "nothing is expected of this kernel" : cell.expected;
 }
 
-Cost cost_of(const RunResult& result) {
-  Cost cost{.simulated_ps = result.simulated_ps};
-  for (const auto& [name, value] : result.counters) {
-    if (name.ends_with(".flushes")) cost.flushes += value;
-    if (name.ends_with(".tlbi")) cost.tlbis += value;
-    if (name.find(".CMD_") != std::string::npos) cost.commands += value;
-  }
-  return cost;
-}
-
 }  // namespace
 
 std::vector<std::string> matrix_kernels() {
@@ -79,15 +69,17 @@ MatrixCell run_cell(const std::string& config, const std::string& kernel,
           .found = found_text(result),
           .expected = result.expected,
           .met = result.met,
-          .cost = cost_of(result)};
+          .cost = cost_of(result.counters),
+          .simulated_ps = result.simulated_ps};
 }
 
 std::string cell_text(const MatrixCell& cell) {
   return fmt::format(
-      "{:32} {:8} {:6} {:40} {:>4} flushes {:>5} TLBIs {:>5} commands {:>9.3f} us  {}\n",
+      "{:32} {:8} {:6} {:40} {:>4} flushes {:>5} TLBIs {:>5} IPIs {:>5} commands {:>9.3f} us  "
+      "{}\n",
       std::filesystem::path(cell.config).stem().string(), cell.model, cell.kernel, cell.found,
-      cell.cost.flushes, cell.cost.tlbis, cell.cost.commands,
-      static_cast<double>(cell.cost.simulated_ps) / 1e6,
+      cell.cost.flushes, cell.cost.tlbis, cell.cost.ipis, cell.cost.commands,
+      static_cast<double>(cell.simulated_ps) / 1e6,
       !cell.met               ? "NOT AS EXPECTED: " + expectation(cell)
       : cell.expected.empty() ? "nothing expected"
                               : "as expected");
@@ -104,8 +96,10 @@ std::string matrix_json(const std::vector<MatrixCell>& cells) {
                      {"met", cell.met},
                      {"flushes", cell.cost.flushes},
                      {"tlbis", cell.cost.tlbis},
+                     {"ipis", cell.cost.ipis},
                      {"commands", cell.cost.commands},
-                     {"simulated_ps", cell.cost.simulated_ps}});
+                     {"entries_invalidated", cell.cost.entries_invalidated},
+                     {"simulated_ps", cell.simulated_ps}});
   }
   return nlohmann::json{{"schema_version", 1}, {"cells", array}}.dump(2) + "\n";
 }

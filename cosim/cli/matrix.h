@@ -7,15 +7,9 @@
 #include <string>
 #include <vector>
 
-namespace shootdown::cosim {
+#include "cosim/report/cost.h"
 
-/// What a run cost.
-struct Cost {
-  std::uint64_t flushes{};   ///< flush functions of the kernel
-  std::uint64_t tlbis{};     ///< TLBI instructions
-  std::uint64_t commands{};  ///< of the SMMU
-  std::uint64_t simulated_ps{};
-};
+namespace shootdown::cosim {
 
 struct MatrixCell {
   std::string config;
@@ -25,6 +19,7 @@ struct MatrixCell {
   std::string expected;
   bool met{};
   Cost cost;
+  std::uint64_t simulated_ps{};
 };
 
 /// Runs one configuration on one release and model.

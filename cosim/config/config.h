@@ -124,11 +124,20 @@ struct KernelCondition {
   bool matches(const sw::KernelVersion& kernel) const;
 };
 
+/// A bound on a total of a run (cosim/report/cost.h).
+struct CostExpectation {
+  enum class Kind : std::uint8_t { kEqual, kAtMost, kAtLeast };
+  std::string name;
+  Kind kind{};
+  std::uint64_t value{};
+};
+
 struct Expectation {
   KernelCondition kernel;
   std::vector<std::string> violations;     ///< all must be found; empty: none may be found
   std::optional<std::string> missing_hop;  ///< of each of them
-  unsigned line{};                         ///< in the file
+  std::vector<CostExpectation> cost;
+  unsigned line{};  ///< in the file
 };
 
 struct CheckerConfig {

@@ -18,15 +18,18 @@ namespace shootdown::cosim {
 
 const std::vector<std::string>& violation_names() {
   static const std::vector<std::string> kNames{
-      "fault-loop", "stale-access",  "use-after-free",    "write-after-protect",
-      "sync-order", "driver-misuse", "lockstep-mismatch", "rtl-assertion"};
+      "fault-loop",   "stale-access",         "use-after-free", "write-after-protect",
+      "sync-order",   "table-use-after-free", "lost-dirty",     "break-before-make",
+      "isolation",    "accounting",           "driver-misuse",  "lockstep-mismatch",
+      "rtl-assertion"};
   return kNames;
 }
 
 const std::vector<std::string>& missing_hop_names() {
-  static const std::vector<std::string> kNames{"flush", "cpu-tlbi",  "asid",     "range",
-                                               "dsb",   "notifier",  "command",  "sync",
-                                               "atc",   "atc-order", "hardware", "unknown"};
+  static const std::vector<std::string> kNames{
+      "flush", "cpu-tlbi", "asid",      "range",    "dsb",        "notifier", "command",
+      "sync",  "atc",      "atc-order", "ipi",      "table-sync", "rmap",     "break",
+      "dtor",  "mask",     "pending",   "hardware", "unknown"};
   return kNames;
 }
 
@@ -140,6 +143,25 @@ KernelCondition read_condition(const YamlValue& value) {
   return condition;
 }
 
+/// A number, "<= N" or ">= N".
+CostExpectation read_cost(const YamlValue& name, const YamlValue& value) {
+  using Kind = CostExpectation::Kind;
+  static const std::vector<std::string> kNames{"flushes", "tlbis", "ipis", "commands",
+                                               "entries_invalidated"};
+  CostExpectation result;
+  result.name = name.text();
+  if (std::find(kNames.begin(), kNames.end(), result.name) == kNames.end()) {
+    name.fail("unknown cost '" + result.name + "'", join(kNames, ", "));
+  }
+  std::string text = value.text();
+  if (text.starts_with("<=") || text.starts_with(">=")) {
+    result.kind = text[0] == '<' ? Kind::kAtMost : Kind::kAtLeast;
+    text.erase(0, text.find_first_not_of(" ", 2));
+  }
+  result.value = value.child(value.key(), YAML::Node(text)).integer(0, ~std::uint64_t{0});
+  return result;
+}
+
 Expectation read_expectation(const YamlValue& value) {
   YamlMap map(value);
   Expectation result;
@@ -162,6 +184,12 @@ Expectation read_expectation(const YamlValue& value) {
   if (const auto hop = map.find("missing_hop")) {
     result.missing_hop = missing_hop_names()[hop->word(missing_hop_names())];
     if (result.violations.empty()) hop->fail("given without a violation", "only with a violation");
+  }
+  if (const auto cost = map.find("cost")) {
+    YamlMap cost_map(*cost);
+    for (const auto& [name, bound] : cost_map.entries()) {
+      result.cost.push_back(read_cost(name, bound));
+    }
   }
   map.finish();
   return result;
@@ -333,13 +361,16 @@ Config load_config(const std::string& path, const LoadOptions& options) {
   }
   map.read("seed", config.seed, 0, ~std::uint64_t{0});
   if (options.seed) config.seed = *options.seed;
+  if (config.architecture.kind == ArchitectureConfig::Kind::kX86) {
+    // Walkers look again before they report a permission fault (SDM volume 3A, section 4.10.2.3),
+    // and have to, before they may set the dirty flag.
+    for (hw::MmuConfig* mmu : {&config.hardware.cpu, &config.hardware.smmu.mmu}) {
+      mmu->hit_without_permission = hw::HitWithoutPermission::kRewalk;
+      mmu->format = arch::TableFormat::kX86_64;
+    }
+  }
   if (const auto hardware = map.find("hardware")) {
     read_hardware(*hardware, options.rtl_geometries, config.hardware);
-  }
-  if (config.architecture.kind == ArchitectureConfig::Kind::kX86) {
-    // A CPU walks again before it reports a permission fault (SDM volume 3A, section 4.10.2.3).
-    config.hardware.cpu.hit_without_permission = hw::HitWithoutPermission::kRewalk;
-    config.hardware.cpu.format = config.hardware.smmu.mmu.format = arch::TableFormat::kX86_64;
   }
   config.hardware.cpu.translator.tlb.seed = config.seed;
   config.hardware.smmu.mmu.translator.tlb.seed = config.seed + 1;

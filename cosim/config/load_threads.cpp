@@ -125,7 +125,6 @@ using Kind = MemoryOperation::Kind;
 /// Steps that take a range alone.
 const std::vector<std::pair<std::string, Kind>>& range_steps() {
   static const std::vector<std::pair<std::string, Kind>> kSteps{
-      {"munmap", Kind::kMunmap},
       {"page_out", Kind::kPageOut},
       {"writeback", Kind::kWriteback},
       {"migrate", Kind::kMigrate},
@@ -144,9 +143,8 @@ const std::vector<std::pair<std::string, Kind>>& range_steps() {
 const std::vector<std::string>& cpu_steps() {
   static const std::vector<std::string> kSteps = [] {
     std::vector<std::string> steps{
-        "read",         "write",    "mmap",  "mprotect", "madvise",
-        "mremap",       "fork",     "exit",  "pin",      "clear_soft_dirty",
-        "delay_cycles", "wait_for", "signal"};
+        "read", "write", "mmap", "munmap",           "mprotect",     "madvise",  "mremap",
+        "fork", "exit",  "pin",  "clear_soft_dirty", "delay_cycles", "wait_for", "signal"};
     for (const auto& [name, kind] : range_steps()) steps.push_back(name);
     return steps;
   }();
@@ -220,6 +218,25 @@ MemoryOperation read_mremap(const YamlValue& value, const ProcessConfig& process
       to.fail("lies in region '" + other.name + "'",
               "free addresses, or a region with mapped: by_step");
     }
+  }
+  map.finish();
+  return result;
+}
+
+/// `munmap` alone can go through several regions, as one call: `through` names the last.
+MemoryOperation read_munmap(const YamlValue& value, const ProcessConfig& process) {
+  if (value.is_scalar()) {
+    return operation_on(Kind::kMunmap, read_range(value, std::nullopt, process));
+  }
+  YamlMap map(value);
+  const YamlValue at = map.require("at");
+  const auto through = map.find("through");
+  MemoryOperation result = operation_on(
+      Kind::kMunmap, read_range(at, through ? std::nullopt : map.find("pages"), process));
+  if (through) {
+    const PageRange last = read_range(*through, std::nullopt, process);
+    if (last.end <= result.start) through->fail("lies before `at`", "a region behind it");
+    result.end = last.end;
   }
   map.finish();
   return result;
@@ -314,6 +331,7 @@ CpuStep read_cpu_step(const YamlValue& step, std::size_t process_number, const C
   if (kind == "read") return read_access(value, arch::Access::kRead, process);
   if (kind == "write") return read_access(value, arch::Access::kWrite, process);
   if (kind == "mmap") return read_mmap(value, process);
+  if (kind == "munmap") return read_munmap(value, process);
   if (kind == "mprotect") return read_mprotect(value, process);
   if (kind == "madvise") return read_madvise(value, process);
   if (kind == "mremap") return read_mremap(value, process);

@@ -1,16 +1,29 @@
 #include "cosim/observe/counters.h"
 
+#include <bit>
+
 #include "hw/arch/smmuv3_commands.h"
 
 namespace shootdown::cosim {
 
-const std::array<const char*, Counters::kKinds> Counters::kNames{
-    "tlb_hits",      "tlb_misses",      "tlb_hits_without_permission",
-    "accesses",      "walks",           "fills",
-    "fills_dropped", "invalidations",   "entries_invalidated",
-    "faults",        "events_recorded", "tlbi",
-    "dsb",           "page_faults",     "notifier_calls",
-    "flushes",       "pte_stores"};
+const std::array<const char*, Counters::kKinds> Counters::kNames{"tlb_hits",
+                                                                 "tlb_misses",
+                                                                 "tlb_hits_without_permission",
+                                                                 "accesses",
+                                                                 "walks",
+                                                                 "fills",
+                                                                 "fills_dropped",
+                                                                 "invalidations",
+                                                                 "entries_invalidated",
+                                                                 "faults",
+                                                                 "events_recorded",
+                                                                 "tlbi",
+                                                                 "dsb",
+                                                                 "page_faults",
+                                                                 "notifier_calls",
+                                                                 "flushes",
+                                                                 "ipis",
+                                                                 "pte_stores"};
 
 /// The counter of an event that is simply counted; kKinds if it is not.
 template <class E>
@@ -43,6 +56,8 @@ void Counters::on_event(const Event& event) {
     } else if constexpr (std::is_same_v<E, hw::TlbInvalidate>) {
       add(kInvalidations);
       add(kEntriesInvalidated, e.removed);
+    } else if constexpr (std::is_same_v<E, sw::IpiSent>) {
+      add(kIpis, static_cast<std::uint64_t>(std::popcount(e.mask)));
     } else if constexpr (std::is_same_v<E, hw::CommandFetched>) {
       ++actor.commands[static_cast<std::uint8_t>(arch::smmuv3::opcode_of(e.command))];
     } else if constexpr (kind_of<E>() != kKinds) {

@@ -38,6 +38,7 @@ class Counters : public EventSubscriber {
     kPageFaults,
     kNotifierCalls,
     kFlushes,
+    kIpis,
     kPteStores,
     kKinds
   };

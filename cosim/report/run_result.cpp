@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "cosim/report/cost.h"
+
 namespace shootdown::cosim {
 
 void judge(const Config& config, RunResult& result) {
@@ -29,6 +31,23 @@ void judge(const Config& config, RunResult& result) {
                                              violation.missing_hop == *expectation->missing_hop);
                                    });
                              });
+  }
+  const Cost cost = cost_of(result.counters);
+  for (const CostExpectation& bound : expectation->cost) {
+    using Kind = CostExpectation::Kind;
+    const auto item = std::find_if(kCostItems.begin(), kCostItems.end(),
+                                   [&](const CostItem& i) { return i.name == bound.name; });
+    const std::uint64_t value = cost.*item->member;
+    const bool good = bound.kind == Kind::kEqual    ? value == bound.value
+                      : bound.kind == Kind::kAtMost ? value <= bound.value
+                                                    : value >= bound.value;
+    const char* relation = bound.kind == Kind::kEqual    ? ""
+                           : bound.kind == Kind::kAtMost ? "at most "
+                                                         : "at least ";
+    result.expected += fmt::format(", {}{} {}", relation, bound.value, bound.name);
+    if (good) continue;
+    result.expected += fmt::format(" (found {})", value);
+    result.met = false;
   }
   result.expected += fmt::format(" ({}:{})", config.path, expectation->line);
 }

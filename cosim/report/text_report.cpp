@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 #include "cosim/config/strict_yaml.h"
 #include "cosim/observe/format.h"
@@ -85,6 +87,21 @@ std::string unexpected(const Config& config, const RunResult& result) {
   return join(others, ", ");
 }
 
+/// The first newer release of which the configuration expects no violation, as an option.
+std::string better_kernel(const Config& config) {
+  if (!config.injections.empty()) return {};
+  Config newer = config;
+  for (const sw::Release& release : sw::kernel_releases()) {
+    if (release <= config.kernel.base) continue;
+    newer.kernel = {.base = release, .revert = {}, .apply = {}};
+    const Expectation* expectation = newer.expectation();
+    if (expectation != nullptr && expectation->violations.empty()) {
+      return fmt::format("--kernel {} | ", to_string(release));
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 std::string describe_run(const Config& config) {
@@ -106,7 +123,19 @@ std::string describe_run(const Config& config) {
 
 std::string verdict_text(const RunResult& result) {
   std::string text;
-  for (const Violation& violation : result.violations) text += violation_text(violation) + "\n";
+  // Of many alike the first ones tell the story.
+  constexpr unsigned kInFull = 3;
+  std::map<std::pair<std::string, std::string>, unsigned> seen;
+  for (const Violation& violation : result.violations) {
+    if (++seen[{violation.kind, violation.missing_hop}] <= kInFull) {
+      text += violation_text(violation) + "\n";
+    }
+  }
+  for (const auto& [kind, count] : seen) {
+    if (count <= kInFull) continue;
+    text += fmt::format("and {} more: {}, missing hop {} (--json has them all)\n\n",
+                        count - kInFull, kind.first, kind.second);
+  }
   if (result.verdict == Verdict::kPass) text += summary(result) + "\n";
   if (result.verdict == Verdict::kLimit) text += "LIMIT   " + result.limit + "\n\n";
   return text;
@@ -132,10 +161,9 @@ std::string text_report(const Config& config, const RunResult& result) {
             " (docs/checkers.md says where each shows)\n";
   }
   if (!result.violations.empty()) {
-    const bool newer = config.injections.empty() && !config.kernel.behaviour().notify_in_tlb_flush;
     text += fmt::format(
         "\nnext: {}--waves run.vcd (docs/waves.md) | --events run.jsonl | --json run.json\n",
-        newer ? "--kernel v6.6 | " : "");
+        better_kernel(config));
   }
   return text;
 }

@@ -21,6 +21,7 @@ struct SoftwareInjections {
   bool free_before_flush{};        ///< munmap() frees its pages before the flush
   bool lax_pte_needs_flush{};      ///< pte_needs_flush() says no to lost permissions
   bool unmasked_page_flag{};       ///< the flags of an encoded page are taken for address bits
+  bool double_rmap_removal{};      ///< zap removes the rmap of a delayed page at once, too
   bool table_freed_as_page{};      ///< a table is freed without its destructor
   bool mremap_late_flush{};        ///< mremap() flushes after its page-table locks are dropped
   bool skip_fork_flush{};          ///< fork() does not flush what it write-protected

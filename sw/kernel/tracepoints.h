@@ -274,6 +274,16 @@ struct FolioWritten {
   }
 };
 
+/// The contents so far need not be kept (MADV_FREE).
+struct FolioGivenUp {
+  static constexpr std::string_view kName = "folio_mark_lazyfree";
+  arch::PhysAddr page{};
+  template <class Visitor>
+  void fields(Visitor&& v) const {
+    v("page", page);
+  }
+};
+
 /// A page was dropped from the page cache, because storage is believed to have its contents.
 struct FolioDiscarded {
   static constexpr std::string_view kName = "mm_filemap_delete_from_page_cache";
@@ -351,9 +361,9 @@ struct BadPage {
   }
 };
 
-/// An address space is gone, with everything it mapped.
-struct MmDestroyed {
-  static constexpr std::string_view kName = "mm_destroyed";
+/// No thread runs in the address space again, and no device walks its tables: exit_mmap() begins.
+struct MmExiting {
+  static constexpr std::string_view kName = "mm_exiting";
   unsigned mm{};
   template <class Visitor>
   void fields(Visitor&& v) const {
@@ -366,8 +376,8 @@ using TraceEvent =
     arch::PayloadRef<FunctionEnter, FunctionExit, MmCreated, SvaBound, PteStore, FlushBegin,
                      FlushEnd, NotifierCalled, CommandSubmitted, SyncObserved, PageAllocated,
                      PageFreed, FaultHandled, ProtectionRemoved, IpiSent, LocklessRead,
-                     FolioDirtied, FolioWritten, FolioDiscarded, MapcountChanged, TableAccounted,
-                     FlushPending, BadPage, MmDestroyed, MmActive>;
+                     FolioDirtied, FolioWritten, FolioGivenUp, FolioDiscarded, MapcountChanged,
+                     TableAccounted, FlushPending, BadPage, MmExiting, MmActive>;
 
 }  // namespace shootdown::sw
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "hw/arch/types.h"
@@ -47,7 +48,9 @@ class File : public AddressSpace {
  public:
   /// The cached page that holds `offset`, or null.
   Page* find_page(std::uint64_t offset) const;
-  std::map<std::uint64_t, Page*> pages;   ///< the page cache, by offset in bytes
+  std::map<std::uint64_t, Page*> pages;  ///< the page cache, by offset in bytes
+  /// PG_locked of [offset, offset + 2 MiB): being collapsed, nobody may map its pages.
+  std::optional<std::uint64_t> locked;
   std::map<std::uint64_t, Page*> frames;  ///< of a driver, by offset in bytes
 };
 

@@ -193,6 +193,7 @@ void retract_page_table(Cpu& cpu, Mm& mm, arch::VirtAddr start) {
 
 bool collapse_file(Cpu& cpu, KernelState& kernel, File& file, std::uint64_t offset) {
   const FunctionTrace trace(cpu, "collapse_file");
+  if (file.locked) return false;
   std::vector<Page*> pages;
   for (std::uint64_t i = 0; i < kPtesPerPmd; ++i) {
     const auto found = file.pages.find(offset + i * arch::kPageSize);
@@ -206,6 +207,7 @@ bool collapse_file(Cpu& cpu, KernelState& kernel, File& file, std::uint64_t offs
   if (huge == nullptr) return false;
   huge->mapping = &file;
   huge->index = offset;
+  file.locked = offset;
   for (unsigned i = 0; i < kPtesPerPmd; ++i) {
     Page& page = *pages[i];
     try_to_unmap(cpu, page, nullptr, [](Mm&, Pte) { return Pte{}; });
@@ -229,6 +231,9 @@ bool collapse_file(Cpu& cpu, KernelState& kernel, File& file, std::uint64_t offs
     if (arch::page_of(start, kPmdShift) != start || start + kPmdSize > mapping.end) continue;
     retract_page_table(cpu, *mapping.mm, start);
   }
+  file.locked.reset();
+  ++kernel.migrations;
+  cpu.wake_all(kernel.migration_waiters);
   return true;
 }
 

@@ -44,6 +44,7 @@ void free_pte(Cpu& cpu, Mm& mm, MmuGather& tlb, const PteSlot& slot) {
     if (!mm.kernel.inject.skip_madvise_free_flush) tlb.tlb_remove_tlb_entry(slot.va);
   }
   page->lazyfree = true;
+  cpu.trace(FolioGivenUp{.page = page->address});
 }
 
 }  // namespace
@@ -59,6 +60,7 @@ void madvise_free(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end) {
     const MmuNotifierRange range{.mm = mm, .start = from, .end = to};
     mmu_notifier_invalidate_range_start(cpu, range);
     gather.tlb.tlb_start_vma(vma);
+    gather.tlb.tlb_change_page_size(arch::kPageSize);
     for_each_leaf(cpu, mm, from, to, [&](const PteSlot& slot) {
       // Huge pages are left alone here: they are written as a whole.
       if (slot.level != arch::vmsa64::kLastLevel) return;

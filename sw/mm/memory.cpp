@@ -115,11 +115,22 @@ Pte mk_pte(const FaultContext& vmf, const Page& page) {
   return vmf.arch().mk_pte(page.address + part, vmf.slot.level);
 }
 
+/// Whether khugepaged holds the lock of the file's page.
+bool page_locked(const FaultContext& vmf) {
+  const auto& locked = vmf.vma.file->locked;
+  return locked && vmf.offset() >= *locked && vmf.offset() - *locked < kPmdSize;
+}
+
 /// Maps `page`, whose reference the table takes over, if the entry is still empty. Returns whether
 /// it did.
 bool finish_fault(FaultContext& vmf, Page& page, Pte pte) {
   const PtlHold ptl(vmf);
   if (ptep_get(vmf.cpu, vmf.slot) != Pte{}) return false;
+  // The page may have been locked, or replaced in the cache, since it was looked up.
+  if (page.use == PageUse::kFile && vmf.vma.file != nullptr &&
+      (page_locked(vmf) || vmf.vma.file->find_page(vmf.offset()) != &page)) {
+    return false;
+  }
   page_add_rmap(vmf.cpu, page);
   set_pte_at(vmf.cpu, vmf.mm, vmf.slot, pte);
   return true;
@@ -275,9 +286,14 @@ VmFault do_swap_page(FaultContext& vmf) {
   }
   vmf.how = "read from swap";
   const std::uint64_t swap = vmf.arch().pte_swap_offset(vmf.orig_pte);
-  Page* page = alloc_anonymous(vmf);
-  if (page == nullptr) return VmFault::kOom;
-  vmf.kernel().swap.read(vmf.cpu, swap, *page);
+  Page* page = vmf.kernel().swap.cached(swap);
+  if (page != nullptr) {
+    vmf.kernel().pages.get_page(*page);  // not written out yet: the page itself
+  } else {
+    page = alloc_anonymous(vmf);
+    if (page == nullptr) return VmFault::kOom;
+    vmf.kernel().swap.read(vmf.cpu, swap, *page);
+  }
   const PtlHold ptl(vmf);
   if (ptep_get(vmf.cpu, vmf.slot) != vmf.orig_pte) {
     vmf.kernel().pages.put_page(vmf.cpu, *page);
@@ -308,6 +324,10 @@ VmFault do_numa_page(FaultContext& vmf) {
 VmFault do_fault(FaultContext& vmf) {
   if (vmf.vma.pfnmap) return VmFault::kSigsegv;  // the driver has taken the frame back
   if (vmf.vma.file == nullptr) return do_anonymous_page(vmf);
+  if (page_locked(vmf)) {
+    vmf.how = "waits for the page lock";
+    return VmFault::kWaitMigration;
+  }
   if (!vmf.flags.write) return do_read_fault(vmf);
   return vmf.vma.shared ? do_shared_fault(vmf) : do_cow_fault(vmf);
 }

@@ -139,6 +139,7 @@ void free_pgtables(Cpu& cpu, Mm& mm, MmuGather& tlb, const std::vector<Vma>& det
       break;
     }
   }
+  tlb.tlb_change_page_size(arch::kPageSize);
   const unsigned shift = arch::vmsa64::level_shift(0);
   for (arch::VirtAddr va = arch::page_of(start, shift); va < end;
        va = va + arch::page_bytes(shift)) {
@@ -353,6 +354,11 @@ void dup_mmap(Cpu& cpu, Mm& parent, Mm& child) {
     copy_page_range(cpu, parent, child, vma);
   }
   if (!parent.kernel.inject.skip_fork_flush) parent.arch.flush_tlb_mm(cpu, parent);
+  for (const Vma& vma : parent.vmas) {
+    if (vma.anon_vma == nullptr) continue;
+    cpu.trace(ProtectionRemoved{
+        .mm = parent.id, .start = vma.start, .end = vma.end, .operation = "fork"});
+  }
 }
 
 void exit_mmap(Cpu& cpu, Mm& mm) {
@@ -360,6 +366,7 @@ void exit_mmap(Cpu& cpu, Mm& mm) {
   // mmu_notifier_release(): no device walks these tables from here on.
   for (MmuNotifier* notifier : mm.notifiers) notifier->release(cpu, mm);
   mm.notifiers.clear();
+  cpu.trace(MmExiting{.mm = mm.id});
   {
     const WriteGuard lock(mm.mmap_lock, cpu);
     std::vector<Vma> detached;
@@ -375,7 +382,6 @@ void exit_mmap(Cpu& cpu, Mm& mm) {
   Page* pgd = mm.kernel.pages.find(mm.pgd);
   SHOOTDOWN_CHECK(pgd != nullptr, "the top table is gone already");
   mm.kernel.pages.put_page(cpu, *pgd);
-  cpu.trace(MmDestroyed{.mm = mm.id});
 }
 
 }  // namespace shootdown::sw

@@ -21,12 +21,13 @@ void call_all(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end, const 
 
 void mmu_notifier_arch_invalidate_secondary_tlbs(Cpu& cpu, Mm& mm, arch::VirtAddr start,
                                                  arch::VirtAddr end) {
+  if (mm.notifiers.empty()) return;  // mm_has_notifiers()
   const FunctionTrace trace(cpu, "mmu_notifier_arch_invalidate_secondary_tlbs");
   call_all(cpu, mm, start, end, "arch_invalidate_secondary_tlbs");
 }
 
 void mmu_notifier_invalidate_range(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end) {
-  if (mm.kernel.behaviour.notify_in_tlb_flush) return;
+  if (mm.kernel.behaviour.notify_in_tlb_flush || mm.notifiers.empty()) return;
   const FunctionTrace trace(cpu, "mmu_notifier_invalidate_range");
   call_all(cpu, mm, start, end, "invalidate_range");
 }

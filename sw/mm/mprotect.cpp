@@ -63,6 +63,7 @@ void change_entry(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma, const PteSlo
   if (change == Change::kUffdWp) mm.uffd_wp.insert(slot.va.value);
   if (change == Change::kUffdWpResolve) mm.uffd_wp.erase(slot.va.value);
   if (!flush_is_needed(mm, old_pte, new_pte, slot.level)) return;
+  tlb.tlb_change_page_size(arch::page_bytes(arch::vmsa64::level_shift(slot.level)));
   if (slot.level == arch::vmsa64::kLastLevel) {
     tlb.tlb_remove_tlb_entry(slot.va);
   } else {

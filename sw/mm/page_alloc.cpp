@@ -43,7 +43,6 @@ Page* PageAllocator::alloc_contiguous(Cpu& cpu, std::uint64_t bytes) {
 void PageAllocator::put_page(Cpu& cpu, Page& page) {
   SHOOTDOWN_CHECK(page.refcount > 0, "page reference count below zero");
   if (--page.refcount != 0) return;
-  SHOOTDOWN_CHECK(page.mapcount == 0, "page freed while it is mapped");
   cpu.trace(PageFreed{.page = page.address, .order = page.order, .use = page.use});
   free_[page.order].push_back(page.address.value - base_.value);
   --allocated_;

@@ -15,6 +15,16 @@ void SwapSpace::put(std::uint64_t slot) {
   if (found != slots_.end() && --found->second.references == 0) slots_.erase(found);
 }
 
+void SwapSpace::set_cached(std::uint64_t slot, Page* page) {
+  const auto found = slots_.find(slot);
+  if (found != slots_.end()) found->second.cached = page;
+}
+
+Page* SwapSpace::cached(std::uint64_t slot) const {
+  const auto found = slots_.find(slot);
+  return found == slots_.end() ? nullptr : found->second.cached;
+}
+
 void SwapSpace::write(Cpu& cpu, std::uint64_t slot, const Page& page) {
   auto& contents = slots_[slot].contents;
   for (std::uint64_t i = 0; i < contents.size(); ++i) contents[i] = cpu.load(page.address + i * 8);

@@ -24,6 +24,9 @@ class SwapSpace {
   std::uint64_t allocate();
   void get(std::uint64_t slot) { ++slots_[slot].references; }
   void put(std::uint64_t slot);
+  /// The swap cache: the page that still holds what the slot is for. Null: it is gone.
+  void set_cached(std::uint64_t slot, Page* page);
+  Page* cached(std::uint64_t slot) const;
   void write(Cpu& cpu, std::uint64_t slot, const Page& page);
   void read(Cpu& cpu, std::uint64_t slot, const Page& page) const;
   std::size_t used() const { return slots_.size(); }
@@ -31,6 +34,7 @@ class SwapSpace {
  private:
   struct Slot {
     unsigned references{};
+    Page* cached{};
     std::array<std::uint64_t, arch::kPageSize / 8> contents{};
   };
   std::map<std::uint64_t, Slot> slots_;

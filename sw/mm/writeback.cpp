@@ -89,6 +89,7 @@ void shrink_anonymous_pages(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAd
   for (Page* page : pages) {
     const std::uint64_t swap = page->lazyfree ? 0 : mm.kernel.swap.allocate();
     slots.push_back(swap);
+    if (swap != 0) mm.kernel.swap.set_cached(swap, page);
     try_to_unmap(cpu, *page, &batch, [&](Mm& other, Pte old) {
       // A lazily freed page that was written since is wanted after all.
       if (swap == 0 && other.arch.pte_dirty(old)) page->lazyfree = false;
@@ -100,14 +101,17 @@ void shrink_anonymous_pages(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAd
   try_to_unmap_flush(cpu, batch);
   for (std::size_t i = 0; i < pages.size(); ++i) {
     Page& page = *pages[i];
-    if (slots[i] != 0) {
+    // Only the isolation refers to it: nobody has faulted it in again, nor pinned it before.
+    const bool unused = page.refcount == 1;
+    if (slots[i] != 0 && unused) {
       mm.kernel.swap.write(cpu, slots[i], page);
       page.dirty = false;
       cpu.trace(FolioWritten{.page = page.address});
-      mm.kernel.swap.put(slots[i]);
     }
+    if (slots[i] != 0 && page.refcount == 1) mm.kernel.swap.set_cached(slots[i], nullptr);
     if (page.refcount == 1) cpu.trace(FolioDiscarded{.page = page.address, .order = page.order});
     mm.kernel.pages.put_page(cpu, page);
+    if (slots[i] != 0) mm.kernel.swap.put(slots[i]);
   }
 }
 

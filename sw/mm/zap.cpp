@@ -53,18 +53,19 @@ bool zap_present_pte(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma, const Pte
     delay_rmap = tlb.tlb_delay_rmap();
     force_flush = true;
   }
-  if (!delay_rmap) page_remove_rmap(cpu, *page);
+  if (!delay_rmap || mm.kernel.inject.double_rmap_removal) page_remove_rmap(cpu, *page);
   return !tlb.tlb_remove_page_no_flush(mm.kernel.pages.page_address(*page), delay_rmap,
                                        arch::kPageSize);
 }
 
 /// Within one table of PTEs. Left out of the kernel's: giving way to others in between
-/// (need_resched()), and tlb_change_page_size(), which no architecture here looks at.
+/// (need_resched()).
 void zap_pte_range(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma, arch::VirtAddr start,
                    arch::VirtAddr end) {
   const auto first = pte_offset(cpu, mm, start, arch::vmsa64::kLastLevel);
   if (!first) return;
   const FunctionTrace trace(cpu, "zap_pte_range");
+  tlb.tlb_change_page_size(arch::kPageSize);
   arch::VirtAddr va = start;
   while (va < end) {
     bool force_flush = false;
@@ -99,6 +100,7 @@ void zap_huge_pmd(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma, arch::VirtAd
   const auto slot = pte_offset(cpu, mm, va, 2);
   if (!slot) return;
   const FunctionTrace trace(cpu, "zap_huge_pmd");
+  tlb.tlb_change_page_size(kPmdSize);
   Page* page = nullptr;
   {
     const SpinGuard ptl(pte_lockptr(mm, *slot), cpu);

@@ -155,6 +155,14 @@ void ArmSmmuDevice::write_ctx_desc(Cpu& cpu, Master& master, arch::SubstreamId s
   issue_cmdlist(cpu, invalidate, true);
 }
 
+void ArmSmmuDevice::quiet_ctx_desc(Cpu& cpu, Master& master, arch::SubstreamId ssid) {
+  const FunctionTrace trace(cpu, "arm_smmu_write_ctx_desc");
+  const arch::PhysAddr cd = master.cd_table->address + std::uint64_t{ssid.value} * smmuv3::kCdBytes;
+  cpu.store(cd, cpu.load(cd) | smmuv3::cd0::Epd0::of(1));
+  const std::array<Command, 1> invalidate{cfgi_cd(master.stream_id, ssid, true)};
+  issue_cmdlist(cpu, invalidate, true);
+}
+
 void ArmSmmuDevice::issue_cmdlist(Cpu& cpu, std::span<const Command> commands, bool sync_wanted) {
   const FunctionTrace trace(cpu, "arm_smmu_cmdq_issue_cmdlist");
   std::vector<Command> list(commands.begin(), commands.end());

@@ -68,6 +68,9 @@ class ArmSmmuDevice {
   /// arm_smmu_write_ctx_desc(): SubstreamID `ssid` of the master walks `context`.
   void write_ctx_desc(Cpu& cpu, Master& master, arch::SubstreamId ssid, const UserContext& context);
 
+  /// The same with quiet_cd: walks of the SubstreamID are disabled, every access faults.
+  void quiet_ctx_desc(Cpu& cpu, Master& master, arch::SubstreamId ssid);
+
   /// arm_smmu_cmdq_issue_cmdlist(): publishes the commands; with `sync`, adds a CMD_SYNC and waits
   /// until it is consumed. Does not sleep.
   void issue_cmdlist(Cpu& cpu, std::span<const arch::smmuv3::Command> commands, bool sync);

@@ -49,6 +49,14 @@ void SvaDomain::arch_invalidate_secondary_tlbs(Cpu& cpu, Mm&, arch::VirtAddr sta
   if (!inject.atc_inv_before_tlbi) atc_inv_domain(cpu, start, size);
 }
 
+void SvaDomain::release(Cpu& cpu, Mm&) {
+  const FunctionTrace trace(cpu, "arm_smmu_mm_release");
+  released_ = true;
+  for (Master* master : masters_) smmu_.quiet_ctx_desc(cpu, *master, pasid_);
+  tlb_inv(cpu, {}, 0);
+  atc_inv_domain(cpu, {}, 0);
+}
+
 void SvaDomain::tlb_inv(Cpu& cpu, arch::VirtAddr start, std::uint64_t size) {
   const FunctionTrace trace(cpu, "arm_smmu_tlb_inv_range_asid");
   const SoftwareInjections& inject = mm_.kernel.inject;
@@ -120,7 +128,7 @@ void IopfQueue::handle(Cpu& cpu, const smmuv3::EventRecord& event) {
   const auto stag = static_cast<std::uint16_t>(smmuv3::event1::Stag::get(event[1]));
   SvaDomain* domain = find_domain(pasid);
   bool resolved = false;
-  if (domain != nullptr) {
+  if (domain != nullptr && !domain->released()) {  // mmget_not_zero()
     const bool write = smmuv3::event1::Rnw::get(event[1]) == 0;
     resolved = fault_in(cpu, domain->mm(), arch::VirtAddr{event[2]},
                         {.write = write, .remote = true}) == VmFault::kHandled;

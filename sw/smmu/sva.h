@@ -28,6 +28,9 @@ class SvaDomain : public MmuNotifier {
   void bind(Cpu& cpu, Master& master);
   void arch_invalidate_secondary_tlbs(Cpu& cpu, Mm& mm, arch::VirtAddr start,
                                       arch::VirtAddr end) override;
+  /// arm_smmu_mm_release(): the address space is about to go; its devices' accesses fault.
+  void release(Cpu& cpu, Mm& mm) override;
+  bool released() const { return released_; }
   Mm& mm() { return mm_; }
   arch::SubstreamId pasid() const { return pasid_; }
 
@@ -39,6 +42,7 @@ class SvaDomain : public MmuNotifier {
   Mm& mm_;
   arch::SubstreamId pasid_;
   std::vector<Master*> masters_;
+  bool released_{};
 };
 
 /// The I/O page-fault queue: stalled events in, RESUME out.

@@ -171,10 +171,20 @@ TEST(CommandLineTest, BisectNamesAChangeThatMakesThingsWorse) {
   EXPECT_LT(result.out.find("PASS"), result.out.find("with it\n\nDRIVER MISUSE")) << result.out;
 }
 
-TEST(CommandLineTest, BisectSaysWhenNothingTurns) {
-  const auto result = run_program("bisect configs/unmap.yaml");
-  EXPECT_EQ(result.status, 1);
-  EXPECT_EQ(result.out, "no change of the kernel's history turns the verdict\n");
+TEST(CommandLineTest, BisectFallsBackOnTheCost) {
+  const auto result = run_program("bisect configs/changes/mprotect_needs_flush.yaml");
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.out.rfind("no change of the kernel's history turns the verdict\n", 0), 0U);
+  EXPECT_NE(result.out.find("the cost changes at c9fe66560bf2 (v5.19)"), std::string::npos)
+      << result.out;
+}
+
+TEST(CommandLineTest, BisectFallsBackOnTheEvents) {
+  const auto result = run_program("bisect configs/changes/vma_hooks_single.yaml");
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.out.find("the cost changes"), std::string::npos) << result.out;
+  EXPECT_NE(result.out.find("only events change at 18ba064e42df (v5.19)"), std::string::npos)
+      << result.out;
 }
 
 }  // namespace

@@ -1,0 +1,86 @@
+#include "cosim/check/bbm_checker.h"
+
+#include <fmt/format.h>
+
+#include "cosim/observe/format.h"
+
+namespace shootdown::cosim {
+
+namespace vmsa64 = arch::vmsa64;
+
+void BbmChecker::on_event(const Event& event) {
+  const auto& store = *event.payload.get<sw::PteStore>();
+  if (history_.format() != arch::TableFormat::kVmsa64) return;
+  const bool was_live = vmsa64::is_valid(store.before);
+  if (!vmsa64::is_valid(store.after)) return;
+  const bool was_table = vmsa64::is_table(store.before, store.level);
+  const bool is_table = vmsa64::is_table(store.after, store.level);
+  const auto output = [](std::uint64_t entry) { return vmsa64::next_table(entry); };
+  if (was_live && (was_table != is_table || output(store.before) != output(store.after))) {
+    MissingHop missing;
+    missing.hop = "break";
+    missing.text = "no invalid entry and no flush in between";
+    missing.items.push_back({.time_ps = 0,
+                             .happened = false,
+                             .actor = actor_name(event.actor),
+                             .text = "an invalid entry and its flush before the new one",
+                             .note = "MISSING"});
+    StaleEntry none{};
+    none.tlb = event.actor;
+    none.va = store.va;
+    report(event, store, "directly", missing, none);
+    return;
+  }
+  if (was_live || is_table) return;
+  // The break was made: is the old translation gone from everywhere?
+  for (const auto& [tlb, entry] : history_.live_at(store.mm, store.va, store.level)) {
+    const arch::VirtAddr va = std::max(store.va, entry->fill.page);
+    const History::Leaf made{.entry = store.after, .level = store.level};
+    const std::uint64_t offset = va.value - entry->fill.page.value;
+    if (made.output(va).value == entry->fill.output.value + offset) continue;
+    StaleEntry stale{.where = where_of(history_, tlb),
+                     .tlb = tlb,
+                     .requester = entry->fill.requester,
+                     .mm = store.mm,
+                     .va = va,
+                     .entry = entry,
+                     .store = nullptr,
+                     .freed = {}};
+    for (const StoreRecord* record : history_.stores(store.mm, va)) {
+      if (record->at.sequence > entry->read.sequence && record->at.sequence < event.sequence) {
+        stale.store = record;
+        break;
+      }
+    }
+    report(event, store, fmt::format("while {} still has the old translation", actor_name(tlb)),
+           find_missing_hop(history_, stale), stale);
+  }
+}
+
+void BbmChecker::report(const Event& event, const sw::PteStore& store, const std::string& what,
+                        const MissingHop& missing, const StaleEntry& stale) {
+  const std::string actor = actor_name(event.actor);
+  if (findings_.repeats("break-before-make", actor, store.va)) return;
+  Violation violation{
+      .kind = "break-before-make",
+      .time_ps = event.time_ps,
+      .actor = actor,
+      .address = store.va,
+      .headline = fmt::format("{} makes {} lead elsewhere {}", actor, hex(store.va), what),
+      .missing_hop = missing.hop,
+      .hop_text = missing.text,
+      .chain = build_chain(history_, stale, missing),
+      .count = 1};
+  violation.chain.push_back(
+      {.time_ps = event.time_ps,
+       .happened = true,
+       .actor = actor,
+       .text =
+           fmt::format("PTE {} -> {}: {} -> {}", hex(arch::PhysAddr{store.before}),
+                       hex(arch::PhysAddr{store.after}), describe_entry(store.before, store.level),
+                       describe_entry(store.after, store.level)),
+       .note = ""});
+  findings_.report(std::move(violation));
+}
+
+}  // namespace shootdown::cosim

@@ -1,0 +1,24 @@
+// break-before-make: a live entry is replaced by one that leads elsewhere, without the break, or
+// before the translations of the old one were gone.
+// Source: Arm ARM D8.16.1. x86 has no such rule: there it is silent.
+#ifndef SHOOTDOWN_COSIM_CHECK_BBM_CHECKER_H
+#define SHOOTDOWN_COSIM_CHECK_BBM_CHECKER_H
+
+#include "cosim/check/checker.h"
+
+namespace shootdown::cosim {
+
+class BbmChecker : public Checker {
+ public:
+  using Checker::Checker;
+  EventKinds interests() const override { return kinds_of<sw::PteStore>(); }
+  void on_event(const Event& event) override;
+
+ private:
+  void report(const Event& event, const sw::PteStore& store, const std::string& what,
+              const MissingHop& missing, const StaleEntry& stale);
+};
+
+}  // namespace shootdown::cosim
+
+#endif

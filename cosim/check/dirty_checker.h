@@ -1,0 +1,52 @@
+// lost-dirty: what was written after the last clean is recorded as dirty nowhere, and its page is
+// dropped, or left so at the end.
+#ifndef SHOOTDOWN_COSIM_CHECK_DIRTY_CHECKER_H
+#define SHOOTDOWN_COSIM_CHECK_DIRTY_CHECKER_H
+
+#include <map>
+#include <string>
+
+#include "cosim/check/checker.h"
+
+namespace shootdown::cosim {
+
+class DirtyChecker : public Checker {
+ public:
+  using Checker::Checker;
+  EventKinds interests() const override {
+    return kinds_of<hw::AccessDone, sw::PageAllocated, sw::FolioDirtied, sw::FolioWritten,
+                    sw::FolioGivenUp, sw::FolioDiscarded>();
+  }
+  void on_event(const Event& event) override;
+  void on_end(bool quiet) override;
+  void reset() override {
+    frames_.clear();
+    heads_.clear();
+  }
+
+ private:
+  /// One base page that holds contents somebody wants to keep.
+  struct Frame {
+    std::uint64_t head{};  ///< address of the page it is a part of
+    bool file{};
+    Stamp written;  ///< the last write of a CPU or device
+    std::string writer;
+    arch::VirtAddr va{};  ///< of that write
+    unsigned mm{};
+    Stamp saved;  ///< contents as of then are safe
+  };
+  struct Head {
+    bool dirty{};
+    unsigned order{};
+  };
+  template <class Action>
+  void for_each_frame(arch::PhysAddr head, Action&& action);
+  void report(const Frame& frame, arch::PhysAddr page, const Stamp& lost, const std::string& how);
+
+  std::map<std::uint64_t, Frame> frames_;  // by address
+  std::map<std::uint64_t, Head> heads_;
+};
+
+}  // namespace shootdown::cosim
+
+#endif

@@ -1,0 +1,122 @@
+#include "cosim/check/table_checker.h"
+
+#include <fmt/format.h>
+
+#include "cosim/observe/format.h"
+
+namespace shootdown::cosim {
+
+namespace vmsa64 = arch::vmsa64;
+
+void TableChecker::on_event(const Event& event) {
+  if (const auto* allocated = event.payload.get<sw::PageAllocated>()) {
+    ++allocations_;
+    for (std::uint64_t i = 0; i < std::uint64_t{1} << allocated->order; ++i) {
+      pages_[allocated->page.value + i * arch::kPageSize] = {
+          .allocation = allocations_, .use = allocated->use, .freed = {}};
+    }
+  } else if (const auto* freed = event.payload.get<sw::PageFreed>()) {
+    for (std::uint64_t i = 0; i < std::uint64_t{1} << freed->order; ++i) {
+      pages_[freed->page.value + i * arch::kPageSize].freed = {event.sequence, event.time_ps,
+                                                               event.actor, event.thread};
+    }
+  } else if (const auto* walk = event.payload.get<hw::WalkRead>()) {
+    on_read(event, walk->address, walk->level,
+            arch::to_vmsa64(history_.format(), walk->descriptor, walk->level), false);
+  } else if (const auto* read = event.payload.get<sw::LocklessRead>()) {
+    on_read(event, read->entry, read->level,
+            arch::to_vmsa64(history_.format(), read->value, read->level), true);
+  }
+}
+
+void TableChecker::on_read(const Event& event, arch::PhysAddr address, int level,
+                           std::uint64_t link, bool lockless) {
+  // A thread and the walker of its CPU are two walkers.
+  const std::uint32_t walker = std::uint32_t{event.actor} << 16 | event.thread;
+  const std::uint64_t page = arch::page_of(address).value;
+  const auto found = pages_.find(page);
+  if (found == pages_.end()) return;  // tables of the driver before the log began
+  const PageState& state = found->second;
+  const auto seen = seen_.find({walker, page});
+  const bool reused = seen != seen_.end() && seen->second != state.allocation;
+  if (state.freed || state.use != sw::PageUse::kTable || reused) {
+    report(event, address, level, state, lockless);
+  }
+  if (!vmsa64::is_table(link, level)) return;
+  const std::uint64_t next = vmsa64::next_table(link).value;
+  if (const auto table = pages_.find(next); table != pages_.end()) {
+    seen_[{walker, next}] = table->second.allocation;
+  }
+}
+
+void TableChecker::report(const Event& event, arch::PhysAddr address, int level,
+                          const PageState& page, bool lockless) {
+  const std::string walker =
+      lockless ? history_.log().thread_name(event.thread) : actor_name(event.actor);
+  const arch::PhysAddr table = arch::page_of(address);
+  const std::string what = page.freed
+                               ? "was freed at " + microseconds(page.freed.time_ps)
+                               : fmt::format("is a page of kind {} by now", name_of(page.use));
+  const std::string headline =
+      fmt::format("{} reads the level-{} table {}, which {}", walker, level, hex(table), what);
+  if (findings_.repeats("table-use-after-free", walker, headline)) return;
+  Violation violation{.kind = "table-use-after-free",
+                      .time_ps = event.time_ps,
+                      .actor = walker,
+                      .address = {},
+                      .headline = headline,
+                      .missing_hop = "unknown",
+                      .hop_text = "the checker cannot tell which store unhooked the table",
+                      .chain = {},
+                      .count = 1};
+  const StoreRecord* unhook = history_.unhooked(table);
+  if (unhook != nullptr) {
+    violation.address = unhook->va;
+    violation.chain.push_back({.time_ps = unhook->at.time_ps,
+                               .happened = true,
+                               .actor = actor_name(unhook->at.actor),
+                               .text = unhook->functions + ": table " + hex(table) + " unhooked",
+                               .note = ""});
+    const FlushRecord* flush = history_.flush_after(*unhook);
+    if (flush != nullptr) {
+      violation.chain.push_back({.time_ps = flush->begin.time_ps,
+                                 .happened = true,
+                                 .actor = actor_name(flush->begin.actor),
+                                 .text = "flush " + flush->functions,
+                                 .note = ""});
+    }
+    if (lockless) {
+      violation.missing_hop = "table-sync";
+      violation.hop_text = "nobody waited for walkers with interrupts off";
+    } else if (flush == nullptr || !flush->end ||
+               (page.freed && flush->end.sequence > page.freed.sequence)) {
+      violation.missing_hop = "flush";
+      violation.hop_text = "the table was freed before walk caches were flushed";
+    } else {
+      violation.missing_hop = history_.is_cpu(event.actor) ? "cpu-tlbi" : "command";
+      violation.hop_text = "the flush left this walker's walk cache the way to the table";
+    }
+    violation.chain.push_back(
+        {.time_ps = 0,
+         .happened = false,
+         .actor = actor_name(unhook->at.actor),
+         .text = lockless ? "tlb_remove_table_sync_one() or an RCU grace period: not waited for"
+                          : violation.hop_text,
+         .note = "MISSING"});
+  }
+  if (page.freed) {
+    violation.chain.push_back({.time_ps = page.freed.time_ps,
+                               .happened = true,
+                               .actor = actor_name(page.freed.actor),
+                               .text = "table " + hex(table) + " freed",
+                               .note = ""});
+  }
+  violation.chain.push_back({.time_ps = event.time_ps,
+                             .happened = true,
+                             .actor = walker,
+                             .text = "reads an entry of it at " + hex(address),
+                             .note = ""});
+  findings_.report(std::move(violation));
+}
+
+}  // namespace shootdown::cosim
