@@ -481,13 +481,12 @@ struct RtlAssertionFailed {
 };
 
 /// One of them, by reference: a listener that wants to remember it copies what it needs.
-using Event =
-    arch::PayloadRef<TlbLookup, TlbFill, TlbEvict, TlbInvalidate, WalkBegin, WalkRead,
-                     DescriptorUpdate, WalkEnd,
-                     AccessDone, TranslationFault, AccessHeld, PermissionPolicy, StallResumed,
-                     CommandFetched, SyncCompleted, CommandError, IllegalUse, EventRecorded,
-                     InterruptRaised, TlbiIssued, DsbCompleted, AtsAnswered,
-                     AtcInvalidationCompleted, DeviceRetry, LockstepMismatch, RtlAssertionFailed>;
+using Event = arch::PayloadRef<TlbLookup, TlbFill, TlbEvict, TlbInvalidate, WalkBegin, WalkRead,
+                               DescriptorUpdate, WalkEnd, AccessDone, TranslationFault, AccessHeld,
+                               PermissionPolicy, StallResumed, CommandFetched, SyncCompleted,
+                               CommandError, IllegalUse, EventRecorded, InterruptRaised, TlbiIssued,
+                               DsbCompleted, AtsAnswered, AtcInvalidationCompleted, DeviceRetry,
+                               LockstepMismatch, RtlAssertionFailed>;
 
 using EventPort = tlm::tlm_analysis_port<Event>;
 

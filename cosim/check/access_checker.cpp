@@ -125,6 +125,7 @@ void AccessChecker::judge(const Event& event, const hw::AccessDone& done, unsign
   }
   for (const FlushRecord& flush : history_.flushes()) {
     if (flush.mm != mm || flush.begin.sequence < since || !flush.end) continue;
+    if (!flush.secondary && where != StaleEntry::Where::kCpu) continue;
     if (!covers(flush.start, flush.limit, *stale.store)) continue;
     report(event, done, stale, "stale-access",
            "through a translation that was flushed at " + microseconds(flush.end.time_ps));

@@ -9,8 +9,52 @@ namespace shootdown::cosim {
 namespace vmsa64 = arch::vmsa64;
 
 void BbmChecker::on_event(const Event& event) {
-  const auto& store = *event.payload.get<sw::PteStore>();
   if (history_.format() != arch::TableFormat::kVmsa64) return;
+  if (const auto* store = event.payload.get<sw::PteStore>()) {
+    on_store(event, *store);
+  } else if (const auto* fill = event.payload.get<hw::TlbFill>()) {
+    on_fill(event, *fill);
+  }
+}
+
+void BbmChecker::on_fill(const Event& event, const hw::TlbFill& fill) {
+  const auto mm = history_.mm_of(fill.requester.asid);
+  if (!mm || fill.dropped) return;
+  const int level = fill.page_shift == arch::kPageShift ? 3 : fill.page_shift == 21 ? 2 : 1;
+  for (const auto& [tlb, entry] : history_.live_at(*mm, fill.page, level)) {
+    if (tlb != event.actor || entry->fill.page_shift == fill.page_shift) continue;
+    const std::string& name = actor_name(event.actor);
+    if (findings_.repeats("break-before-make", name, fill.page)) return;
+    StaleEntry stale{.where = where_of(history_, tlb),
+                     .tlb = tlb,
+                     .requester = entry->fill.requester,
+                     .mm = *mm,
+                     .va = entry->fill.page,
+                     .entry = entry,
+                     .store = nullptr,
+                     .freed = {}};
+    for (const StoreRecord* record : history_.stores(*mm, entry->fill.page)) {
+      if (record->at.sequence > entry->read.sequence) {
+        stale.store = record;
+        break;
+      }
+    }
+    const MissingHop missing = find_missing_hop(history_, stale);
+    findings_.report({.kind = "break-before-make",
+                      .time_ps = event.time_ps,
+                      .actor = name,
+                      .address = fill.page,
+                      .headline = fmt::format("{} holds two translations of {}, of different sizes",
+                                              name, hex(fill.page)),
+                      .missing_hop = missing.hop,
+                      .hop_text = missing.text,
+                      .chain = build_chain(history_, stale, missing),
+                      .count = 1});
+    return;
+  }
+}
+
+void BbmChecker::on_store(const Event& event, const sw::PteStore& store) {
   const bool was_live = vmsa64::is_valid(store.before);
   if (!vmsa64::is_valid(store.after)) return;
   const bool was_table = vmsa64::is_table(store.before, store.level);
@@ -38,22 +82,11 @@ void BbmChecker::on_event(const Event& event) {
     const History::Leaf made{.entry = store.after, .level = store.level};
     const std::uint64_t offset = va.value - entry->fill.page.value;
     if (made.output(va).value == entry->fill.output.value + offset) continue;
-    StaleEntry stale{.where = where_of(history_, tlb),
-                     .tlb = tlb,
-                     .requester = entry->fill.requester,
-                     .mm = store.mm,
-                     .va = va,
-                     .entry = entry,
-                     .store = nullptr,
-                     .freed = {}};
-    for (const StoreRecord* record : history_.stores(store.mm, va)) {
-      if (record->at.sequence > entry->read.sequence && record->at.sequence < event.sequence) {
-        stale.store = record;
-        break;
-      }
-    }
-    report(event, store, fmt::format("while {} still has the old translation", actor_name(tlb)),
-           find_missing_hop(history_, stale), stale);
+    findings_.note(
+        {.kind = "early-make",
+         .text = fmt::format("{} maps {} anew while {} still has the old translation, whose flush "
+                             "is under way or owed",
+                             actor_name(event.actor), hex(store.va), actor_name(tlb))});
   }
 }
 

@@ -58,6 +58,7 @@ void History::reset() {
   owners_.clear();
   unhooked_tables_.clear();
   unflushed_.clear();
+  protnone_.clear();
 }
 
 // ---- Software --------------------------------------------------------------------------------
@@ -110,6 +111,8 @@ void History::on(const Event& event, const sw::PteStore& e) {
                            .raw_after = e.after,
                            .functions = functions_of(event.thread)};
   entries_[key] = record.after;
+  protnone_.erase(key);
+  if (e.protnone) protnone_[key] = vmsa64::next_table(e.after).value;
   stores_[key].push_back(record);
   if (vmsa64::is_table(record.before, e.level) && record.before != record.after) {
     unhooked_tables_[vmsa64::next_table(record.before).value] = record;
@@ -160,6 +163,7 @@ void History::on(const Event& event, const sw::FlushBegin& e) {
                       .mm = e.mm,
                       .start = e.start,
                       .limit = e.end,
+                      .secondary = e.secondary,
                       .functions = functions_of(event.thread)});
 }
 
@@ -580,6 +584,9 @@ std::map<std::uint64_t, int> History::mapped_frames() const {
     if (vmsa64::is_leaf(entry, level) && linked(key)) {
       ++result[vmsa64::leaf_output(entry, level).value];
     }
+  }
+  for (const auto& [key, frame] : protnone_) {
+    if (linked(key)) ++result[frame];
   }
   return result;
 }

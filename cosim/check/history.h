@@ -64,6 +64,7 @@ struct FlushRecord {
   unsigned mm{};
   arch::VirtAddr start{};
   arch::VirtAddr limit{};  ///< exclusive
+  bool secondary{};        ///< for devices too
   std::string functions;
 };
 
@@ -343,6 +344,7 @@ class History : public EventSubscriber {
   };
   std::map<std::uint64_t, Owner> owners_;                 // by frame
   std::map<std::uint64_t, StoreRecord> unhooked_tables_;  // by table
+  std::map<LeafKey, std::uint64_t> protnone_;  // frames that software maps and hardware does not
   std::map<LeafKey, Stamp> unflushed_;  // leaves that changed for hardware since their last flush
 };
 

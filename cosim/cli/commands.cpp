@@ -12,6 +12,7 @@
 #include "cosim/cli/experiment.h"
 #include "cosim/cli/fst.h"
 #include "cosim/cli/matrix.h"
+#include "cosim/cli/seeds.h"
 #include "cosim/config/injections.h"
 #include "cosim/config/load.h"
 #include "cosim/conform/conform.h"
@@ -38,8 +39,34 @@ int exit_status(const RunResult& result) {
 
 }  // namespace
 
+namespace {
+
+int seeds_command(const Options& options, const Config& config) {
+  if (options.waves || options.events) {
+    throw ConfigError("--seeds:1:1: seeds: with --waves or --events (one run: --seed N)");
+  }
+  if (config.hardware.quantum_cycles != 0) {
+    throw ConfigError(
+        "--seeds:1:1: seeds: given with hardware.quantum_cycles, with which the order "
+        "of things is not exact (quantum_cycles: 0)");
+  }
+  std::optional<OutputFile> json;
+  if (options.json) json.emplace("--json", *options.json);
+  const SeedsResult result = run_seeds(config, *options.seeds);
+  if (json) {
+    json->stream() << seeds_json(config, result);
+    json->commit();
+  }
+  std::cout << seeds_text(config, result) << std::flush;
+  if (!result.met && result.violating == 0 && result.limited != 0) return kExitLimit;
+  return result.met ? kExitMet : kExitNotMet;
+}
+
+}  // namespace
+
 int run_command(const Options& options) {
   const Config config = load(options);
+  if (options.seeds) return seeds_command(options, config);
   const auto same = [](const auto& a, const auto& b) { return a && b && *a == *b; };
   if (same(options.json, options.events) || same(options.json, options.waves) ||
       same(options.events, options.waves)) {

@@ -24,13 +24,17 @@ std::optional<Options> parse_options(int argc, const char* const* argv, int& exi
                      "key.key=value: replaces a value of the file; may be repeated")
         ->expected(1)
         ->take_all();
-    command->add_option("--seed", options.seed, "seed instead of the file's (default 1)")
+    command->add_option("--seed", options.seed, "draw a random schedule from this seed")
         ->check([](const std::string& text) {  // the library takes -1 for 2^64 - 1
           return text.starts_with('-') ? "a seed is 0 or more" : "";
         });
   };
   CLI::App* run = app.add_subcommand("run", "run a configuration and say what happened");
   add_common(run);
+  run->add_option("--seeds", options.seeds,
+                  "run the random schedules of seeds 1 to N on all processors")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000'000}))
+      ->excludes("--seed");
   run->add_option("--waves", options.waves, "write waves: F.vcd, or F.fst if vcd2fst is installed");
   run->add_option("--json", options.json, "write the result as JSON");
   run->add_option("--events", options.events, "write the event log as JSON lines");

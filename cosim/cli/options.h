@@ -23,6 +23,7 @@ struct Options {
   std::optional<std::string> kernel;
   std::vector<std::string> set;
   std::optional<std::uint64_t> seed;
+  std::optional<std::uint64_t> seeds;
   std::optional<std::string> waves;
   std::optional<std::string> json;
   std::optional<std::string> events;

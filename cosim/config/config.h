@@ -155,7 +155,9 @@ struct Config {
   std::string description;
   sw::KernelVersion kernel;
   ArchitectureConfig architecture;
-  std::uint64_t seed{1};
+  std::uint64_t seed{1};  ///< of random replacement
+  /// Delays drawn from this seed, in the place of the written schedule.
+  std::optional<std::uint64_t> random_schedule;
   HardwareConfig hardware;
   std::vector<ProcessConfig> processes;
   std::vector<DeviceConfig> devices;

@@ -360,7 +360,7 @@ Config load_config(const std::string& path, const LoadOptions& options) {
     config.architecture = read_architecture(*architecture);
   }
   map.read("seed", config.seed, 0, ~std::uint64_t{0});
-  if (options.seed) config.seed = *options.seed;
+  config.random_schedule = options.seed;
   if (config.architecture.kind == ArchitectureConfig::Kind::kX86) {
     // Walkers look again before they report a permission fault (SDM volume 3A, section 4.10.2.3),
     // and have to, before they may set the dirty flag.
@@ -391,6 +391,11 @@ Config load_config(const std::string& path, const LoadOptions& options) {
   read_threads(map.require("threads"), config);
   if (const auto schedule = map.find("schedule")) {
     read_schedule(*schedule, options.event_kinds, config);
+  }
+  if (config.random_schedule && config.hardware.quantum_cycles != 0) {
+    throw ConfigError(
+        "--seed:1:1: seed: given with hardware.quantum_cycles, with which the order of "
+        "things is not exact (quantum_cycles: 0)");
   }
   if (const auto inject = map.find("inject")) read_injections(*inject, config);
   if (const auto checkers = map.find("checkers")) read_checkers(*checkers, config.checkers);

@@ -17,7 +17,7 @@ using RtlGeometries = std::vector<std::pair<unsigned, unsigned>>;
 struct LoadOptions {
   std::vector<std::string> set;  ///< key.key=value, applied before anything is read
   std::optional<std::string> kernel;
-  std::optional<std::uint64_t> seed;
+  std::optional<std::uint64_t> seed;  ///< of a random schedule
   RtlGeometries rtl_geometries;
   std::vector<std::string> event_kinds;  ///< that a schedule can name; empty: any
 };

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 
 namespace shootdown::cosim {
@@ -355,7 +356,8 @@ CpuStep read_cpu_step(const YamlValue& step, std::size_t process_number, const C
 }
 
 hw::DmaStep read_dma_step(const YamlValue& step, const ProcessConfig& process, Signals& signals) {
-  const auto [kind, value] = step_of(step, {"read", "write", "delay_cycles", "wait_for", "signal"});
+  const auto [kind, value] =
+      step_of(step, {"repeat", "read", "write", "delay_cycles", "wait_for", "signal"});
   if (kind == "read" || kind == "write") {
     const CpuAccess access =
         read_access(value, kind == "read" ? arch::Access::kRead : arch::Access::kWrite, process);
@@ -369,6 +371,29 @@ hw::DmaStep read_dma_step(const YamlValue& step, const ProcessConfig& process, S
   if (kind == "delay_cycles") return hw::DmaDelay{value.integer(1, 1'000'000'000)};
   if (kind == "wait_for") return hw::DmaWaitFor{signals.number(value, false)};
   return hw::DmaSignal{signals.number(value, true)};
+}
+
+/// Calls `action` for each step, with those of `repeat: {times, steps}` as often as it says.
+void for_each_step(const YamlValue& steps, std::uint64_t times_so_far,
+                   const std::function<void(const YamlValue&)>& action) {
+  constexpr std::uint64_t kMaxTimes = 10'000;
+  for (const YamlValue& step : steps.elements()) {
+    if (!step.is_map() || step.node().size() != 1 || !step.node()["repeat"]) {
+      action(step);
+      continue;
+    }
+    YamlMap outer(step);
+    YamlMap map(outer.require("repeat"));
+    const YamlValue times_value = map.require("times");
+    const std::uint64_t times = times_value.integer(1, kMaxTimes);
+    if (times * times_so_far > kMaxTimes) {
+      times_value.fail(fmt::format("makes {} repetitions", times * times_so_far),
+                       fmt::format("at most {} in all", kMaxTimes));
+    }
+    const YamlValue inner = map.require("steps");
+    map.finish();
+    for (std::uint64_t i = 0; i < times; ++i) for_each_step(inner, times * times_so_far, action);
+  }
 }
 
 void read_thread(const YamlValue& name, const YamlValue& value, Config& config, Signals& signals) {
@@ -386,9 +411,9 @@ void read_thread(const YamlValue& name, const YamlValue& value, Config& config, 
     for (const ProcessConfig& process : config.processes) processes.push_back(process.name);
     CpuThread thread{.name = name.identifier(), .cpu = static_cast<unsigned>(place), .steps = {}};
     thread.process = map.require("process").word(processes);
-    for (const YamlValue& step : steps.elements()) {
+    for_each_step(steps, 1, [&](const YamlValue& step) {
       thread.steps.push_back(read_cpu_step(step, thread.process, config, signals));
-    }
+    });
     config.cpu_threads.push_back(std::move(thread));
   } else {
     DeviceThread thread{
@@ -399,9 +424,9 @@ void read_thread(const YamlValue& name, const YamlValue& value, Config& config, 
       }
     }
     const ProcessConfig& process = config.processes[config.devices[thread.device].process];
-    for (const YamlValue& step : steps.elements()) {
+    for_each_step(steps, 1, [&](const YamlValue& step) {
       thread.steps.push_back(read_dma_step(step, process, signals));
-    }
+    });
     config.device_threads.push_back(std::move(thread));
   }
   if (steps.node().size() == 0) steps.fail("holds no step", "at least one step");

@@ -59,6 +59,8 @@ void Platform::build_hardware() {
   dvm_ = std::make_unique<hw::DvmNetwork>(*simulation_, hardware.dvm_latency_cycles);
   signals_ = std::make_unique<hw::SignalBoard>(*simulation_,
                                                thread_ended_signal(config_.cpu_threads.size()));
+  random_schedule_ = std::make_unique<RandomSchedule>(*simulation_, *log_);
+  random_seed_ = config_.random_schedule;
   if (!config_.schedule.empty()) {
     schedule_ = std::make_unique<Schedule>(config_.schedule, config_.signals, *simulation_,
                                            *signals_, *log_);
@@ -307,13 +309,17 @@ RunEnd Platform::run() {
   reset();
   simulation_->begin_run();
   // Last of all subscribers: whom it stops has been seen by everybody.
-  if (schedule_) log_->subscribe(*schedule_);
+  EventSubscriber* order =
+      random_seed_ ? static_cast<EventSubscriber*>(random_schedule_.get()) : schedule_.get();
+  if (random_seed_) random_schedule_->set_seed(*random_seed_);
+  if (order != nullptr) log_->subscribe(*order);
   struct Unsubscribe {
-    Platform& platform;
+    EventLog& log;
+    EventSubscriber* order;
     ~Unsubscribe() {
-      if (platform.schedule_) platform.log_->unsubscribe(*platform.schedule_);
+      if (order != nullptr) log.unsubscribe(*order);
     }
-  } const unsubscribe{*this};
+  } const unsubscribe{*log_, order};
   log_->open();
   for (auto& engine : rtl_) engine->start();
   dvm_->start();
@@ -340,7 +346,7 @@ RunEnd Platform::run() {
     note_unfinished(thread.name, devices_[thread.device]->process());
   }
   if (end == RunEnd::kFinished && !unfinished_.empty()) end = RunEnd::kStuck;
-  if (schedule_) {
+  if (schedule_ && !random_seed_) {
     for (std::string& remark : schedule_->remarks()) remarks_.push_back(std::move(remark));
   }
   log_->close();

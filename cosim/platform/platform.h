@@ -14,6 +14,7 @@
 #include "cosim/observe/event_log.h"
 #include "cosim/platform/cpu_scheduler.h"
 #include "cosim/platform/operations.h"
+#include "cosim/platform/random_schedule.h"
 #include "cosim/platform/sc_kernel.h"
 #include "cosim/platform/schedule.h"
 #include "cosim/platform/software_stack.h"
@@ -57,6 +58,8 @@ class Platform {
   /// The device's own actor if it has no ATC.
   ActorId atc_actor(std::size_t i) const { return atc_actors_[i]; }
 
+  /// The random schedule of the runs from here on, in the place of a written one.
+  void set_random_schedule(std::uint64_t seed) { random_seed_ = seed; }
   /// Runs from reset to the end. Subscribers have to be in place.
   RunEnd run();
   /// Ends the run early, from a subscriber.
@@ -102,6 +105,8 @@ class Platform {
   std::unique_ptr<hw::MemoryController> memory_controller_;
   std::unique_ptr<hw::DvmNetwork> dvm_;
   std::unique_ptr<hw::SignalBoard> signals_;
+  std::unique_ptr<RandomSchedule> random_schedule_;
+  std::optional<std::uint64_t> random_seed_;
   std::unique_ptr<Schedule> schedule_;  // null without a written one
   std::unique_ptr<RtlContext> rtl_context_;
   std::vector<std::unique_ptr<RtlTlbEngine>> rtl_;

@@ -56,6 +56,7 @@ std::string json_report(const Config& config, const RunResult& result) {
                       {"cpu_tlb", model_name(config.hardware.cpu_tlb_model)},
                       {"smmu_tlb", model_name(config.hardware.smmu_tlb_model)}};
   json["seed"] = config.seed;
+  if (config.random_schedule) json["random_schedule"] = *config.random_schedule;
   json["injections"] = config.injections;
   json["verdict"] = name_of(result.verdict);
   if (!result.limit.empty()) json["limit"] = result.limit;

@@ -116,7 +116,8 @@ std::string describe_run(const Config& config) {
   for (const DeviceConfig& device : config.devices) {
     text += fmt::format(", {} ({})", device.name, device.dma.atc ? "ATC" : "no ATC");
   }
-  text += fmt::format("   seed {}", config.seed);
+  text += config.random_schedule ? fmt::format("   random schedule {}", *config.random_schedule)
+                                 : fmt::format("   seed {}", config.seed);
   if (!config.injections.empty()) text += "   injected: " + join(config.injections, ", ");
   return text + "\n";
 }

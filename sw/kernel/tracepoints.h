@@ -75,6 +75,7 @@ struct PteStore {
   arch::PhysAddr entry{};
   std::uint64_t before{};
   std::uint64_t after{};
+  bool protnone{};  ///< `after` is invalid to hardware, to software it maps its page (NUMA hint)
   template <class Visitor>
   void fields(Visitor&& v) const {
     v("mm", mm);
@@ -87,19 +88,21 @@ struct PteStore {
 };
 
 /// A flush function was entered: translations of [start, end) that earlier stores made stale have
-/// to be gone from every TLB, of CPUs and devices, when it returns. end = ~0: the whole mm.
+/// to be gone from every TLB it is for when it returns. end = ~0: the whole mm.
 struct FlushBegin {
   static constexpr std::string_view kName = "tlb_flush_begin";
   std::uint64_t flush{};  ///< number, unique in a run
   unsigned mm{};
   arch::VirtAddr start{};
   arch::VirtAddr end{};
+  bool secondary{};  ///< devices too; else CPUs only
   template <class Visitor>
   void fields(Visitor&& v) const {
     v("flush", flush);
     v("mm", mm);
     v("start", start);
     v("end", end);
+    v("secondary", secondary);
   }
 };
 

@@ -10,11 +10,18 @@ namespace shootdown::sw {
 /// Flush functions call one another; the outermost one is the flush point.
 class FlushScope {
  public:
-  FlushScope(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end) : cpu_(cpu) {
+  /// `secondary`: secondary TLBs are flushed too when it ends. Before 6bbd42e2df8f that is so only
+  /// where core mm calls the notifier inside.
+  FlushScope(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end, bool secondary)
+      : cpu_(cpu) {
     if (cpu_.flush_depth++ != 0) return;
     number_ = ++mm.kernel.flushes;
-    cpu_.trace(FlushBegin{.flush = number_, .mm = mm.id, .start = start, .end = end});
+    cpu_.trace(FlushBegin{
+        .flush = number_, .mm = mm.id, .start = start, .end = end, .secondary = secondary});
   }
+  /// Of an arch flush function.
+  FlushScope(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end)
+      : FlushScope(cpu, mm, start, end, mm.kernel.behaviour.notify_in_tlb_flush) {}
   ~FlushScope() {
     if (--cpu_.flush_depth == 0) cpu_.trace(FlushEnd{.flush = number_});
   }

@@ -194,24 +194,29 @@ void retract_page_table(Cpu& cpu, Mm& mm, arch::VirtAddr start) {
 bool collapse_file(Cpu& cpu, KernelState& kernel, File& file, std::uint64_t offset) {
   const FunctionTrace trace(cpu, "collapse_file");
   if (file.locked) return false;
+  // Holes are filled with zeroes (max_ptes_none); nothing that is there may be in use otherwise.
   std::vector<Page*> pages;
-  for (std::uint64_t i = 0; i < kPtesPerPmd; ++i) {
-    const auto found = file.pages.find(offset + i * arch::kPageSize);
-    const bool good = found != file.pages.end() && found->second != nullptr &&
-                      found->second->order == 0 &&
-                      found->second->refcount == 1 + found->second->mapcount;
-    if (!good) return false;
-    pages.push_back(found->second);
+  for (auto it = file.pages.lower_bound(offset);
+       it != file.pages.end() && it->first < offset + kPmdSize; ++it) {
+    const Page* page = it->second;
+    if (page->order != 0 || page->refcount != 1 + page->mapcount) return false;
+    pages.push_back(it->second);
   }
+  if (pages.empty()) return false;
   Page* huge = kernel.pages.alloc_pages(cpu, kPmdOrder, PageUse::kFile);
   if (huge == nullptr) return false;
   huge->mapping = &file;
   huge->index = offset;
   file.locked = offset;
   for (unsigned i = 0; i < kPtesPerPmd; ++i) {
-    Page& page = *pages[i];
+    if (!file.pages.contains(offset + i * arch::kPageSize)) {
+      cpu.clear_page(huge->address + i * arch::kPageSize);
+    }
+  }
+  for (Page* small : pages) {
+    Page& page = *small;
     try_to_unmap(cpu, page, nullptr, [](Mm&, Pte) { return Pte{}; });
-    copy_huge(cpu, *huge, i, page);
+    copy_huge(cpu, *huge, static_cast<unsigned>((page.index - offset) >> arch::kPageShift), page);
     if (page.dirty) folio_mark_dirty(cpu, *huge);
     page.dirty = false;
     file.pages.erase(page.index);

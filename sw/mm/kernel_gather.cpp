@@ -92,7 +92,7 @@ void KernelGather::Host::remove_table_sync_one() { tlb_remove_table_sync_one(cpu
 void KernelGather::Host::begin_flush(const MmuGather& tlb) {
   flush_trace_.emplace(cpu_, "tlb_flush_mmu_tlbonly");
   flush_scope_.emplace(cpu_, mm_, tlb.fullmm ? arch::VirtAddr{} : arch::VirtAddr{tlb.start},
-                       arch::VirtAddr{tlb.end});
+                       arch::VirtAddr{tlb.end}, /*secondary=*/true);
 }
 
 void KernelGather::Host::end_flush() {

@@ -23,7 +23,8 @@ void trace_store(Cpu& cpu, const Mm& mm, const PteSlot& slot, std::uint64_t befo
                      .level = slot.level,
                      .entry = slot.address,
                      .before = before,
-                     .after = after.value});
+                     .after = after.value,
+                     .protnone = mm.arch.pte_protnone(after)});
 }
 
 }  // namespace
@@ -176,7 +177,7 @@ Pte ptep_clear_flush_notify(Cpu& cpu, Mm& mm, const PteSlot& slot) {
   const arch::VirtAddr end = slot.va + arch::page_bytes(vmsa64::level_shift(slot.level));
   const Pte pte = ptep_get_and_clear(cpu, mm, slot);
   // One flush point: before 6bbd42e2df8f the secondary TLBs follow right after the CPUs.
-  const FlushScope scope(cpu, mm, slot.va, end);
+  const FlushScope scope(cpu, mm, slot.va, end, /*secondary=*/true);
   if (mm.arch.pte_present(pte) || mm.tlb_flush_pending > 0) {
     mm.arch.flush_tlb_page(cpu, mm, slot.va);
   }

@@ -142,12 +142,12 @@ void try_to_unmap(Cpu& cpu, Page& page, UnmapBatch* batch, const ReplacementPte&
         ++mm.tlb_flush_batched_pending;
         batch->mms[mm.id] = &mm;
         batch->writable |= mm.arch.pte_dirty(old);
+        // Before 6bbd42e2df8f core mm tells the secondary TLBs, batched or not.
+        mmu_notifier_invalidate_range(
+            cpu, mm, slot.va, slot.va + arch::page_bytes(arch::vmsa64::level_shift(slot.level)));
       } else {
-        old = ptep_clear_flush(cpu, mm, slot);
+        old = ptep_clear_flush_notify(cpu, mm, slot);
       }
-      // Before 6bbd42e2df8f core mm tells the secondary TLBs, batched or not.
-      mmu_notifier_invalidate_range(
-          cpu, mm, slot.va, slot.va + arch::page_bytes(arch::vmsa64::level_shift(slot.level)));
       const Pte left = replacement(mm, old);
       if (left != Pte{}) set_pte_at(cpu, mm, slot, left);
       if (left == old) return;

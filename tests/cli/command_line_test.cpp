@@ -57,7 +57,7 @@ TEST(CommandLineTest, JsonHoldsVerdictViolationsAndCounters) {
   const auto json = nlohmann::json::parse(read_file(file));
   EXPECT_EQ(json["schema_version"], 1);
   EXPECT_EQ(json["kernel"], "v6.5");
-  EXPECT_EQ(json["seed"], 7);
+  EXPECT_EQ(json["random_schedule"], 7);
   EXPECT_EQ(json["verdict"], "violation");
   EXPECT_EQ(json["met"], true);
   const auto& violation = json["violations"].at(0);

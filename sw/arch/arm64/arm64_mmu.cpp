@@ -152,7 +152,8 @@ class CpuPteHost : public arm64::PteHost {
                           .level = level_,
                           .entry = entry,
                           .before = found,
-                          .after = desired});
+                          .after = desired,
+                          .protnone = false});
     }
     return found;
   }

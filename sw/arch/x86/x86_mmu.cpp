@@ -214,7 +214,8 @@ bool X86Mmu::ptep_clear_flush_young(Cpu& cpu, Mm& mm, const PteSlot& slot) {
                          .level = slot.level,
                          .entry = slot.address,
                          .before = pte.value,
-                         .after = pte_mkold(pte).value});
+                         .after = pte_mkold(pte).value,
+                         .protnone = false});
       // No flush: a young entry in a TLB costs accuracy, nothing else.
       return true;
     }
