@@ -10,6 +10,7 @@
 #include "sw/kernel/version.h"
 #include "sw/mm/memory.h"
 #include "sw/mm/mmap.h"
+#include "sw/mm/mprotect.h"
 
 namespace shootdown::sw {
 namespace {
@@ -62,41 +63,111 @@ class FreeCpu : public Cpu {
   hw::PhysicalMemory memory_{kRam, kRamBytes};
 };
 
-/// munmap of an anonymous area that is mapped in full: gather, flush, free.
-void munmap_pages(benchmark::State& state) {
-  const auto pages = static_cast<std::uint64_t>(state.range(0));
-  FreeCpu cpu;
-  KernelState kernel(KernelVersion{.base = {6, 7}, .revert = {}, .apply = {}}.behaviour(), {},
-                     PageAllocator(kRam, kRamBytes));
-  Arm64Mmu arch({}, kernel.behaviour);
-  const auto mm = mm_create(cpu, kernel, arch, 1, arch::Asid{1});
-  Vma vma;
-  vma.start = {kVa};
-  vma.end = vma.start + pages * arch::kPageSize;
-  vma.protection = {.read = true, .write = true};
-  for (auto _ : state) {
-    do_mmap(cpu, *mm, vma);
-    for (std::uint64_t i = 0; i < pages; ++i) {
-      fault_in(cpu, *mm, vma.start + i * arch::kPageSize, {.write = true});
-    }
-    cpu.tlbis = cpu.flushes = 0;
-    const auto start = std::chrono::steady_clock::now();
-    do_munmap(cpu, *mm, vma.start, vma.end);
-    const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
-    state.SetIterationTime(time.count());
+/// A process with one anonymous area, every page of it written.
+class Process {
+ public:
+  explicit Process(std::uint64_t pages)
+      : kernel_(KernelVersion{.base = {6, 7}, .revert = {}, .apply = {}}.behaviour(), {},
+                PageAllocator(kRam, kRamBytes)),
+        arch_({}, kernel_.behaviour),
+        pages_(pages) {
+    area_.start = {kVa};
+    area_.end = area_.start + pages * arch::kPageSize;
+    area_.protection = {.read = true, .write = true};
+    mm = create();
   }
-  state.SetItemsProcessed(state.iterations() * state.range(0));
-  state.counters["flushes"] = static_cast<double>(cpu.flushes);
-  state.counters["tlbis"] = static_cast<double>(cpu.tlbis);
+  void map() {
+    do_mmap(cpu, *mm, area_);
+    for (std::uint64_t i = 0; i < pages_; ++i) {
+      fault_in(cpu, *mm, area_.start + i * arch::kPageSize, {.write = true});
+    }
+  }
+  void unmap() { do_munmap(cpu, *mm, area_.start, area_.end); }
+  void protect(bool write) {
+    do_mprotect(cpu, *mm, area_.start, area_.end, {.read = true, .write = write});
+  }
+  std::unique_ptr<Mm> create() { return mm_create(cpu, kernel_, arch_, ++numbers_, arch::Asid{1}); }
+
+  FreeCpu cpu;
+  std::unique_ptr<Mm> mm;
+
+ private:
+  KernelState kernel_;
+  Arm64Mmu arch_;
+  std::uint64_t pages_;
+  Vma area_;
+  unsigned numbers_{};
+};
+
+/// Times `action` alone, and counts its flushes and TLBIs.
+template <class Action>
+void timed(benchmark::State& state, Process& process, Action&& action) {
+  process.cpu.tlbis = process.cpu.flushes = 0;
+  const auto start = std::chrono::steady_clock::now();
+  action();
+  const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
+  state.SetIterationTime(time.count());
 }
-BENCHMARK(munmap_pages)
-    ->ArgName("pages")
-    ->Arg(1)
-    ->Arg(64)
-    ->Arg(512)
-    ->Arg(16384)
-    ->Arg(262144)
-    ->UseManualTime();
+
+void report(benchmark::State& state, const Process& process) {
+  state.SetItemsProcessed(state.iterations() * state.range(0));
+  state.counters["flushes"] = static_cast<double>(process.cpu.flushes);
+  state.counters["tlbis"] = static_cast<double>(process.cpu.tlbis);
+}
+
+/// munmap(): gather, flush, free.
+void munmap_pages(benchmark::State& state) {
+  Process process(static_cast<std::uint64_t>(state.range(0)));
+  for (auto _ : state) {
+    process.map();
+    timed(state, process, [&] { process.unmap(); });
+  }
+  report(state, process);
+}
+
+/// mprotect() to read-only: change, flush.
+void mprotect_pages(benchmark::State& state) {
+  Process process(static_cast<std::uint64_t>(state.range(0)));
+  for (auto _ : state) {
+    process.map();
+    timed(state, process, [&] { process.protect(false); });
+    process.protect(true);
+    process.unmap();
+  }
+  report(state, process);
+}
+
+/// dup_mmap(): tables copied, pages shared, one flush.
+void fork_pages(benchmark::State& state) {
+  Process process(static_cast<std::uint64_t>(state.range(0)));
+  process.map();
+  for (auto _ : state) {
+    auto child = process.create();
+    timed(state, process, [&] { dup_mmap(process.cpu, *process.mm, *child); });
+    exit_mmap(process.cpu, *child);
+  }
+  report(state, process);
+}
+
+/// exit_mmap(): one gather for the whole address space.
+void exit_pages(benchmark::State& state) {
+  Process process(static_cast<std::uint64_t>(state.range(0)));
+  for (auto _ : state) {
+    process.mm = process.create();
+    process.map();
+    timed(state, process, [&] { exit_mmap(process.cpu, *process.mm); });
+  }
+  report(state, process);
+}
+
+void sizes(benchmark::internal::Benchmark* benchmark) {
+  benchmark->ArgName("pages")->UseManualTime();
+  for (const std::int64_t pages : {1, 64, 512, 16384, 262144}) benchmark->Arg(pages);
+}
+BENCHMARK(munmap_pages)->Apply(sizes);
+BENCHMARK(mprotect_pages)->Apply(sizes);
+BENCHMARK(fork_pages)->Apply(sizes);
+BENCHMARK(exit_pages)->Apply(sizes);
 
 }  // namespace
 }  // namespace shootdown::sw

@@ -27,9 +27,13 @@ Page* PageAllocator::alloc_pages(Cpu& cpu, unsigned order, PageUse use) {
     next_ = offset + size;
   }
   const std::uint64_t number = offset >> arch::kPageShift;
-  for (std::uint64_t i = 0; i < std::uint64_t{1} << order; ++i) entry(number + i).head = number;
+  for (std::uint64_t i = 0; i < std::uint64_t{1} << order; ++i) entry(number + i).head = static_cast<std::uint32_t>(number);
   Page& page = entry(number).page;
-  page = {.address = base_ + offset, .order = order, .use = use, .refcount = 1};
+  page = {};
+  page.address = base_ + offset;
+  page.refcount = 1;
+  page.order = static_cast<std::uint8_t>(order);
+  page.use = use;
   ++allocated_;
   cpu.trace(PageAllocated{.page = page.address, .order = order, .use = use});
   return &page;

@@ -19,16 +19,16 @@ class AddressSpace;
 /// flags, folio) are members here.
 struct Page {
   arch::PhysAddr address{};
-  unsigned order{};
-  PageUse use{};
+  AddressSpace* mapping{};
+  std::uint64_t index{};  ///< in `mapping`, bytes
   int refcount{};
   int mapcount{};
+  std::int16_t pins{};  ///< references of FOLL_PIN
+  std::uint8_t order{};
+  PageUse use{};
   bool dirty{};
   bool lazyfree{};  ///< MADV_FREE: not PG_swapbacked
   bool table{};     ///< PageTable(): between a table's constructor and destructor
-  int pins{};       ///< references of FOLL_PIN
-  AddressSpace* mapping{};
-  std::uint64_t index{};  ///< in `mapping`, bytes
 };
 
 /// alloc_pages()/free_pages() over one contiguous region. Freed pages are reused last in, first
@@ -67,8 +67,10 @@ class PageAllocator {
 
   struct Entry {
     Page page;             ///< of a head page; refcount 0: not allocated
-    std::uint64_t head{};  ///< offset of the head in base pages, while it is allocated
+    std::uint32_t head{};  ///< number of the head, while it is allocated
   };
+  // Unmapping is a walk through these: what they take in caches is what it takes in time.
+  static_assert(sizeof(Entry) <= 48);
   Entry& entry(std::uint64_t number) {
     auto& section = sections_[number >> kSectionShift];
     if (!section) section = std::make_unique<Entry[]>(std::size_t{1} << kSectionShift);

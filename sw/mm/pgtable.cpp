@@ -134,15 +134,18 @@ void set_pte_at(Cpu& cpu, Mm& mm, const PteSlot& slot, Pte pte) {
 }
 
 Pte ptep_get_and_clear(Cpu& cpu, Mm& mm, const PteSlot& slot) {
-  std::uint64_t seen = cpu.load(slot.address);
+  return ptep_get_and_clear(cpu, mm, slot, ptep_get(cpu, slot));
+}
+
+Pte ptep_get_and_clear(Cpu& cpu, Mm& mm, const PteSlot& slot, Pte seen) {
   for (;;) {
-    const std::uint64_t found = cpu.compare_exchange(slot.address, seen, 0);
+    const Pte found{cpu.compare_exchange(slot.address, seen.value, 0)};
     if (found == seen) break;
     seen = found;
   }
-  trace_store(cpu, mm, slot, seen, {});
-  mm.arch.pte_cleared(cpu, mm, slot, {seen});
-  return {seen};
+  trace_store(cpu, mm, slot, seen.value, {});
+  mm.arch.pte_cleared(cpu, mm, slot, seen);
+  return seen;
 }
 
 Pte ptep_set_wrprotect(Cpu& cpu, Mm& mm, const PteSlot& slot) {

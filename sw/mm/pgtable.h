@@ -46,6 +46,8 @@ Pte ptep_get(Cpu& cpu, const PteSlot& slot);
 void set_pte_at(Cpu& cpu, Mm& mm, const PteSlot& slot, Pte pte);
 /// Atomically reads and clears.
 Pte ptep_get_and_clear(Cpu& cpu, Mm& mm, const PteSlot& slot);
+/// The same of an entry that was `seen` a moment ago: hardware may have set flags since.
+Pte ptep_get_and_clear(Cpu& cpu, Mm& mm, const PteSlot& slot, Pte seen);
 /// Atomically takes write permission away, without a flush.
 Pte ptep_set_wrprotect(Cpu& cpu, Mm& mm, const PteSlot& slot);
 /// Clears, then flushes the page on CPUs; secondary TLBs as the arch's flush does.

@@ -40,8 +40,8 @@ void zap_swap_pte(Cpu& cpu, Mm& mm, const PteSlot& slot, Pte pte) {
 /// zap_present_pte(): clears one entry, lock held. Sets `force_flush` if the flush cannot wait.
 /// Returns false if the gather is full.
 bool zap_present_pte(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma, const PteSlot& slot,
-                     bool& force_flush) {
-  const Pte pte = ptep_get_and_clear(cpu, mm, slot);
+                     Pte seen, bool& force_flush) {
+  const Pte pte = ptep_get_and_clear(cpu, mm, slot, seen);
   tlb.tlb_remove_tlb_entry(slot.va);
   Page* page = vm_normal_page(mm, vma, pte);
   if (page == nullptr || drop_zero_page(cpu, mm, *page)) return true;
@@ -83,7 +83,7 @@ void zap_pte_range(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma, arch::VirtA
           zap_swap_pte(cpu, mm, slot, pte);
           continue;
         }
-        room = zap_present_pte(cpu, mm, tlb, vma, slot, force_flush);
+        room = zap_present_pte(cpu, mm, tlb, vma, slot, pte, force_flush);
         if (!room) force_flush = true;
       }
       if (force_flush) {
