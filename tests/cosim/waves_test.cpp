@@ -48,11 +48,11 @@ Vcd parse(const std::string& path) {
   return vcd;
 }
 
-std::string record(const std::string& name, const std::string& arguments) {
+std::string record(const std::string& name, const std::string& arguments,
+                   const std::string& config = "configs/permission_upgrade.yaml") {
   const std::string path = (std::filesystem::temp_directory_path() / name).string();
-  const std::string command = std::string(SHOOTDOWN_PROGRAM) +
-                              " run configs/permission_upgrade.yaml " + arguments + " --waves " +
-                              path + " > /dev/null";
+  const std::string command = std::string(SHOOTDOWN_PROGRAM) + " run " + config + " " + arguments +
+                              " --waves " + path + " > /dev/null";
   EXPECT_EQ(std::system(command.c_str()), 0);
   return path;
 }
@@ -86,14 +86,9 @@ TEST(WavesTest, SystemcRunWritesTheSameKindOfFile) {
   EXPECT_GT(vcd.times.size(), 50U);
 }
 
-TEST(WavesTest, EverySignalOfTheSaveFileExists) {
-  const std::string path =
-      record("shootdown_waves_save.vcd",
-             "--set hardware.smmu.tlb.model=rtl --set hardware.cpu_tlb.model=rtl");
-  const Vcd vcd = parse(path);
-  std::filesystem::remove(path);
-
-  std::ifstream save(std::string(SHOOTDOWN_SOURCE_DIR) + "/waves/permission_upgrade.gtkw");
+/// Expects every signal that a save file names to be in the waves.
+void expect_signals(const std::string& save_file, const Vcd& vcd) {
+  std::ifstream save(std::string(SHOOTDOWN_SOURCE_DIR) + "/waves/" + save_file);
   std::string line;
   unsigned named = 0;
   while (std::getline(save, line)) {
@@ -105,6 +100,23 @@ TEST(WavesTest, EverySignalOfTheSaveFileExists) {
     ++named;
   }
   EXPECT_GE(named, 20U);
+}
+
+TEST(WavesTest, EverySignalOfTheSaveFileExists) {
+  const std::string path =
+      record("shootdown_waves_save.vcd",
+             "--set hardware.smmu.tlb.model=rtl --set hardware.cpu_tlb.model=rtl");
+  const Vcd vcd = parse(path);
+  std::filesystem::remove(path);
+  expect_signals("permission_upgrade.gtkw", vcd);
+}
+
+TEST(WavesTest, EverySignalOfTheChangesExists) {
+  const std::string path =
+      record("shootdown_waves_changes.vcd", "", "configs/changes/delayed_rmap.yaml");
+  const Vcd vcd = parse(path);
+  std::filesystem::remove(path);
+  expect_signals("changes.gtkw", vcd);
 }
 
 }  // namespace

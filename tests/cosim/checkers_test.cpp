@@ -1,0 +1,406 @@
+// Checkers on logs written by hand: each rule fires on the events that break it, and is silent on
+// those that keep it.
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cosim/check/accounting_checker.h"
+#include "cosim/check/bbm_checker.h"
+#include "cosim/check/cost_checker.h"
+#include "cosim/check/dirty_checker.h"
+#include "cosim/check/table_checker.h"
+#include "cosim/platform/sc_kernel.h"
+#include "support/scenario.h"
+
+namespace shootdown::tests {
+namespace {
+
+using cosim::ActorId;
+
+constexpr std::uint64_t kLeaf = 0x00e8'0000'0000'0f43;  ///< writable, dirty
+constexpr std::uint64_t kTable = 3;
+constexpr arch::Asid kAsid{3};
+
+/// One checker on a log of its own, with one CPU and one SMMU.
+template <class Checker>
+class Bench {
+ public:
+  Bench()
+      : simulation_(sc_core::SC_ZERO_TIME),
+        log_(simulation_),
+        history_(log_),
+        checker_(history_, findings_) {
+    cpu = log_.add_actor("cpu0");
+    smmu = log_.add_actor("smmu0");
+    thread = log_.add_thread("main");
+    history_.add_cpu(cpu);
+    history_.add_smmu(smmu);
+    log_.subscribe(history_);
+    log_.subscribe(checker_);
+    log_.open();
+    say(sw::MmCreated{.mm = 1, .asid = kAsid, .pgd = {0x1000}});
+  }
+  template <class E>
+  void say(const E& event) {
+    log_.append(cpu, thread, payload(event));
+  }
+  template <class E>
+  void hardware(ActorId actor, const E& event) {
+    log_.append(actor, cosim::kNoThread, payload(event));
+  }
+  void store(std::uint64_t va, int level, std::uint64_t before, std::uint64_t after) {
+    say(sw::PteStore{.mm = 1,
+                     .va = {va},
+                     .level = level,
+                     .entry = {0x9000 + (va >> 9)},
+                     .before = before,
+                     .after = after});
+  }
+  void allocate(std::uint64_t page, sw::PageUse use) {
+    say(sw::PageAllocated{.page = {page}, .order = 0, .use = use});
+  }
+  void free(std::uint64_t page, sw::PageUse use) {
+    say(sw::PageFreed{.page = {page}, .order = 0, .use = use});
+  }
+  void fill(std::uint64_t va, unsigned shift, std::uint64_t output) {
+    hardware(cpu, hw::TlbFill{.access_id = ++accesses_,
+                              .requester = {.asid = kAsid},
+                              .page = {va},
+                              .page_shift = shift,
+                              .output = {output},
+                              .permissions = {.user_read = true, .user_write = true}});
+  }
+  void write(std::uint64_t va, std::uint64_t pa) {
+    hardware(cpu, hw::AccessDone{.access_id = ++accesses_,
+                                 .requester = {.asid = kAsid},
+                                 .va = {va},
+                                 .pa = {pa},
+                                 .access = arch::Access::kWrite,
+                                 .source = hw::TranslationSource::kTlb,
+                                 .bytes = 8});
+  }
+  std::vector<std::string> end(bool quiet = true) {
+    checker_.on_end(quiet);
+    std::vector<std::string> names;
+    for (const auto& violation : findings_.violations()) {
+      names.push_back(violation.kind + "/" + violation.missing_hop);
+    }
+    return names;
+  }
+  const std::vector<cosim::Note>& notes() const { return findings_.notes(); }
+
+  ActorId cpu{};
+  ActorId smmu{};
+  cosim::ThreadId thread{};
+
+ private:
+  template <class E>
+  static cosim::Payload payload(const E& event) {
+    if constexpr (hw::Event::index_of<E>() < hw::Event::kKinds) {
+      return cosim::Payloads::join(hw::Event(event));
+    } else {
+      return cosim::Payloads::join(sw::TraceEvent(event));
+    }
+  }
+  cosim::ScKernel kernel_;
+  hw::Simulation simulation_;
+  cosim::EventLog log_;
+  cosim::History history_;
+  cosim::Findings findings_;
+  Checker checker_;
+  std::uint64_t accesses_{};
+};
+
+using Names = std::vector<std::string>;
+
+// ---- accounting ------------------------------------------------------------------------------
+
+using Accounting = Bench<cosim::AccountingChecker>;
+
+TEST(AccountingCheckerTest, CountsThatAgreeAreFine) {
+  Accounting bench;
+  bench.store(0x0, 0, 0, 0x2000 | kTable);
+  bench.store(0x0, 1, 0, 0x3000 | kTable);
+  bench.store(0x0, 2, 0, 0x4000 | kTable);
+  bench.allocate(0x4000, sw::PageUse::kTable);
+  bench.say(
+      sw::TableAccounted{.mm = 1, .page = {0x4000}, .level = 3, .constructed = true, .tables = 1});
+  bench.allocate(0x8000, sw::PageUse::kAnonymous);
+  bench.say(sw::MapcountChanged{.page = {0x8000}, .mapcount = 1});
+  bench.store(0x5000, 3, 0, 0x8000 | kLeaf);
+  bench.say(sw::FlushPending{.mm = 1, .count = 1});
+  bench.say(sw::FlushPending{.mm = 1, .count = 0});
+  EXPECT_EQ(bench.end(), Names{});
+}
+
+TEST(AccountingCheckerTest, AGatherThatNeverFinishes) {
+  Accounting bench;
+  bench.say(sw::FlushPending{.mm = 1, .count = 1});
+  EXPECT_EQ(bench.end(/*quiet=*/false), Names{}) << "a run that was cut off proves nothing";
+  EXPECT_EQ(bench.end(), Names{"accounting/pending"});
+}
+
+TEST(AccountingCheckerTest, ATableWithoutItsDestructor) {
+  Accounting bench;
+  bench.allocate(0x4000, sw::PageUse::kTable);
+  bench.say(
+      sw::TableAccounted{.mm = 1, .page = {0x4000}, .level = 3, .constructed = true, .tables = 1});
+  bench.free(0x4000, sw::PageUse::kTable);
+  EXPECT_EQ(bench.end(), (Names{"accounting/dtor", "accounting/dtor"}))
+      << "page type, NR_PAGETABLE";
+}
+
+TEST(AccountingCheckerTest, ADestructorTwice) {
+  Accounting bench;
+  bench.allocate(0x4000, sw::PageUse::kTable);
+  bench.say(
+      sw::TableAccounted{.mm = 1, .page = {0x4000}, .level = 3, .constructed = false, .tables = 0});
+  EXPECT_EQ(bench.end(), Names{"accounting/dtor"});
+}
+
+TEST(AccountingCheckerTest, MapCountsThatDisagree) {
+  Accounting bench;
+  bench.allocate(0x8000, sw::PageUse::kFile);
+  bench.say(sw::MapcountChanged{.page = {0x8000}, .mapcount = 1});
+  EXPECT_EQ(bench.end(), Names{"accounting/rmap"});
+  bench.say(sw::MapcountChanged{.page = {0x8000}, .mapcount = -1});
+  EXPECT_EQ(bench.end().size(), 3U) << "at once, and at the end";
+}
+
+// ---- table-use-after-free --------------------------------------------------------------------
+
+using Tables = Bench<cosim::TableChecker>;
+
+void read_level_2(Tables& bench, std::uint64_t link) {
+  bench.hardware(bench.cpu,
+                 hw::WalkRead{.access_id = 1, .level = 2, .address = {0x3000}, .descriptor = link});
+}
+void read_level_3(Tables& bench) {
+  bench.hardware(
+      bench.cpu,
+      hw::WalkRead{.access_id = 1, .level = 3, .address = {0x4008}, .descriptor = 0x8000 | kLeaf});
+}
+Tables& with_table(Tables& bench) {
+  bench.allocate(0x3000, sw::PageUse::kTable);
+  bench.allocate(0x4000, sw::PageUse::kTable);
+  bench.store(0x0, 2, 0, 0x4000 | kTable);
+  read_level_2(bench, 0x4000 | kTable);
+  read_level_3(bench);
+  return bench;
+}
+
+TEST(TableCheckerTest, ALinkedTableAndAnUnhookedOneThatIsThereAreFine) {
+  Tables bench;
+  with_table(bench).store(0x0, 2, 0x4000 | kTable, 0);
+  read_level_3(bench);
+  EXPECT_EQ(bench.end(), Names{});
+}
+
+TEST(TableCheckerTest, AFreedTableBeforeItsFlush) {
+  Tables bench;
+  with_table(bench).store(0x0, 2, 0x4000 | kTable, 0);
+  bench.free(0x4000, sw::PageUse::kTable);
+  read_level_3(bench);
+  EXPECT_EQ(bench.end(), Names{"table-use-after-free/flush"});
+}
+
+TEST(TableCheckerTest, AFreedTableThatAWalkCacheStillKnows) {
+  Tables bench;
+  with_table(bench).store(0x0, 2, 0x4000 | kTable, 0);
+  bench.say(sw::FlushBegin{.flush = 1, .mm = 1, .start = {0}, .end = {0x200000}});
+  bench.say(sw::FlushEnd{.flush = 1});
+  bench.free(0x4000, sw::PageUse::kTable);
+  read_level_3(bench);
+  EXPECT_EQ(bench.end(), Names{"table-use-after-free/cpu-tlbi"});
+}
+
+TEST(TableCheckerTest, ATableThatIsAnotherTableByNow) {
+  Tables bench;
+  with_table(bench).store(0x0, 2, 0x4000 | kTable, 0);
+  bench.free(0x4000, sw::PageUse::kTable);
+  bench.allocate(0x4000, sw::PageUse::kTable);
+  read_level_3(bench);
+  EXPECT_EQ(bench.end().size(), 1U);
+  read_level_2(bench, 0x4000 | kTable);  // the new link: from here on it is this table
+  read_level_3(bench);
+  EXPECT_EQ(bench.end().size(), 1U);
+}
+
+TEST(TableCheckerTest, ALocklessReaderNeedsASync) {
+  Tables bench;
+  bench.allocate(0x3000, sw::PageUse::kTable);
+  bench.allocate(0x4000, sw::PageUse::kTable);
+  bench.store(0x0, 2, 0, 0x4000 | kTable);
+  bench.say(sw::LocklessRead{
+      .mm = 1, .va = {0}, .level = 2, .entry = {0x3000}, .value = 0x4000 | kTable});
+  bench.store(0x0, 2, 0x4000 | kTable, 0);
+  bench.free(0x4000, sw::PageUse::kTable);
+  bench.say(sw::LocklessRead{.mm = 1, .va = {0}, .level = 3, .entry = {0x4000}, .value = 0});
+  EXPECT_EQ(bench.end(), Names{"table-use-after-free/table-sync"});
+}
+
+// ---- lost-dirty ------------------------------------------------------------------------------
+
+using Dirty = Bench<cosim::DirtyChecker>;
+
+Dirty& with_file_page(Dirty& bench) {
+  bench.allocate(0x8000, sw::PageUse::kFile);
+  bench.store(0x5000, 3, 0, 0x8000 | kLeaf);
+  bench.say(sw::FolioDirtied{.page = {0x8000}});
+  bench.write(0x5000, 0x8000);
+  return bench;
+}
+
+TEST(DirtyCheckerTest, WrittenBackAndDroppedIsFine) {
+  Dirty bench;
+  with_file_page(bench).store(0x5000, 3, 0x8000 | kLeaf, 0);
+  bench.say(sw::FolioWritten{.page = {0x8000}});
+  bench.say(sw::FolioDiscarded{.page = {0x8000}, .order = 0});
+  EXPECT_EQ(bench.end(), Names{});
+}
+
+TEST(DirtyCheckerTest, ADirtyFolioOrADirtyEntryRemembersToTheEnd) {
+  Dirty folio;
+  with_file_page(folio).store(0x5000, 3, 0x8000 | kLeaf, 0);
+  EXPECT_EQ(folio.end(), Names{});
+  Dirty entry;
+  with_file_page(entry).say(sw::FolioWritten{.page = {0x8000}});
+  entry.write(0x5000, 0x8000);
+  EXPECT_EQ(entry.end(), Names{}) << "the entry is dirty";
+}
+
+TEST(DirtyCheckerTest, DroppedWithoutWritingBack) {
+  Dirty bench;
+  with_file_page(bench).say(sw::FolioDiscarded{.page = {0x8000}, .order = 0});
+  EXPECT_EQ(bench.end(), Names{"lost-dirty/flush"});
+}
+
+TEST(DirtyCheckerTest, WrittenAfterTheCleanAndKnownToNobody) {
+  Dirty bench;
+  with_file_page(bench).store(0x5000, 3, 0x8000 | kLeaf, 0);
+  bench.say(sw::FolioWritten{.page = {0x8000}});
+  bench.write(0x5000, 0x8000);
+  EXPECT_EQ(bench.end(/*quiet=*/false), Names{});
+  EXPECT_EQ(bench.end(), Names{"lost-dirty/rmap"});
+}
+
+TEST(DirtyCheckerTest, ContentsThatWereGivenUpMayGo) {
+  Dirty bench;
+  bench.allocate(0x8000, sw::PageUse::kAnonymous);
+  bench.write(0x5000, 0x8000);
+  bench.say(sw::FolioGivenUp{.page = {0x8000}});
+  bench.say(sw::FolioDiscarded{.page = {0x8000}, .order = 0});
+  EXPECT_EQ(bench.end(), Names{});
+}
+
+// ---- break-before-make -----------------------------------------------------------------------
+
+using Bbm = Bench<cosim::BbmChecker>;
+
+TEST(BbmCheckerTest, UpgradesAndBreaksAreFine) {
+  Bbm bench;
+  bench.store(0x5000, 3, 0, 0x8000 | kLeaf);
+  bench.store(0x5000, 3, 0x8000 | kLeaf, 0x8000 | kLeaf | 0x80);  // read-only
+  bench.store(0x5000, 3, 0x8000 | kLeaf | 0x80, 0);
+  bench.store(0x5000, 3, 0, 0x9000 | kLeaf);
+  EXPECT_EQ(bench.end(), Names{});
+}
+
+TEST(BbmCheckerTest, AnotherPageWithoutABreak) {
+  Bbm bench;
+  bench.store(0x5000, 3, 0x8000 | kLeaf, 0x9000 | kLeaf);
+  EXPECT_EQ(bench.end(), Names{"break-before-make/break"});
+}
+
+TEST(BbmCheckerTest, ATableInThePlaceOfABlock) {
+  Bbm bench;
+  bench.store(0x200000, 2, 0x400000 | (kLeaf & ~2), 0x4000 | kTable);
+  EXPECT_EQ(bench.end(), Names{"break-before-make/break"});
+}
+
+TEST(BbmCheckerTest, TwoTranslationsInOneTlb) {
+  Bbm bench;
+  bench.store(0x200000, 2, 0, 0x400000 | (kLeaf & ~2));
+  bench.fill(0x200000, 21, 0x400000);
+  bench.store(0x200000, 2, 0x400000 | (kLeaf & ~2), 0);
+  bench.store(0x200000, 2, 0, 0x4000 | kTable);
+  bench.store(0x200000, 3, 0, 0x8000 | kLeaf);
+  EXPECT_EQ(bench.notes().size(), 1U) << "made before the old translation was gone";
+  bench.fill(0x200000, 12, 0x8000);
+  EXPECT_EQ(bench.end().size(), 1U);
+  EXPECT_TRUE(bench.end()[0].starts_with("break-before-make/"));
+}
+
+// ---- over-invalidation -----------------------------------------------------------------------
+
+using CostBench = Bench<cosim::CostChecker>;
+
+TEST(CostCheckerTest, OnlyAFlushOfNothingIsRemarkedOn) {
+  CostBench bench;
+  bench.store(0x5000, 3, 0, 0x8000 | kLeaf);
+  bench.store(0x5000, 3, 0x8000 | kLeaf, 0);
+  bench.say(sw::FlushBegin{.flush = 1, .mm = 1, .start = {0x5000}, .end = {0x6000}});
+  bench.say(sw::FlushEnd{.flush = 1});
+  EXPECT_EQ(bench.end(), Names{});
+  EXPECT_TRUE(bench.notes().empty());
+  bench.say(sw::FlushBegin{.flush = 2, .mm = 1, .start = {0x5000}, .end = {0x6000}});
+  bench.say(sw::FlushEnd{.flush = 2});
+  EXPECT_EQ(bench.end(), Names{});
+  ASSERT_EQ(bench.notes().size(), 1U);
+  EXPECT_EQ(bench.notes()[0].kind, "over-invalidation");
+}
+
+// ---- isolation -------------------------------------------------------------------------------
+
+TEST(IsolationTest, AStaleAccessInTheFrameOfAnotherProcess) {
+  const std::string text = R"(schema_version: 1
+description: A frame changes hands while a CPU still reaches it.
+kernel: v6.7
+hardware: {cpus: 3}
+processes:
+  first:
+    regions:
+      heap: {at: 0x7f8000010000, pages: 8, kind: anonymous}
+  second:
+    regions:
+      heap: {at: 0x7f8000010000, pages: 8, kind: anonymous}
+inject: [free_before_flush]
+schedule:
+  - {hold: main, at: enter tlb_flush_mmu_tlbonly, until: {signal: used}, at_most_cycles: 50000}
+threads:
+  main:
+    on: cpu0
+    process: first
+    steps:
+      - wait_for: cached
+      - munmap: heap
+  reader:
+    on: cpu1
+    process: first
+    steps:
+      - write: {at: heap, count: 8, stride_bytes: 4096, value: 1}
+      - signal: cached
+      - wait_for: taken
+      - read: {at: heap, count: 8, stride_bytes: 4096}
+      - signal: used
+  other:
+    on: cpu2
+    process: second
+    steps:
+      - wait_for: cached
+      - delay_cycles: 8000
+      - write: {at: heap, count: 8, stride_bytes: 4096, value: 2}
+      - signal: taken
+)";
+  const auto result = run(load_text(text));
+  EXPECT_TRUE(has_violation(result, "isolation", "flush"))
+      << testing::PrintToString(violations_of(result)) << testing::PrintToString(result.remarks);
+  EXPECT_TRUE(has_violation(result, "use-after-free", "flush"));
+  const auto clean = run(load_text(text, {"inject=[]"}));
+  EXPECT_TRUE(clean.violations.empty()) << testing::PrintToString(violations_of(clean));
+}
+
+}  // namespace
+}  // namespace shootdown::tests
