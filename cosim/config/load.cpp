@@ -372,6 +372,11 @@ Config load_config(const std::string& path, const LoadOptions& options) {
   if (const auto hardware = map.find("hardware")) {
     read_hardware(*hardware, options.rtl_geometries, config.hardware);
   }
+  if (config.architecture.shape == "generic_up" && config.hardware.cpus != 1) {
+    map.require("architecture")
+        .fail(fmt::format("shape generic_up with {} CPUs", config.hardware.cpus),
+              "hardware.cpus: 1, or another shape");
+  }
   config.hardware.cpu.translator.tlb.seed = config.seed;
   config.hardware.smmu.mmu.translator.tlb.seed = config.seed + 1;
 

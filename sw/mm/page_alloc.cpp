@@ -27,7 +27,8 @@ Page* PageAllocator::alloc_pages(Cpu& cpu, unsigned order, PageUse use) {
     next_ = offset + size;
   }
   const std::uint64_t number = offset >> arch::kPageShift;
-  for (std::uint64_t i = 0; i < std::uint64_t{1} << order; ++i) entry(number + i).head = static_cast<std::uint32_t>(number);
+  for (std::uint64_t i = 0; i < std::uint64_t{1} << order; ++i)
+    entry(number + i).head = static_cast<std::uint32_t>(number);
   Page& page = entry(number).page;
   page = {};
   page.address = base_ + offset;

@@ -25,7 +25,6 @@ const char* const kArchitectures[] = {
     "{base: generic, shape: s390}",
     "{base: generic, shape: sparc64}",
     "{base: generic, shape: riscv}",
-    "{base: generic, shape: generic_up}",
 };
 
 std::string machine(const std::string& architecture, const std::string& kernel) {
