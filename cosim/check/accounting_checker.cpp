@@ -78,7 +78,7 @@ void AccountingChecker::report(const Event* event, arch::VirtAddr address,
   const std::string actor = event == nullptr ? "kernel" : actor_name(event->actor);
   if (findings_.repeats("accounting", actor, headline)) return;
   Violation violation{.kind = "accounting",
-                      .time_ps = event == nullptr ? 0 : event->time_ps,
+                      .time_ps = event == nullptr ? history_.log().now_ps() : event->time_ps,
                       .actor = actor,
                       .address = address,
                       .headline = headline,

@@ -9,9 +9,7 @@ namespace shootdown::cosim {
 class CostChecker : public Checker {
  public:
   using Checker::Checker;
-  EventKinds interests() const override {
-    return kinds_of<sw::FlushBegin, sw::FlushEnd, hw::TlbInvalidate>();
-  }
+  EventKinds interests() const override { return kinds_of<sw::FlushBegin, hw::TlbInvalidate>(); }
   void on_event(const Event& event) override;
   void on_end(bool quiet) override;
   void reset() override { needless_flushes_ = flushes_ = dropped_ = needless_ = 0; }

@@ -41,9 +41,23 @@ void DirtyChecker::on_event(const Event& event) {
     heads_[dirtied->page.value].dirty = true;
   } else if (const auto* written = event.payload.get<sw::FolioWritten>()) {
     heads_[written->page.value].dirty = false;
-    for_each_frame(written->page, [&](arch::PhysAddr, Frame& frame) { frame.saved = now; });
+    for_each_frame(written->page, [&](arch::PhysAddr, Frame& frame) {
+      frame.saved = now;
+      frame.written_back = true;
+    });
+  } else if (const auto* moved = event.payload.get<sw::FolioMoved>()) {
+    const auto from = frames_.find(moved->from.value);
+    const auto to = frames_.find(moved->to.value);
+    if (from == frames_.end() || to == frames_.end()) return;
+    const std::uint64_t head = to->second.head;
+    to->second = from->second;
+    to->second.head = head;
+    from->second.saved = now;
   } else if (const auto* given_up = event.payload.get<sw::FolioGivenUp>()) {
-    for_each_frame(given_up->page, [&](arch::PhysAddr, Frame& frame) { frame.saved = now; });
+    for_each_frame(given_up->page, [&](arch::PhysAddr, Frame& frame) {
+      frame.saved = now;
+      frame.written_back = false;
+    });
   } else if (const auto* discarded = event.payload.get<sw::FolioDiscarded>()) {
     for_each_frame(discarded->page, [&](arch::PhysAddr address, Frame& frame) {
       if (frame.written.sequence > frame.saved.sequence) {
@@ -92,7 +106,8 @@ void DirtyChecker::report(const Frame& frame, arch::PhysAddr page, const Stamp& 
     if (store->at.sequence < frame.written.sequence) cleaned = store;
   }
   if (cleaned != nullptr) add(cleaned->at, cleaned->functions + ": the entry is cleared");
-  const bool saved_after_clear = cleaned != nullptr && frame.saved.sequence > cleaned->at.sequence;
+  const bool saved_after_clear =
+      frame.written_back && cleaned != nullptr && frame.saved.sequence > cleaned->at.sequence;
   if (saved_after_clear) {
     violation.missing_hop = "rmap";
     violation.hop_text =

@@ -15,7 +15,7 @@ class DirtyChecker : public Checker {
   using Checker::Checker;
   EventKinds interests() const override {
     return kinds_of<hw::AccessDone, sw::PageAllocated, sw::FolioDirtied, sw::FolioWritten,
-                    sw::FolioGivenUp, sw::FolioDiscarded>();
+                    sw::FolioMoved, sw::FolioGivenUp, sw::FolioDiscarded>();
   }
   void on_event(const Event& event) override;
   void on_end(bool quiet) override;
@@ -33,7 +33,8 @@ class DirtyChecker : public Checker {
     std::string writer;
     arch::VirtAddr va{};  ///< of that write
     unsigned mm{};
-    Stamp saved;  ///< contents as of then are safe
+    Stamp saved;          ///< contents as of then are safe
+    bool written_back{};  ///< `saved` by writeback
   };
   struct Head {
     bool dirty{};

@@ -122,6 +122,7 @@ void judge_seeds(const Config& config, SeedsResult& result) {
                                       : found.first.starts_with(kind + " (");
     });
   }
+  if (!expectation->cost.empty()) result.expected += " (its cost is not judged here)";
   if (expectation->missing_hop) result.expected += ", missing hop " + *expectation->missing_hop;
 }
 

@@ -433,12 +433,37 @@ void read_thread(const YamlValue& name, const YamlValue& value, Config& config, 
   map.finish();
 }
 
+/// A process is born once and dies once.
+void check_lives(const YamlValue& value, const Config& config) {
+  std::map<std::size_t, unsigned> births;
+  std::map<std::size_t, unsigned> deaths;
+  for (const CpuThread& thread : config.cpu_threads) {
+    for (const CpuStep& step : thread.steps) {
+      const auto* operation = std::get_if<MemoryOperation>(&step);
+      if (operation == nullptr) continue;
+      if (operation->kind == Kind::kFork) ++births[operation->process];
+      if (operation->kind == Kind::kExit) ++deaths[thread.process];
+    }
+  }
+  const auto once = [&](const auto& counts, const char* step) {
+    for (const auto& [process, count] : counts) {
+      if (count == 1) continue;
+      value.fail(fmt::format("{} steps '{}' for process '{}'", count, step,
+                             config.processes[process].name),
+                 "one");
+    }
+  };
+  once(births, "fork");
+  once(deaths, "exit");
+}
+
 }  // namespace
 
 void read_threads(const YamlValue& value, Config& config) {
   YamlMap map(value);
   Signals signals(config.signals);
   for (const auto& [name, thread] : map.entries()) read_thread(name, thread, config, signals);
+  check_lives(value, config);
   if (config.cpu_threads.empty() && config.device_threads.empty()) {
     value.fail("holds no thread", "at least one thread");
   }

@@ -90,6 +90,8 @@ class EventLog {
   }
   /// Ends a run: what unwinding threads still trace is not part of it.
   void close() { open_ = false; }
+  /// Of the run, as the next event would have it.
+  std::uint64_t now_ps() const { return simulation_.now_ps(); }
   std::uint64_t events() const { return sequence_; }
 
  private:

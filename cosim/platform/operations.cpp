@@ -37,10 +37,13 @@ FileRange file_range(SoftwareStack& software, std::size_t process,
 void revoke(sw::Cpu& cpu, SoftwareStack& software, const FileRange& range) {
   const sw::FunctionTrace trace(cpu, "driver_revoke");
   sw::unmap_mapping_range(cpu, range.file, range.offset, range.end);
-  for (auto it = range.file.frames.lower_bound(range.offset);
-       it != range.file.frames.end() && it->first < range.end;) {
-    software.kernel().pages.put_page(cpu, *it->second);
-    it = range.file.frames.erase(it);
+  // Out of the file first: another thread may revoke meanwhile.
+  for (;;) {
+    const auto it = range.file.frames.lower_bound(range.offset);
+    if (it == range.file.frames.end() || it->first >= range.end) break;
+    sw::Page* frame = it->second;
+    range.file.frames.erase(it);
+    software.kernel().pages.put_page(cpu, *frame);
   }
 }
 
@@ -85,59 +88,78 @@ void split(sw::Cpu& cpu, sw::Mm& mm, const MemoryOperation& operation) {
 
 }  // namespace
 
-void perform(sw::Cpu& cpu, SoftwareStack& software, std::size_t process, const MemoryOperation& op,
+bool perform(sw::Cpu& cpu, SoftwareStack& software, std::size_t process, const MemoryOperation& op,
              PinnedPages& pinned) {
   sw::Mm& mm = software.mm(process);
   switch (op.kind) {
     case Kind::kMmap:
       return sw::do_mmap(cpu, mm, software.vma_of(cpu, process, op.region));
     case Kind::kMunmap:
-      return sw::do_munmap(cpu, mm, op.start, op.end);
+      sw::do_munmap(cpu, mm, op.start, op.end);
+      return true;
     case Kind::kMprotect:
-      return sw::do_mprotect(cpu, mm, op.start, op.end, {.read = true, .write = op.write});
+      sw::do_mprotect(cpu, mm, op.start, op.end, {.read = true, .write = op.write});
+      return true;
     case Kind::kMadviseDontneed:
-      return sw::madvise_dontneed(cpu, mm, op.start, op.end);
+      sw::madvise_dontneed(cpu, mm, op.start, op.end);
+      return true;
     case Kind::kMadviseFree:
-      return sw::madvise_free(cpu, mm, op.start, op.end);
+      sw::madvise_free(cpu, mm, op.start, op.end);
+      return true;
     case Kind::kMremap:
       return sw::do_mremap(cpu, mm, op.start, op.end, op.to);
     case Kind::kPageOut:
-      return page_out(cpu, software, process, op);
+      page_out(cpu, software, process, op);
+      return true;
     case Kind::kWriteback: {
       const FileRange range = file_range(software, process, op);
-      return sw::write_cache_pages(cpu, range.file, range.offset, range.end);
+      sw::write_cache_pages(cpu, software.kernel(), range.file, range.offset, range.end);
+      return true;
     }
     case Kind::kMigrate:
-      return sw::migrate_pages(cpu, mm, op.start, op.end);
+      sw::migrate_pages(cpu, mm, op.start, op.end);
+      return true;
     case Kind::kCollapse:
-      return for_each_pmd(op, [&](arch::VirtAddr va) { sw::khugepaged_scan(cpu, mm, va); });
+      for_each_pmd(op, [&](arch::VirtAddr va) { sw::khugepaged_scan(cpu, mm, va); });
+      return true;
     case Kind::kSplit:
-      return split(cpu, mm, op);
+      split(cpu, mm, op);
+      return true;
     case Kind::kPin:
-      return pin(cpu, mm, op, pinned);
+      pin(cpu, mm, op, pinned);
+      return true;
     case Kind::kUnpin:
-      return unpin(cpu, mm, op, pinned);
+      unpin(cpu, mm, op, pinned);
+      return true;
     case Kind::kRevoke:
-      return revoke(cpu, software, file_range(software, process, op));
+      revoke(cpu, software, file_range(software, process, op));
+      return true;
     case Kind::kUnmapMappingRange: {
       const FileRange range = file_range(software, process, op);
-      return sw::unmap_mapping_range(cpu, range.file, range.offset, range.end);
+      sw::unmap_mapping_range(cpu, range.file, range.offset, range.end);
+      return true;
     }
     case Kind::kNumaHint:
-      return sw::change_prot_numa(cpu, mm, op.start, op.end);
+      sw::change_prot_numa(cpu, mm, op.start, op.end);
+      return true;
     case Kind::kUffdProtect:
-      return sw::mwriteprotect_range(cpu, mm, op.start, op.end, true);
+      sw::mwriteprotect_range(cpu, mm, op.start, op.end, true);
+      return true;
     case Kind::kUffdResolve:
-      return sw::mwriteprotect_range(cpu, mm, op.start, op.end, false);
+      sw::mwriteprotect_range(cpu, mm, op.start, op.end, false);
+      return true;
     case Kind::kClearSoftDirty:
-      return sw::clear_soft_dirty(cpu, mm);
+      sw::clear_soft_dirty(cpu, mm);
+      return true;
     case Kind::kAge:
-      return sw::age_pages(cpu, mm, op.start, op.end);
+      sw::age_pages(cpu, mm, op.start, op.end);
+      return true;
     case Kind::kFork:
     case Kind::kExit:
       break;
   }
   SHOOTDOWN_CHECK(false, "a step of the platform's own");
+  return false;
 }
 
 }  // namespace shootdown::cosim

@@ -13,8 +13,9 @@ namespace shootdown::cosim {
 /// Pages that a thread has pinned, by address.
 using PinnedPages = std::map<std::uint64_t, sw::Page*>;
 
-/// Does one step of a thread of process `process`. kFork and kExit are the platform's.
-void perform(sw::Cpu& cpu, SoftwareStack& software, std::size_t process,
+/// Does one step of a thread of process `process`. kFork and kExit are the platform's. False if the
+/// kernel refused.
+bool perform(sw::Cpu& cpu, SoftwareStack& software, std::size_t process,
              const MemoryOperation& operation, PinnedPages& pinned);
 
 }  // namespace shootdown::cosim

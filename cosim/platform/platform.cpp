@@ -224,7 +224,11 @@ void Platform::run_program(Task& task, std::size_t number) {
         platform.signals_->raise(platform.process_born_signal(s.process));
         return true;
       }
-      perform(task, *platform.software_, program.process, s, pinned);
+      if (!perform(task, *platform.software_, program.process, s, pinned)) {
+        platform.remarks_.push_back(
+            fmt::format("{}: the kernel refused to map at {}", program.name,
+                        hex(s.kind == MemoryOperation::Kind::kMremap ? s.to : s.start)));
+      }
       return true;
     }
     bool operator()(const Delay& s) const {
@@ -333,6 +337,8 @@ RunEnd Platform::run() {
     simulation_->abort_all();
     throw;
   }
+  // What is said from here on is said by no process that could be held.
+  if (order != nullptr) log_->unsubscribe(*order);
   simulated_ps_ = simulation_->now_ps();
   for (auto& engine : rtl_) engine->report_assertions();
   const auto note_unfinished = [this](const std::string& name, const hw::Process& process) {

@@ -99,9 +99,10 @@ sw::Vma SoftwareStack::vma_of(sw::Cpu& cpu, std::size_t process, std::size_t num
   if (vma.pfnmap) {
     // The driver's frames, made when somebody first asks for them.
     for (std::uint64_t offset = 0; offset < config.bytes; offset += arch::kPageSize) {
-      sw::Page*& frame = vma.file->frames[offset];
-      if (frame == nullptr) frame = kernel_.pages.alloc_pages(cpu, 0, sw::PageUse::kDriver);
+      if (vma.file->frames.contains(offset)) continue;
+      sw::Page* frame = kernel_.pages.alloc_pages(cpu, 0, sw::PageUse::kDriver);
       if (frame == nullptr) out_of_memory();
+      if (!vma.file->frames.emplace(offset, frame).second) kernel_.pages.put_page(cpu, *frame);
     }
   }
   return vma;

@@ -47,6 +47,12 @@ class RwSemaphore {
     --waiting_writers_;
     writer_ = true;
   }
+  /// down_write_trylock()
+  bool try_write_lock() {
+    if (writer_ || readers_ != 0) return false;
+    writer_ = true;
+    return true;
+  }
   void write_unlock(Cpu& cpu) {
     SHOOTDOWN_CHECK(writer_, "write unlock without a writer");
     writer_ = false;

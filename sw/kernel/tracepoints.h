@@ -277,6 +277,18 @@ struct FolioWritten {
   }
 };
 
+/// The contents of a page live on in another one, with all that is known of them.
+struct FolioMoved {
+  static constexpr std::string_view kName = "folio_moved";
+  arch::PhysAddr from{};  ///< one base page
+  arch::PhysAddr to{};
+  template <class Visitor>
+  void fields(Visitor&& v) const {
+    v("from", from);
+    v("to", to);
+  }
+};
+
 /// The contents so far need not be kept (MADV_FREE).
 struct FolioGivenUp {
   static constexpr std::string_view kName = "folio_mark_lazyfree";
@@ -379,8 +391,8 @@ using TraceEvent =
     arch::PayloadRef<FunctionEnter, FunctionExit, MmCreated, SvaBound, PteStore, FlushBegin,
                      FlushEnd, NotifierCalled, CommandSubmitted, SyncObserved, PageAllocated,
                      PageFreed, FaultHandled, ProtectionRemoved, IpiSent, LocklessRead,
-                     FolioDirtied, FolioWritten, FolioGivenUp, FolioDiscarded, MapcountChanged,
-                     TableAccounted, FlushPending, BadPage, MmExiting, MmActive>;
+                     FolioDirtied, FolioWritten, FolioMoved, FolioGivenUp, FolioDiscarded,
+                     MapcountChanged, TableAccounted, FlushPending, BadPage, MmExiting, MmActive>;
 
 }  // namespace shootdown::sw
 

@@ -6,7 +6,7 @@ namespace shootdown::sw {
 
 namespace {
 
-constexpr std::array<KernelChange, 23> kChanges{{
+constexpr std::array<KernelChange, 24> kChanges{{
     {.hash = "c9fe66560bf2",
      .title = "mm/mprotect: do not flush when not required architecturally",
      .first_release = {5, 19},
@@ -77,6 +77,12 @@ constexpr std::array<KernelChange, 23> kChanges{{
      .needs = "",
      .switches = "the arch TLB flush functions call the secondary-TLB notifier; core mm calls it "
                  "no longer"},
+    {.hash = "1d65b771bc08",
+     .title = "mm/khugepaged: retract_page_tables() without mmap or vma lock",
+     .first_release = {6, 6},
+     .member = &KernelBehaviour::retract_by_rcu,
+     .needs = "",
+     .switches = "the tables that khugepaged takes from a file's mappings are freed by RCU"},
     {.hash = "43b3dfdd0455",
      .title = "arm64: support batched/deferred tlb shootdown during page reclamation/migration",
      .first_release = {6, 6},

@@ -42,6 +42,8 @@ struct KernelBehaviour {
   /// 6bbd42e2df8f: the arch flush functions call the notifier, core mm no longer does.
   bool notify_in_tlb_flush{};
 
+  /// 1d65b771bc08: khugepaged leaves the freeing of a file's tables to RCU, and takes no mmap_lock.
+  bool retract_by_rcu{};
   /// 43b3dfdd0455: reclaim defers the flush of what it unmaps (arm64).
   bool arm64_batched_unmap{};
   /// bf2d4334f72e: tables are pages of a type of their own, allocated and freed by one pair.

@@ -5,6 +5,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "hw/arch/types.h"
 #include "hw/arch/x86_64.h"
@@ -18,13 +20,22 @@ namespace shootdown::sw {
 
 class MmuGather;
 
+/// struct tlbflush_unmap_batch: flushes that unmapping has left pending, of one thread.
+struct UnmapBatch {
+  std::vector<std::pair<Mm*, arch::VirtAddr>> pages;  ///< unmapped since the last flush
+  CpuMask cpumask{};                                  ///< to be interrupted (x86)
+  bool writable{};  ///< an entry was dirty: flush before the contents are written
+};
+
 /// The format of table entries. No memory is touched.
 class PteFormat {
  public:
   virtual ~PteFormat() = default;
   virtual arch::TableFormat table_format() const = 0;
-  /// Hardware can use the entry. The kernel's pte_present() is also true of pte_protnone().
-  virtual bool pte_present(Pte pte) const = 0;
+  /// Hardware can use the entry.
+  virtual bool pte_valid(Pte pte) const = 0;
+  /// A page is mapped: also true of pte_protnone(), which hardware cannot use.
+  bool pte_present(Pte pte) const { return pte_valid(pte) || pte_protnone(pte); }
   virtual bool pte_table(Pte pte, int level) const = 0;
   virtual bool pte_write(Pte pte) const = 0;
   virtual bool pte_dirty(Pte pte) const = 0;
@@ -67,13 +78,15 @@ class ArchMmu : public PteFormat {
   virtual bool pte_needs_flush(Pte /*old_pte*/, Pte /*new_pte*/, int /*level*/) const {
     return true;
   }
+  /// Whether pmdp_invalidate_ad() flushes.
+  virtual bool flushes_invalid_pmd() const { return true; }
   /// An entry was cleared, its lock held: what architectures do that flush at once, or queue.
   virtual void pte_cleared(Cpu&, Mm&, const PteSlot&, Pte /*old_pte*/) {}
 
   // Deferred flushes of reclaim: add_pending for each page, one flush for all.
   virtual bool should_defer_flush(Cpu&, Mm&) const { return false; }
-  virtual void tlbbatch_add_pending(Cpu&, Mm&, arch::VirtAddr) {}
-  virtual void tlbbatch_flush(Cpu&, Mm&) {}
+  virtual void tlbbatch_add_pending(Cpu&, Mm&, arch::VirtAddr, UnmapBatch&) {}
+  virtual void tlbbatch_flush(Cpu&, UnmapBatch&) {}
 
   /// Makes the entry at `slot` at least as permissive as `entry`. Flushes if `dirty`. Returns false
   /// if it already was.

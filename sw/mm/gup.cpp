@@ -30,7 +30,7 @@ void ungrab(Cpu& cpu, Mm& mm, Page& page) {
 }
 
 bool permits(const Mm& mm, Pte pte, bool write) {
-  return mm.arch.pte_present(pte) && (!write || mm.arch.pte_write(pte));
+  return mm.arch.pte_valid(pte) && (!write || mm.arch.pte_write(pte));
 }
 
 /// gup_pte_range(), gup_huge_pmd(): the last level, `parent` having been seen as `seen`.
@@ -90,19 +90,22 @@ Page* pin_user_pages_fast(Cpu& cpu, Mm& mm, arch::VirtAddr address, bool write) 
   if (Page* page = lockless_page_from_mm(cpu, mm, address, write)) return page;
   // __gup_longterm_locked(): fault in, and look under the lock.
   for (;;) {
-    const ReadGuard lock(mm.mmap_lock, cpu);
-    Vma* vma = mm.find_vma(address);
-    if (vma == nullptr || vma->pfnmap || (write && !vma->protection.write)) return nullptr;
-    if (const auto slot = pte_leaf(cpu, mm, address)) {
-      const SpinGuard ptl(pte_lockptr(mm, *slot), cpu);
-      const Pte pte = ptep_get(cpu, *slot);
-      if (permits(mm, pte, write) && !mm.arch.pte_table(pte, slot->level)) {
-        return try_grab(mm, pte);
+    const std::uint64_t migrations = mm.kernel.migrations;
+    VmFault fault{};
+    {
+      const ReadGuard lock(mm.mmap_lock, cpu);
+      Vma* vma = mm.find_vma(address);
+      if (vma == nullptr || vma->pfnmap || (write && !vma->protection.write)) return nullptr;
+      if (const auto slot = pte_leaf(cpu, mm, address)) {
+        const SpinGuard ptl(pte_lockptr(mm, *slot), cpu);
+        const Pte pte = ptep_get(cpu, *slot);
+        if (permits(mm, pte, write) && !mm.arch.pte_table(pte, slot->level)) {
+          return try_grab(mm, pte);
+        }
       }
+      fault = handle_mm_fault(cpu, mm, *vma, address, {.write = write, .remote = false});
     }
-    const VmFault fault =
-        handle_mm_fault(cpu, mm, *vma, address, {.write = write, .remote = false});
-    if (fault != VmFault::kHandled) return nullptr;
+    if (wait_for_fault(cpu, mm, address, fault, migrations) != VmFault::kHandled) return nullptr;
   }
 }
 

@@ -1,5 +1,6 @@
 #include "sw/mm/huge_memory.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -72,10 +73,25 @@ void split_huge_pmd(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr pmd_va) {
       mmu_notifier_invalidate_range_end(cpu, range);
       return;
     }
-    // pmdp_invalidate(): never are small and huge entries there at the same time.
-    const Pte huge = ptep_get_and_clear(cpu, mm, *pmd);
-    mm.arch.flush_tlb_range(cpu, mm, pmd->va, pmd->va + kPmdSize, kPmdShift);
-    mmu_notifier_invalidate_range(cpu, mm, pmd->va, pmd->va + kPmdSize);
+    Page* page = vm_normal_page(mm, vma, old);
+    if (page != nullptr && page->use == PageUse::kFile) {
+      // A file's page is only unmapped: faults bring it back in parts (pmdp_huge_clear_flush()).
+      const Pte huge = ptep_get_and_clear(cpu, mm, *pmd);
+      mm.arch.flush_tlb_range(cpu, mm, pmd->va, pmd->va + kPmdSize, kPmdShift);
+      mmu_notifier_invalidate_range(cpu, mm, pmd->va, pmd->va + kPmdSize);
+      if (mm.arch.pte_dirty(huge)) folio_mark_dirty(cpu, *page);
+      page_remove_rmap(cpu, *page);
+      mm.kernel.pages.put_page(cpu, *page);
+      pte_free(cpu, mm, *table);
+      mmu_notifier_invalidate_range_only_end(cpu, range);
+      return;
+    }
+    // Never are small and huge entries there at the same time.
+    const Pte huge = pmdp_invalidate(cpu, mm, *pmd);
+    if (!mm.arch.flushes_invalid_pmd()) {
+      mm.arch.flush_tlb_range(cpu, mm, pmd->va, pmd->va + kPmdSize, kPmdShift);
+      mmu_notifier_invalidate_range(cpu, mm, pmd->va, pmd->va + kPmdSize);
+    }
     const arch::PhysAddr frame = mm.arch.pte_address(huge);
     for (unsigned i = 0; i < kPtesPerPmd; ++i) {
       Pte pte = mm.arch.mk_pte(frame + i * arch::kPageSize, 3);
@@ -85,7 +101,7 @@ void split_huge_pmd(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr pmd_va) {
       set_pte_at(cpu, mm, slot_in(table->address, pmd->va + i * arch::kPageSize, 3), pte);
     }
     // The page is mapped by 512 entries now, each with a reference.
-    if (Page* page = vm_normal_page(mm, vma, huge)) {
+    if (page != nullptr) {
       for (unsigned i = 1; i < kPtesPerPmd; ++i) {
         mm.kernel.pages.get_page(*page);
         page_add_rmap(cpu, *page);
@@ -170,10 +186,15 @@ bool collapse_huge_page(Cpu& cpu, Mm& mm, arch::VirtAddr start) {
 
 namespace {
 
-/// retract_page_tables(): takes the empty PTE table of one mapping away, so that the next fault
-/// maps the huge page.
-void retract_page_table(Cpu& cpu, Mm& mm, arch::VirtAddr start) {
-  const WriteGuard lock(mm.mmap_lock, cpu);
+/// pte_free_defer(): freed when those who read tables without a lock are gone.
+void pte_free_defer(Cpu& cpu, Mm& mm, Page& table) {
+  const FunctionTrace trace(cpu, "pte_free_defer");
+  mm.kernel.rcu.call_rcu(
+      cpu, [mm = &mm, table = &table](Cpu& rcu_cpu) { pte_free(rcu_cpu, *mm, *table); });
+}
+
+/// collapse_and_free_pmd(): takes one table, whose entries are all gone, out of its mapping.
+void collapse_and_free_pmd(Cpu& cpu, Mm& mm, arch::VirtAddr start) {
   const auto pmd = pte_offset(cpu, mm, start, 2);
   if (!pmd || !mm.arch.pte_table(ptep_get(cpu, *pmd), 2)) return;
   const MmuNotifierRange range{.mm = mm, .start = start, .end = start + kPmdSize};
@@ -183,10 +204,63 @@ void retract_page_table(Cpu& cpu, Mm& mm, arch::VirtAddr start) {
     const SpinGuard ptl(pte_lockptr(mm, *pmd), cpu);
     old = pmdp_collapse_flush(cpu, mm, *pmd);
   }
+  const bool by_rcu = mm.kernel.behaviour.retract_by_rcu;
   // 2ba99c5e0881: whoever read the entry with interrupts off is gone after this.
-  if (mm.kernel.behaviour.khugepaged_sync) tlb_remove_table_sync_one(cpu, mm);
+  if (mm.kernel.behaviour.khugepaged_sync && !by_rcu) tlb_remove_table_sync_one(cpu, mm);
   mmu_notifier_invalidate_range_end(cpu, range);
-  pte_free(cpu, mm, *table_page(mm, old));
+  Page* table = table_page(mm, old);
+  if (by_rcu) return pte_free_defer(cpu, mm, *table);
+  pte_free(cpu, mm, *table);
+}
+
+/// retract_page_tables(): the next fault of each mapping maps the huge page.
+void retract_page_tables(Cpu& cpu, File& file, std::uint64_t offset) {
+  const FunctionTrace trace(cpu, "retract_page_tables");
+  // Held throughout: no area can go, and no rmap walk meets a table that does.
+  const WriteGuard lock(file.lock, cpu);
+  for (const AddressSpace::Mapping& mapping : file.i_mmap()) {
+    if (mapping.vma->anon_vma != nullptr) continue;  // its table holds pages of the process's own
+    if (offset < mapping.offset) continue;
+    const arch::VirtAddr start = mapping.start + (offset - mapping.offset);
+    if (arch::page_of(start, kPmdShift) != start || start + kPmdSize > mapping.end) continue;
+    Mm& mm = *mapping.mm;
+    // Whoever faults or zaps there keeps its table, until khugepaged comes again.
+    if (!mm.mmap_lock.try_write_lock()) continue;
+    collapse_and_free_pmd(cpu, mm, start);
+    mm.mmap_lock.write_unlock(cpu);
+  }
+}
+
+/// The small pages of [offset, offset + 2 MiB), each with a reference; holes are left out
+/// (max_ptes_none). Nothing if one of them is used otherwise than by the cache and by entries.
+std::vector<Page*> isolate_file_pages(KernelState& kernel, const File& file, std::uint64_t offset) {
+  std::vector<Page*> pages;
+  for (auto it = file.pages.lower_bound(offset);
+       it != file.pages.end() && it->first < offset + kPmdSize; ++it) {
+    const Page* page = it->second;
+    if (page->order != 0 || page->refcount != 1 + page->mapcount) return {};
+    pages.push_back(it->second);
+  }
+  for (Page* page : pages) kernel.pages.get_page(*page);
+  return pages;
+}
+
+/// Fills `huge` with the small pages, unmapped for that, and with zeroes. False if somebody took a
+/// reference to one of them meanwhile.
+bool copy_file_pages(Cpu& cpu, const File& file, std::uint64_t offset, Page& huge,
+                     const std::vector<Page*>& pages) {
+  for (unsigned i = 0; i < kPtesPerPmd; ++i) {
+    if (!file.pages.contains(offset + i * arch::kPageSize)) {
+      cpu.clear_page(huge.address + i * arch::kPageSize);
+    }
+  }
+  for (Page* page : pages) {
+    try_to_unmap(cpu, *page, nullptr, [](Mm&, Pte) { return Pte{}; });
+    copy_huge(cpu, huge, static_cast<unsigned>((page->index - offset) >> arch::kPageShift), *page);
+  }
+  return std::all_of(pages.begin(), pages.end(), [&](const Page* page) {
+    return page->refcount == 2 && page->mapcount == 0 && file.find_page(page->index) == page;
+  });
 }
 
 }  // namespace
@@ -194,52 +268,33 @@ void retract_page_table(Cpu& cpu, Mm& mm, arch::VirtAddr start) {
 bool collapse_file(Cpu& cpu, KernelState& kernel, File& file, std::uint64_t offset) {
   const FunctionTrace trace(cpu, "collapse_file");
   if (file.locked) return false;
-  // Holes are filled with zeroes (max_ptes_none); nothing that is there may be in use otherwise.
-  std::vector<Page*> pages;
-  for (auto it = file.pages.lower_bound(offset);
-       it != file.pages.end() && it->first < offset + kPmdSize; ++it) {
-    const Page* page = it->second;
-    if (page->order != 0 || page->refcount != 1 + page->mapcount) return false;
-    pages.push_back(it->second);
-  }
+  const std::vector<Page*> pages = isolate_file_pages(kernel, file, offset);
   if (pages.empty()) return false;
-  Page* huge = kernel.pages.alloc_pages(cpu, kPmdOrder, PageUse::kFile);
-  if (huge == nullptr) return false;
-  huge->mapping = &file;
-  huge->index = offset;
   file.locked = offset;
-  for (unsigned i = 0; i < kPtesPerPmd; ++i) {
-    if (!file.pages.contains(offset + i * arch::kPageSize)) {
-      cpu.clear_page(huge->address + i * arch::kPageSize);
+  Page* huge = kernel.pages.alloc_pages(cpu, kPmdOrder, PageUse::kFile);
+  const bool good = huge != nullptr && copy_file_pages(cpu, file, offset, *huge, pages);
+  if (good) {
+    huge->mapping = &file;
+    huge->index = offset;
+    bool dirty = false;
+    for (Page* page : pages) {
+      cpu.trace(FolioMoved{.from = page->address, .to = huge->address + (page->index - offset)});
+      dirty |= std::exchange(page->dirty, false);
+      file.pages.erase(page->index);
+      page->mapping = nullptr;
+      kernel.pages.put_page(cpu, *page);
     }
+    file.pages[offset] = huge;  // takes the reference over
+    if (dirty) folio_mark_dirty(cpu, *huge);
+    retract_page_tables(cpu, file, offset);
+  } else if (huge != nullptr) {
+    kernel.pages.put_page(cpu, *huge);
   }
-  for (Page* small : pages) {
-    Page& page = *small;
-    try_to_unmap(cpu, page, nullptr, [](Mm&, Pte) { return Pte{}; });
-    copy_huge(cpu, *huge, static_cast<unsigned>((page.index - offset) >> arch::kPageShift), page);
-    if (page.dirty) folio_mark_dirty(cpu, *huge);
-    page.dirty = false;
-    file.pages.erase(page.index);
-    cpu.trace(FolioWritten{.page = page.address});  // its contents live on in the huge page
-    kernel.pages.put_page(cpu, page);
-  }
-  file.pages[offset] = huge;  // takes the reference over
-  const FunctionTrace retract(cpu, "retract_page_tables");
-  std::vector<AddressSpace::Mapping> mappings;
-  {
-    const ReadGuard lock(file.lock, cpu);
-    mappings = file.i_mmap();
-  }
-  for (const AddressSpace::Mapping& mapping : mappings) {
-    if (offset < mapping.offset) continue;
-    const arch::VirtAddr start = mapping.start + (offset - mapping.offset);
-    if (arch::page_of(start, kPmdShift) != start || start + kPmdSize > mapping.end) continue;
-    retract_page_table(cpu, *mapping.mm, start);
-  }
+  for (Page* page : pages) kernel.pages.put_page(cpu, *page);
   file.locked.reset();
   ++kernel.migrations;
   cpu.wake_all(kernel.migration_waiters);
-  return true;
+  return good;
 }
 
 bool khugepaged_scan(Cpu& cpu, Mm& mm, arch::VirtAddr start) {

@@ -1,12 +1,14 @@
 #include "sw/mm/madvise.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "sw/mm/huge_memory.h"
 #include "sw/mm/kernel_gather.h"
 #include "sw/mm/mmu_notifier.h"
 #include "sw/mm/pgtable.h"
 #include "sw/mm/rmap.h"
+#include "sw/mm/writeback.h"
 #include "sw/mm/zap.h"
 
 namespace shootdown::sw {
@@ -26,12 +28,13 @@ void madvise_dontneed(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end
 
 namespace {
 
-/// madvise_free_pte_range(): one entry, lock held.
-void free_pte(Cpu& cpu, Mm& mm, MmuGather& tlb, const PteSlot& slot) {
+/// madvise_free_pte_range(): one entry, lock held. Pages whose contents are given up are added to
+/// `pages`, each with a reference.
+void free_pte(Cpu& cpu, Mm& mm, MmuGather& tlb, const PteSlot& slot, std::vector<Page*>& pages) {
   const Pte pte = ptep_get(cpu, slot);
   if (mm.arch.pte_swap_type(pte) == SwapType::kSwap) {
     set_pte_at(cpu, mm, slot, Pte{});
-    mm.kernel.swap.put(mm.arch.pte_swap_offset(pte));
+    swap_free(cpu, mm.kernel, mm.arch.pte_swap_offset(pte));
     return;
   }
   if (!mm.arch.pte_present(pte)) return;
@@ -44,7 +47,8 @@ void free_pte(Cpu& cpu, Mm& mm, MmuGather& tlb, const PteSlot& slot) {
     if (!mm.kernel.inject.skip_madvise_free_flush) tlb.tlb_remove_tlb_entry(slot.va);
   }
   page->lazyfree = true;
-  cpu.trace(FolioGivenUp{.page = page->address});
+  mm.kernel.pages.get_page(*page);
+  pages.push_back(page);
 }
 
 }  // namespace
@@ -56,6 +60,7 @@ void madvise_free(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end) {
     if (!vma.overlaps(start, end) || vma.anon_vma == nullptr || vma.file != nullptr) continue;
     const arch::VirtAddr from = std::max(start, vma.start);
     const arch::VirtAddr to = std::min(end, vma.end);
+    std::vector<Page*> pages;
     KernelGather gather(cpu, mm);
     const MmuNotifierRange range{.mm = mm, .start = from, .end = to};
     mmu_notifier_invalidate_range_start(cpu, range);
@@ -66,11 +71,16 @@ void madvise_free(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end) {
       if (slot.level != arch::vmsa64::kLastLevel) return;
       const SpinGuard ptl(pte_lockptr(mm, slot), cpu);
       flush_tlb_batched_pending(cpu, mm);
-      free_pte(cpu, mm, gather.tlb, slot);
+      free_pte(cpu, mm, gather.tlb, slot, pages);
     });
     gather.tlb.tlb_end_vma(vma);
     mmu_notifier_invalidate_range_end(cpu, range);
     gather.finish();
+    // Up to the flush what is written may be lost, from here on it is not.
+    for (Page* page : pages) {
+      cpu.trace(FolioGivenUp{.page = page->address});
+      mm.kernel.pages.put_page(cpu, *page);
+    }
   }
 }
 

@@ -19,6 +19,7 @@ struct FaultContext {
   PteSlot slot;
   Pte orig_pte{};
   std::string_view how{};  // for the tracepoint
+  bool page_locked{};      // file_page() found nothing because khugepaged is at work
 
   unsigned page_shift() const { return arch::vmsa64::level_shift(slot.level); }
   unsigned order() const { return page_shift() - arch::kPageShift; }
@@ -26,24 +27,6 @@ struct FaultContext {
   std::uint64_t offset() const { return vma.file_offset + (address.value - vma.start.value); }
   ArchMmu& arch() const { return mm.arch; }
   KernelState& kernel() const { return mm.kernel; }
-};
-
-/// The page-table lock for a scope that may end early (pte_unmap_unlock()).
-class PtlHold {
- public:
-  PtlHold(FaultContext& vmf) : lock_(pte_lockptr(vmf.mm, vmf.slot)), cpu_(vmf.cpu) {
-    lock_.lock(cpu_);
-  }
-  ~PtlHold() {
-    if (held_) lock_.unlock(cpu_);
-  }
-  PtlHold(const PtlHold&) = delete;
-  PtlHold& operator=(const PtlHold&) = delete;
-
- private:
-  SpinLock& lock_;
-  Cpu& cpu_;
-  bool held_{true};
 };
 
 Page* alloc_zeroed(FaultContext& vmf, PageUse use) {
@@ -68,12 +51,16 @@ Page* share_page(FaultContext& vmf, Page*& slot) {
   return slot;
 }
 
-/// A page of the process's own, known to rmap walks.
+/// From here on rmap walks find the page.
+void make_anonymous(const FaultContext& vmf, Page& page) {
+  page.mapping = vmf.vma.anon_vma;
+  page.index = vmf.offset();
+}
+
+/// A page of the process's own, its contents still to come.
 Page* alloc_anonymous(FaultContext& vmf) {
   Page* page = vmf.kernel().pages.alloc_pages(vmf.cpu, vmf.order(), PageUse::kAnonymous);
-  if (page == nullptr) return nullptr;
-  page->mapping = vmf.vma.anon_vma;
-  page->index = vmf.offset();
+  if (page != nullptr) make_anonymous(vmf, *page);
   return page;
 }
 
@@ -83,7 +70,14 @@ Page* zero_page(FaultContext& vmf) {
   return share_page(vmf, slot);
 }
 
-/// filemap_fault(): the page cache's page, read in if needed. Returns with a reference of its own.
+/// Whether khugepaged holds the lock of the file's page.
+bool page_locked(const FaultContext& vmf) {
+  const auto& locked = vmf.vma.file->locked;
+  return locked && vmf.offset() >= *locked && vmf.offset() - *locked < kPmdSize;
+}
+
+/// filemap_fault(): the page cache's page, read in if needed, with a reference of its own. Null:
+/// out of memory, or page_locked.
 Page* file_page(FaultContext& vmf) {
   const std::uint64_t offset = vmf.offset();
   Page* cached = vmf.vma.file->find_page(offset);
@@ -92,6 +86,11 @@ Page* file_page(FaultContext& vmf) {
     Page* page = alloc_zeroed(vmf, PageUse::kFile);
     if (page == nullptr) return nullptr;
     cached = vmf.vma.file->find_page(offset);
+    if (cached == nullptr && page_locked(vmf)) {
+      vmf.kernel().pages.put_page(vmf.cpu, *page);
+      vmf.page_locked = true;
+      return nullptr;
+    }
     if (cached != nullptr) {
       vmf.kernel().pages.put_page(vmf.cpu, *page);
     } else {
@@ -102,6 +101,10 @@ Page* file_page(FaultContext& vmf) {
   }
   vmf.kernel().pages.get_page(*cached);
   return cached;
+}
+
+VmFault no_file_page(const FaultContext& vmf) {
+  return vmf.page_locked ? VmFault::kWaitMigration : VmFault::kOom;
 }
 
 Pte maybe_mkwrite(const FaultContext& vmf, Pte pte) {
@@ -115,16 +118,10 @@ Pte mk_pte(const FaultContext& vmf, const Page& page) {
   return vmf.arch().mk_pte(page.address + part, vmf.slot.level);
 }
 
-/// Whether khugepaged holds the lock of the file's page.
-bool page_locked(const FaultContext& vmf) {
-  const auto& locked = vmf.vma.file->locked;
-  return locked && vmf.offset() >= *locked && vmf.offset() - *locked < kPmdSize;
-}
-
 /// Maps `page`, whose reference the table takes over, if the entry is still empty. Returns whether
 /// it did.
 bool finish_fault(FaultContext& vmf, Page& page, Pte pte) {
-  const PtlHold ptl(vmf);
+  const SpinGuard ptl(pte_lockptr(vmf.mm, vmf.slot), vmf.cpu);
   if (ptep_get(vmf.cpu, vmf.slot) != Pte{}) return false;
   // The page may have been locked, or replaced in the cache, since it was looked up.
   if (page.use == PageUse::kFile && vmf.vma.file != nullptr &&
@@ -153,8 +150,7 @@ VmFault do_anonymous_page(FaultContext& vmf) {
   vmf.how = "new anonymous page";
   Page* page = alloc_zeroed(vmf, PageUse::kAnonymous);
   if (page == nullptr) return VmFault::kOom;
-  page->mapping = vmf.vma.anon_vma;
-  page->index = vmf.offset();
+  make_anonymous(vmf, *page);
   return finish_or_drop(vmf, *page, maybe_mkwrite(vmf, vmf.arch().pte_mkdirty(mk_pte(vmf, *page))));
 }
 
@@ -162,7 +158,7 @@ VmFault do_read_fault(FaultContext& vmf) {
   const FunctionTrace trace(vmf.cpu, "do_read_fault");
   vmf.how = "page cache, read-only";
   Page* page = file_page(vmf);
-  if (page == nullptr) return VmFault::kOom;
+  if (page == nullptr) return no_file_page(vmf);
   // A private mapping must copy first; a shared one wants to learn of the first write.
   return finish_or_drop(vmf, *page, mk_pte(vmf, *page));
 }
@@ -171,7 +167,7 @@ VmFault do_shared_fault(FaultContext& vmf) {
   const FunctionTrace trace(vmf.cpu, "do_shared_fault");
   vmf.how = "page cache, writable";
   Page* page = file_page(vmf);
-  if (page == nullptr) return VmFault::kOom;
+  if (page == nullptr) return no_file_page(vmf);
   folio_mark_dirty(vmf.cpu, *page);  // page_mkwrite() and fault_dirty_shared_page()
   return finish_or_drop(vmf, *page, maybe_mkwrite(vmf, vmf.arch().pte_mkdirty(mk_pte(vmf, *page))));
 }
@@ -187,7 +183,7 @@ VmFault do_cow_fault(FaultContext& vmf) {
   const FunctionTrace trace(vmf.cpu, "do_cow_fault");
   vmf.how = "private copy of a file page";
   Page* source = file_page(vmf);
-  if (source == nullptr) return VmFault::kOom;
+  if (source == nullptr) return no_file_page(vmf);
   Page* copy = alloc_anonymous(vmf);
   if (copy == nullptr) {
     vmf.kernel().pages.put_page(vmf.cpu, *source);
@@ -206,11 +202,10 @@ void wp_page_reuse(FaultContext& vmf) {
   vmf.arch().ptep_set_access_flags(vmf.cpu, vmf.mm, vmf.slot, entry, true);
 }
 
-/// The part of a page that an entry of the fault's level maps.
+/// `old_page` comes with a reference, which this drops.
 VmFault wp_page_copy(FaultContext& vmf, Page& old_page) {
   const FunctionTrace trace(vmf.cpu, "wp_page_copy");
   vmf.how = "copy on write";
-  vmf.kernel().pages.get_page(old_page);  // it may be unmapped meanwhile
   Page* new_page = alloc_anonymous(vmf);
   if (new_page == nullptr) {
     vmf.kernel().pages.put_page(vmf.cpu, old_page);
@@ -222,7 +217,7 @@ VmFault wp_page_copy(FaultContext& vmf, Page& old_page) {
   mmu_notifier_invalidate_range_start(vmf.cpu, range);
   bool copied = false;
   {
-    const PtlHold ptl(vmf);
+    const SpinGuard ptl(pte_lockptr(vmf.mm, vmf.slot), vmf.cpu);
     if (ptep_get(vmf.cpu, vmf.slot) == vmf.orig_pte) {
       Pte entry = vmf.arch().pte_mkdirty(mk_pte(vmf, *new_page));
       entry = maybe_mkwrite(vmf, entry);
@@ -251,28 +246,40 @@ VmFault handle_userfault(FaultContext& vmf) {
   return vmf.flags.remote ? VmFault::kSigsegv : VmFault::kWaitUserfault;
 }
 
+/// The page that the entry maps, with a reference, if the entry is still what it was. Lock held.
+Page* get_wp_page(FaultContext& vmf) {
+  Page* page = vmf.kernel().pages.find(vmf.arch().pte_address(vmf.orig_pte));
+  if (page != nullptr) vmf.kernel().pages.get_page(*page);
+  return page;
+}
+
 /// A write met a present entry without write permission.
 VmFault do_wp_page(FaultContext& vmf) {
   const FunctionTrace trace(vmf.cpu, "do_wp_page");
   if (vmf.mm.uffd_wp.contains(vmf.slot.va.value)) return handle_userfault(vmf);
-  // wp_pfn_shared(): a driver's frame has no page to look at.
-  if (vmf.vma.pfnmap) {
-    const PtlHold ptl(vmf);
-    if (ptep_get(vmf.cpu, vmf.slot) != vmf.orig_pte) return VmFault::kHandled;
-    vmf.how = "frame of a driver made writable";
-    wp_page_reuse(vmf);
-    return VmFault::kHandled;
+  // Protected and resolved again, with the flush still owed: a CPU may write to the page meanwhile.
+  if (vmf.mm.uffd_registered && vmf.mm.tlb_flush_pending > 0) {
+    vmf.arch().flush_tlb_page(vmf.cpu, vmf.mm, vmf.slot.va);
   }
-  Page* page = vmf.kernel().pages.find(vmf.arch().pte_address(vmf.orig_pte));
-  if (page == nullptr) return VmFault::kHandled;  // it went meanwhile: try again
-  const bool exclusive = page->use == PageUse::kAnonymous && page->refcount == 1;
-  if (vmf.vma.shared || exclusive) {
-    const PtlHold ptl(vmf);
+  Page* page = nullptr;
+  {
+    const SpinGuard ptl(pte_lockptr(vmf.mm, vmf.slot), vmf.cpu);
     if (ptep_get(vmf.cpu, vmf.slot) != vmf.orig_pte) return VmFault::kHandled;
-    vmf.how = vmf.vma.shared ? "shared page made writable" : "own page made writable";
-    if (vmf.vma.shared) folio_mark_dirty(vmf.cpu, *page);
-    wp_page_reuse(vmf);
-    return VmFault::kHandled;
+    if (vmf.vma.pfnmap) {  // wp_pfn_shared(): no page to look at
+      vmf.how = "frame of a driver made writable";
+      wp_page_reuse(vmf);
+      return VmFault::kHandled;
+    }
+    page = get_wp_page(vmf);
+    if (page == nullptr) return VmFault::kSigsegv;
+    const bool exclusive = page->use == PageUse::kAnonymous && page->refcount == 2;
+    if (vmf.vma.shared || exclusive) {
+      vmf.how = vmf.vma.shared ? "shared page made writable" : "own page made writable";
+      if (vmf.vma.shared) folio_mark_dirty(vmf.cpu, *page);
+      wp_page_reuse(vmf);
+      vmf.kernel().pages.put_page(vmf.cpu, *page);
+      return VmFault::kHandled;
+    }
   }
   return wp_page_copy(vmf, *page);
 }
@@ -280,7 +287,7 @@ VmFault do_wp_page(FaultContext& vmf) {
 /// do_swap_page(): the page is in swap, or on its way to another frame.
 VmFault do_swap_page(FaultContext& vmf) {
   const FunctionTrace trace(vmf.cpu, "do_swap_page");
-  if (vmf.arch().pte_swap_type(vmf.orig_pte) == SwapType::kMigration) {
+  if (vmf.arch().pte_swap_type(vmf.orig_pte) != SwapType::kSwap) {
     vmf.how = "waits for a migration";
     return VmFault::kWaitMigration;
   }
@@ -294,18 +301,23 @@ VmFault do_swap_page(FaultContext& vmf) {
     if (page == nullptr) return VmFault::kOom;
     vmf.kernel().swap.read(vmf.cpu, swap, *page);
   }
-  const PtlHold ptl(vmf);
-  if (ptep_get(vmf.cpu, vmf.slot) != vmf.orig_pte) {
-    vmf.kernel().pages.put_page(vmf.cpu, *page);
-    return VmFault::kHandled;
+  bool mapped = false;
+  {
+    const SpinGuard ptl(pte_lockptr(vmf.mm, vmf.slot), vmf.cpu);
+    if (ptep_get(vmf.cpu, vmf.slot) == vmf.orig_pte) {
+      // Read-only whatever the access: do_wp_page() finds out whether others share the page. The
+      // slot goes with the entries that refer to it, so that the page is dirty from here on.
+      page_add_rmap(vmf.cpu, *page);
+      folio_mark_dirty(vmf.cpu, *page);
+      set_pte_at(vmf.cpu, vmf.mm, vmf.slot, mk_pte(vmf, *page));
+      mapped = true;
+    }
   }
-  page_add_rmap(vmf.cpu, *page);
-  Pte pte = mk_pte(vmf, *page);
-  // The slot goes with this entry: the page is dirty from here on.
-  folio_mark_dirty(vmf.cpu, *page);
-  if (vmf.flags.write) pte = maybe_mkwrite(vmf, vmf.arch().pte_mkdirty(pte));
-  set_pte_at(vmf.cpu, vmf.mm, vmf.slot, pte);
-  vmf.kernel().swap.put(swap);
+  if (mapped) {
+    swap_free(vmf.cpu, vmf.kernel(), swap);
+  } else {
+    vmf.kernel().pages.put_page(vmf.cpu, *page);
+  }
   return VmFault::kHandled;
 }
 
@@ -313,11 +325,13 @@ VmFault do_swap_page(FaultContext& vmf) {
 VmFault do_numa_page(FaultContext& vmf) {
   const FunctionTrace trace(vmf.cpu, "do_numa_page");
   vmf.how = "NUMA hint";
-  const PtlHold ptl(vmf);
+  const SpinGuard ptl(pte_lockptr(vmf.mm, vmf.slot), vmf.cpu);
   if (ptep_get(vmf.cpu, vmf.slot) != vmf.orig_pte) return VmFault::kHandled;
-  // No flush: hardware could not use the entry, and cached none.
-  set_pte_at(vmf.cpu, vmf.mm, vmf.slot,
-             vmf.arch().pte_mkyoung(vmf.arch().pte_clear_protnone(vmf.orig_pte)));
+  // pte_modify() to the area's protection of now. No flush: hardware could not use the entry, and
+  // cached none.
+  Pte pte = vmf.arch().pte_mkyoung(vmf.arch().pte_clear_protnone(vmf.orig_pte));
+  if (!vmf.vma.protection.write) pte = vmf.arch().pte_wrprotect(pte);
+  set_pte_at(vmf.cpu, vmf.mm, vmf.slot, pte);
   return VmFault::kHandled;
 }
 
@@ -338,7 +352,7 @@ VmFault handle_pte_fault(FaultContext& vmf) {
   if (vmf.arch().pte_protnone(vmf.orig_pte)) return do_numa_page(vmf);
   if (!vmf.arch().pte_present(vmf.orig_pte)) return do_swap_page(vmf);
   if (vmf.flags.write && !vmf.arch().pte_write(vmf.orig_pte)) return do_wp_page(vmf);
-  const PtlHold ptl(vmf);
+  const SpinGuard ptl(pte_lockptr(vmf.mm, vmf.slot), vmf.cpu);
   if (ptep_get(vmf.cpu, vmf.slot) != vmf.orig_pte) return VmFault::kHandled;
   Pte entry = vmf.orig_pte;
   if (vmf.flags.write) entry = vmf.arch().pte_mkdirty(entry);
@@ -391,6 +405,19 @@ VmFault handle_mm_fault(Cpu& cpu, Mm& mm, Vma& vma, arch::VirtAddr address, Faul
   return result;
 }
 
+VmFault wait_for_fault(Cpu& cpu, Mm& mm, arch::VirtAddr address, VmFault result,
+                       std::uint64_t migrations) {
+  if (result == VmFault::kWaitUserfault) {
+    while (mm.uffd_protects(address)) cpu.sleep_on(mm.uffd_waiters);
+    return VmFault::kHandled;
+  }
+  if (result == VmFault::kWaitMigration) {
+    while (mm.kernel.migrations == migrations) cpu.sleep_on(mm.kernel.migration_waiters);
+    return VmFault::kHandled;
+  }
+  return result;
+}
+
 VmFault fault_in(Cpu& cpu, Mm& mm, arch::VirtAddr address, FaultFlags flags) {
   const FunctionTrace trace(cpu, flags.remote ? "iommu_sva_handle_mm" : "do_page_fault");
   const std::uint64_t migrations = mm.kernel.migrations;
@@ -408,16 +435,7 @@ VmFault fault_in(Cpu& cpu, Mm& mm, arch::VirtAddr address, FaultFlags flags) {
     }
     result = handle_mm_fault(cpu, mm, *vma, address, flags);
   }
-  // What has to be waited for is waited for without the lock; then the access is tried again.
-  if (result == VmFault::kWaitUserfault) {
-    while (mm.uffd_wp.contains(arch::page_of(address).value)) cpu.sleep_on(mm.uffd_waiters);
-    return VmFault::kHandled;
-  }
-  if (result == VmFault::kWaitMigration) {
-    while (mm.kernel.migrations == migrations) cpu.sleep_on(mm.kernel.migration_waiters);
-    return VmFault::kHandled;
-  }
-  return result;
+  return wait_for_fault(cpu, mm, address, result, migrations);
 }
 
 }  // namespace shootdown::sw

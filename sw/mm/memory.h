@@ -29,6 +29,11 @@ struct FaultFlags {
 /// Makes `address` accessible in `vma`. mmap_lock held for reading.
 VmFault handle_mm_fault(Cpu& cpu, Mm& mm, Vma& vma, arch::VirtAddr address, FaultFlags flags);
 
+/// Waits for what handle_mm_fault() could not: no lock is held. `migrations`: KernelState's, read
+/// before the fault. The access has to be tried again then.
+VmFault wait_for_fault(Cpu& cpu, Mm& mm, arch::VirtAddr address, VmFault result,
+                       std::uint64_t migrations);
+
 /// do_page_fault() of a CPU, or iommu_sva_handle_mm() of a device: takes mmap_lock, finds the area,
 /// checks that it permits the access, and calls handle_mm_fault().
 VmFault fault_in(Cpu& cpu, Mm& mm, arch::VirtAddr address, FaultFlags flags);

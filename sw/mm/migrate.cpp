@@ -1,6 +1,7 @@
 #include "sw/mm/migrate.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "sw/mm/arch_mmu.h"
@@ -12,21 +13,7 @@ namespace shootdown::sw {
 
 namespace {
 
-/// One entry that stood for a page before it moved.
-struct MigrationEntry {
-  Mm* mm{};
-  PteSlot slot;
-  Pte old;
-};
-
-struct Migration {
-  Page* from{};
-  Page* to{};
-  std::vector<MigrationEntry> entries;
-};
-
-/// Pages of the range that only entries (and the page cache) refer to, isolated: one reference
-/// more.
+/// Base pages that are mapped in the range and not pinned, isolated: one reference more.
 std::vector<Page*> isolate(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end) {
   std::vector<Page*> pages;
   const ReadGuard lock(mm.mmap_lock, cpu);
@@ -43,80 +30,82 @@ std::vector<Page*> isolate(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAdd
   return pages;
 }
 
-/// try_to_migrate(): migration entries in the place of the page's.
-void unmap_for_migration(Cpu& cpu, Migration& migration, UnmapBatch& batch) {
-  try_to_unmap(cpu, *migration.from, &batch, [&](Mm& mm, Pte) {
-    return mm.arch.mk_swap_pte(SwapType::kMigration,
-                               migration.from->address.value >> arch::kPageShift);
+std::uint64_t frame_of(const Page& page) { return page.address.value >> arch::kPageShift; }
+
+/// try_to_migrate(): a migration entry in the place of each entry of the page, with what has to be
+/// known to make it again.
+void try_to_migrate(Cpu& cpu, Page& page, UnmapBatch& batch) {
+  try_to_unmap(cpu, page, &batch, [&](Mm& mm, Pte old) {
+    const SwapType type =
+        mm.arch.pte_write(old) ? SwapType::kMigrationWrite : SwapType::kMigrationRead;
+    return mm.arch.mk_swap_pte(type,
+                               frame_of(page) | (mm.arch.pte_dirty(old) ? kMigrationDirty : 0));
   });
 }
 
-/// remove_migration_ptes(): entries of `target`, the old page or the new one. Nothing could have
-/// cached the migration entries: no flush.
-void remap(Cpu& cpu, const Migration& migration, Page& target) {
-  for (const MigrationEntry& entry : migration.entries) {
-    Mm& mm = *entry.mm;
-    const SpinGuard ptl(pte_lockptr(mm, entry.slot), cpu);
-    const Pte now = ptep_get(cpu, entry.slot);
-    if (mm.arch.pte_swap_type(now) != SwapType::kMigration) continue;  // unmapped meanwhile
-    Pte pte = mm.arch.mk_pte(target.address, entry.slot.level);
-    if (mm.arch.pte_write(entry.old)) pte = mm.arch.pte_mkwrite(pte);
-    if (mm.arch.pte_dirty(entry.old)) pte = mm.arch.pte_mkdirty(pte);
-    mm.kernel.pages.get_page(target);
-    page_add_rmap(cpu, target);
-    set_pte_at(cpu, mm, entry.slot, pte);
-  }
+/// remove_migration_pte(): nothing could have cached a migration entry: no flush.
+void remove_migration_pte(Cpu& cpu, Mm& mm, const PteSlot& slot, const Page& from, Page& to) {
+  const SpinGuard ptl(pte_lockptr(mm, slot), cpu);
+  const Pte entry = ptep_get(cpu, slot);
+  const auto type = mm.arch.pte_swap_type(entry);
+  if (type != SwapType::kMigrationRead && type != SwapType::kMigrationWrite) return;
+  const std::uint64_t offset = mm.arch.pte_swap_offset(entry);
+  if ((offset & ~kMigrationDirty) != frame_of(from)) return;
+  Pte pte = mm.arch.mk_pte(to.address, slot.level);
+  if (type == SwapType::kMigrationWrite) pte = mm.arch.pte_mkwrite(pte);
+  if ((offset & kMigrationDirty) != 0) pte = mm.arch.pte_mkdirty(pte);
+  mm.kernel.pages.get_page(to);
+  page_add_rmap(cpu, to);
+  set_pte_at(cpu, mm, slot, pte);
 }
 
-/// Where the page is mapped, before it is unmapped.
-void note_entries(Cpu& cpu, Migration& migration) {
-  rmap_walk(cpu, *migration.from, [&](Mm& mm, arch::VirtAddr start, arch::VirtAddr end) {
-    page_vma_mapped_walk(cpu, mm, *migration.from, start, end, [&](const PteSlot& slot) {
-      migration.entries.push_back({.mm = &mm, .slot = slot, .old = ptep_get(cpu, slot)});
-    });
+/// remove_migration_ptes(): `to` is the new page, or the old one if it could not be moved. Found by
+/// the rmap, wherever the entries have been moved or copied to meanwhile.
+void remove_migration_ptes(Cpu& cpu, Page& from, Page& to) {
+  rmap_walk_unmapped(cpu, from, [&](Mm& mm, arch::VirtAddr start, arch::VirtAddr) {
+    const auto slot = pte_offset(cpu, mm, start, arch::vmsa64::kLastLevel);
+    if (slot) remove_migration_pte(cpu, mm, *slot, from, to);
   });
 }
 
-/// move_to_new_folio(): if only the isolation (and the page cache) is left.
-bool move_to_new_folio(Cpu& cpu, KernelState& kernel, Migration& migration) {
-  Page& from = *migration.from;
-  const bool cached = from.use == PageUse::kFile;
-  if (from.refcount != 1 + (cached ? 1 : 0)) return false;
+/// move_to_new_folio(): if only the isolation, and the page cache, refer to the page. Null if not.
+Page* move_to_new_folio(Cpu& cpu, KernelState& kernel, Page& from) {
+  const bool file = from.use == PageUse::kFile;
+  const auto alone = [&] { return from.refcount == (file ? 2 : 1) && from.mapping != nullptr; };
+  if (!alone()) return nullptr;
   Page* to = kernel.pages.alloc_pages(cpu, 0, from.use);
-  if (to == nullptr) return false;
+  if (to == nullptr) return nullptr;
   cpu.copy_page(to->address, from.address);
+  if (!alone()) {  // somebody has found it while it was copied
+    kernel.pages.put_page(cpu, *to);
+    return nullptr;
+  }
   to->mapping = from.mapping;
   to->index = from.index;
-  if (from.dirty) folio_mark_dirty(cpu, *to);
-  cpu.trace(FolioWritten{.page = from.address});  // its contents live on in the new frame
-  from.dirty = false;
-  if (cached) {
+  to->lazyfree = from.lazyfree;
+  cpu.trace(FolioMoved{.from = from.address, .to = to->address});
+  if (std::exchange(from.dirty, false)) folio_mark_dirty(cpu, *to);
+  if (file) {
     static_cast<File*>(from.mapping)->pages[from.index] = to;
-    kernel.pages.put_page(cpu, from);
     kernel.pages.get_page(*to);
+    kernel.pages.put_page(cpu, from);
   }
-  migration.to = to;
-  return true;
+  return to;
 }
 
 }  // namespace
 
 void migrate_pages(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end) {
   const FunctionTrace trace(cpu, "migrate_pages");
-  std::vector<Migration> migrations;
+  const std::vector<Page*> pages = isolate(cpu, mm, start, end);
   UnmapBatch batch;
-  for (Page* page : isolate(cpu, mm, start, end)) {
-    Migration& migration = migrations.emplace_back();
-    migration.from = page;
-    note_entries(cpu, migration);
-    unmap_for_migration(cpu, migration, batch);
-  }
+  for (Page* page : pages) try_to_migrate(cpu, *page, batch);
   try_to_unmap_flush(cpu, batch);
-  for (Migration& migration : migrations) {
-    const bool moved = move_to_new_folio(cpu, mm.kernel, migration);
-    remap(cpu, migration, moved ? *migration.to : *migration.from);
-    if (moved) mm.kernel.pages.put_page(cpu, *migration.to);
-    mm.kernel.pages.put_page(cpu, *migration.from);
+  for (Page* from : pages) {
+    Page* to = move_to_new_folio(cpu, mm.kernel, *from);
+    remove_migration_ptes(cpu, *from, to != nullptr ? *to : *from);
+    if (to != nullptr) mm.kernel.pages.put_page(cpu, *to);
+    mm.kernel.pages.put_page(cpu, *from);
   }
   ++mm.kernel.migrations;
   cpu.wake_all(mm.kernel.migration_waiters);

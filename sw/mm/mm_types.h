@@ -87,6 +87,11 @@ class Mm {
     }
     return nullptr;
   }
+  /// Whether userfaultfd protects the page, small or huge, that holds `address`.
+  bool uffd_protects(arch::VirtAddr address) const {
+    return uffd_wp.contains(arch::page_of(address).value) ||
+           uffd_wp.contains(arch::page_of(address, 21).value);
+  }
   /// The lock of one table (split page-table locks).
   SpinLock& ptl(arch::PhysAddr table) { return ptls_[table.value]; }
 
@@ -111,6 +116,7 @@ class Mm {
   std::map<std::uint64_t, Page*> deposited_tables;
   std::set<std::uint64_t> uffd_wp;  ///< pages that userfaultfd has write-protected
   WaitQueue uffd_waiters;           ///< threads that wrote to one
+  bool uffd_registered{};           ///< userfaultfd has protected something in it
 
  private:
   std::map<std::uint64_t, SpinLock> ptls_;

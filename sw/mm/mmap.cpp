@@ -34,6 +34,11 @@ std::unique_ptr<Mm> mm_create(Cpu& cpu, KernelState& kernel, ArchMmu& arch, unsi
 
 namespace {
 
+bool is_free(const Mm& mm, arch::VirtAddr start, arch::VirtAddr end) {
+  return std::none_of(mm.vmas.begin(), mm.vmas.end(),
+                      [&](const Vma& vma) { return vma.overlaps(start, end); });
+}
+
 /// vma_link(): `vma` among its neighbours.
 void link_vma(Mm& mm, const Vma& vma) {
   const auto after = std::find_if(mm.vmas.begin(), mm.vmas.end(),
@@ -47,10 +52,10 @@ void link_vma(Mm& mm, const Vma& vma) {
 void remap_pfn_range(Cpu& cpu, Mm& mm, const Vma& vma) {
   const FunctionTrace trace(cpu, "remap_pfn_range");
   for (arch::VirtAddr va = vma.start; va < vma.end; va = va + arch::kPageSize) {
-    const auto frame = vma.file->frames.find(vma.file_offset + (va.value - vma.start.value));
-    if (frame == vma.file->frames.end()) continue;
     const auto slot = pte_alloc(cpu, mm, va, arch::vmsa64::kLastLevel);
     if (!slot) return;
+    const auto frame = vma.file->frames.find(vma.file_offset + (va.value - vma.start.value));
+    if (frame == vma.file->frames.end()) continue;
     Pte pte = mm.arch.mk_pte(frame->second->address, slot->level);
     if (vma.protection.write) pte = mm.arch.pte_mkwrite(mm.arch.pte_mkdirty(pte));
     const SpinGuard ptl(pte_lockptr(mm, *slot), cpu);
@@ -60,15 +65,17 @@ void remap_pfn_range(Cpu& cpu, Mm& mm, const Vma& vma) {
 
 }  // namespace
 
-void do_mmap(Cpu& cpu, Mm& mm, Vma vma) {
+bool do_mmap(Cpu& cpu, Mm& mm, Vma vma) {
   const FunctionTrace trace(cpu, "do_mmap");
   const WriteGuard lock(mm.mmap_lock, cpu);
+  if (!is_free(mm, vma.start, vma.end)) return false;
   if (vma.file == nullptr) vma.file_offset = vma.start.value;
   const bool own_pages = !vma.shared && !vma.pfnmap;
   if (own_pages && vma.anon_vma == nullptr) vma.anon_vma = &mm.kernel.anon_vmas.emplace_back();
   link_vma(mm, vma);
   vma_link_rmap(cpu, mm, vma);
   if (vma.pfnmap) remap_pfn_range(cpu, mm, vma);
+  return true;
 }
 
 void split_vma(Mm& mm, arch::VirtAddr at) {
@@ -233,14 +240,15 @@ arch::VirtAddr next_table(arch::VirtAddr va) { return arch::page_of(va, kPmdShif
 
 }  // namespace
 
-void do_mremap(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end, arch::VirtAddr to) {
+bool do_mremap(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end, arch::VirtAddr to) {
   const FunctionTrace trace(cpu, "mremap");
   {
     const WriteGuard lock(mm.mmap_lock, cpu);
     split_vma(mm, start);
     split_vma(mm, end);
     const Vma* found = mm.find_vma(start);
-    if (found == nullptr || found->start != start || found->end != end) return;
+    if (found == nullptr || found->start != start || found->end != end) return false;
+    if (!is_free(mm, to, to + (end.value - start.value))) return false;
     Vma moved = *found;
     const Vma old = moved;
     moved.start = to;
@@ -268,11 +276,28 @@ void do_mremap(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end, arch:
     gather.finish();
   }
   cpu.trace(ProtectionRemoved{.mm = mm.id, .start = start, .end = end, .operation = "mremap"});
+  return true;
 }
 
 // ---- fork and exit ---------------------------------------------------------------------------
 
 namespace {
+
+/// copy_nonpresent_pte(): an entry whose page is in swap or on its way, both locks held.
+void copy_nonpresent_pte(Cpu& cpu, Mm& parent, Mm& child, const Vma& vma, const PteSlot& from,
+                         const PteSlot& to, Pte pte) {
+  const ArchMmu& format = parent.arch;
+  const auto type = format.pte_swap_type(pte);
+  if (!type) return;
+  if (type == SwapType::kSwap) {
+    parent.kernel.swap.get(format.pte_swap_offset(pte));
+  } else if (type == SwapType::kMigrationWrite && !vma.shared) {
+    // Neither may write to what both will map.
+    pte = format.mk_swap_pte(SwapType::kMigrationRead, format.pte_swap_offset(pte));
+    set_pte_at(cpu, parent, from, pte);
+  }
+  set_pte_at(cpu, child, to, pte);
+}
 
 /// copy_present_pte(): one entry, both locks held.
 void copy_present_pte(Cpu& cpu, Mm& parent, Mm& child, const Vma& vma, const PteSlot& from,
@@ -280,9 +305,7 @@ void copy_present_pte(Cpu& cpu, Mm& parent, Mm& child, const Vma& vma, const Pte
   Pte pte = ptep_get(cpu, from);
   const ArchMmu& format = parent.arch;
   if (!format.pte_present(pte)) {
-    if (format.pte_swap_type(pte) != SwapType::kSwap) return;
-    parent.kernel.swap.get(format.pte_swap_offset(pte));
-    set_pte_at(cpu, child, to, pte);
+    copy_nonpresent_pte(cpu, parent, child, vma, from, to, pte);
     return;
   }
   if (!vma.shared && format.pte_write(pte)) {

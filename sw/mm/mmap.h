@@ -15,16 +15,17 @@ namespace shootdown::sw {
 std::unique_ptr<Mm> mm_create(Cpu& cpu, KernelState& kernel, ArchMmu& arch, unsigned number,
                               arch::Asid asid);
 
-/// Adds an area that overlaps no other. Nothing is mapped until it is touched, but for a driver's
-/// frames (remap_pfn_range()), which are mapped at once.
-void do_mmap(Cpu& cpu, Mm& mm, Vma vma);
+/// Adds an area; false, and nothing is done, if it overlaps another (MAP_FIXED_NOREPLACE). Nothing
+/// is mapped until it is touched, but for a driver's frames (remap_pfn_range()).
+bool do_mmap(Cpu& cpu, Mm& mm, Vma vma);
 
 /// munmap(2)
 void do_munmap(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end);
 
 /// mremap(2) with MREMAP_MAYMOVE | MREMAP_FIXED: moves [start, end), part of one area, to `to`,
-/// where nothing is mapped.
-void do_mremap(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end, arch::VirtAddr to);
+/// False, and nothing is done, if something is mapped there, or it is no whole area after
+/// splitting.
+bool do_mremap(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end, arch::VirtAddr to);
 
 /// dup_mmap(): `child` gets the areas of `parent`; private pages are shared until one writes.
 void dup_mmap(Cpu& cpu, Mm& parent, Mm& child);

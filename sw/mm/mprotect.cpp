@@ -17,14 +17,20 @@ namespace {
 /// What change_protection() makes of an entry (MM_CP_*).
 enum class Change : std::uint8_t { kProtect, kUnprotect, kNumaHint, kUffdWp, kUffdWpResolve };
 
+/// A new protection ends a NUMA hint.
+Pte mapped(const Mm& mm, Pte pte) {
+  return mm.arch.pte_protnone(pte) ? mm.arch.pte_clear_protnone(pte) : pte;
+}
+
 Pte changed(const Mm& mm, const Vma& vma, Pte old_pte, Change change) {
   switch (change) {
     case Change::kProtect:
+      return mm.arch.pte_wrprotect(mapped(mm, old_pte));
     case Change::kUffdWp:
       return mm.arch.pte_wrprotect(old_pte);
     case Change::kUnprotect:
       // Write permission comes back by a fault, so that dirty tracking and copy-on-write see it.
-      return old_pte;
+      return mapped(mm, old_pte);
     case Change::kNumaHint:
       return mm.arch.pte_mkprotnone(old_pte);
     case Change::kUffdWpResolve:
@@ -48,16 +54,34 @@ bool flush_is_needed(const Mm& mm, Pte old_pte, Pte new_pte, int level) {
   return mm.arch.pte_needs_flush(old_pte, new_pte, level);
 }
 
+/// An entry that waits for a migration loses write permission too. True: it was one.
+bool change_migration_entry(Cpu& cpu, Mm& mm, const PteSlot& slot, Pte seen, Change change) {
+  const auto type = mm.arch.pte_swap_type(seen);
+  if (type != SwapType::kMigrationRead && type != SwapType::kMigrationWrite) return false;
+  if (type == SwapType::kMigrationWrite &&
+      (change == Change::kProtect || change == Change::kUffdWp)) {
+    set_pte_at(cpu, mm, slot,
+               mm.arch.mk_swap_pte(SwapType::kMigrationRead, mm.arch.pte_swap_offset(seen)));
+  }
+  return true;
+}
+
 /// change_pte_range(), change_huge_pmd(): one entry, under its lock.
 void change_entry(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma, const PteSlot& slot,
                   Change change) {
   const SpinGuard ptl(pte_lockptr(mm, slot), cpu);
   flush_tlb_batched_pending(cpu, mm);
   const Pte seen = ptep_get(cpu, slot);
+  if (change_migration_entry(cpu, mm, slot, seen, change)) return;
   if (!mm.arch.pte_present(seen) || mm.arch.pte_table(seen, slot.level)) return;
-  if (change == Change::kNumaHint && vma.file != nullptr && vma.shared) return;
-  // ptep_modify_prot_start(): cleared meanwhile, so that hardware cannot set bits that get lost.
-  const Pte old_pte = ptep_get_and_clear(cpu, mm, slot);
+  if (change == Change::kNumaHint &&
+      (mm.arch.pte_protnone(seen) || (vma.file != nullptr && vma.shared))) {
+    return;
+  }
+  // ptep_modify_prot_start(): cleared meanwhile, so that hardware cannot set bits that get lost. A
+  // huge entry stays one to those who look without the lock (pmdp_invalidate_ad()).
+  const bool huge = slot.level != arch::vmsa64::kLastLevel;
+  const Pte old_pte = huge ? pmdp_invalidate(cpu, mm, slot) : ptep_get_and_clear(cpu, mm, slot);
   const Pte new_pte = changed(mm, vma, old_pte, change);
   set_pte_at(cpu, mm, slot, new_pte);
   if (change == Change::kUffdWp) mm.uffd_wp.insert(slot.va.value);
@@ -149,6 +173,7 @@ void mwriteprotect_range(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr 
   const FunctionTrace trace(cpu, "mwriteprotect_range");
   {
     const ReadGuard lock(mm.mmap_lock, cpu);
+    mm.uffd_registered = true;
     change_areas(cpu, mm, start, end, protect ? Change::kUffdWp : Change::kUffdWpResolve);
   }
   if (protect) {

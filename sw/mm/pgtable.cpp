@@ -148,6 +148,26 @@ Pte ptep_get_and_clear(Cpu& cpu, Mm& mm, const PteSlot& slot, Pte seen) {
   return seen;
 }
 
+Pte pmdp_invalidate(Cpu& cpu, Mm& mm, const PteSlot& slot) {
+  const FunctionTrace trace(cpu, "pmdp_invalidate");
+  Pte seen = ptep_get(cpu, slot);
+  for (;;) {
+    const Pte after = mm.arch.pte_mkprotnone(seen);
+    const Pte found{cpu.compare_exchange(slot.address, seen.value, after.value)};
+    if (found == seen) {
+      trace_store(cpu, mm, slot, seen.value, after);
+      break;
+    }
+    seen = found;
+  }
+  const arch::VirtAddr end = slot.va + arch::page_bytes(vmsa64::level_shift(slot.level));
+  if (mm.arch.flushes_invalid_pmd()) {
+    mm.arch.flush_tlb_range(cpu, mm, slot.va, end, vmsa64::level_shift(slot.level));
+    mmu_notifier_invalidate_range(cpu, mm, slot.va, end);
+  }
+  return seen;
+}
+
 Pte ptep_set_wrprotect(Cpu& cpu, Mm& mm, const PteSlot& slot) {
   Pte seen = ptep_get(cpu, slot);
   for (;;) {
@@ -169,7 +189,7 @@ Pte ptep_clear_flush(Cpu& cpu, Mm& mm, const PteSlot& slot) {
   const FunctionTrace trace(cpu, "ptep_clear_flush");
   const Pte pte = ptep_get_and_clear(cpu, mm, slot);
   // pte_accessible(): what no walker can have read needs no flush.
-  if (mm.arch.pte_present(pte) || mm.tlb_flush_pending > 0) {
+  if (mm.arch.pte_valid(pte) || mm.tlb_flush_pending > 0) {
     mm.arch.flush_tlb_page(cpu, mm, slot.va);
   }
   return pte;
@@ -181,7 +201,7 @@ Pte ptep_clear_flush_notify(Cpu& cpu, Mm& mm, const PteSlot& slot) {
   const Pte pte = ptep_get_and_clear(cpu, mm, slot);
   // One flush point: before 6bbd42e2df8f the secondary TLBs follow right after the CPUs.
   const FlushScope scope(cpu, mm, slot.va, end, /*secondary=*/true);
-  if (mm.arch.pte_present(pte) || mm.tlb_flush_pending > 0) {
+  if (mm.arch.pte_valid(pte) || mm.tlb_flush_pending > 0) {
     mm.arch.flush_tlb_page(cpu, mm, slot.va);
   }
   mmu_notifier_invalidate_range(cpu, mm, slot.va, end);

@@ -48,6 +48,9 @@ void set_pte_at(Cpu& cpu, Mm& mm, const PteSlot& slot, Pte pte);
 Pte ptep_get_and_clear(Cpu& cpu, Mm& mm, const PteSlot& slot);
 /// The same of an entry that was `seen` a moment ago: hardware may have set flags since.
 Pte ptep_get_and_clear(Cpu& cpu, Mm& mm, const PteSlot& slot, Pte seen);
+/// Makes a huge entry invalid to hardware, and flushes it, while software still sees a huge page.
+/// x86 does not flush: a valid entry that is not present can gain no flags.
+Pte pmdp_invalidate(Cpu& cpu, Mm& mm, const PteSlot& slot);
 /// Atomically takes write permission away, without a flush.
 Pte ptep_set_wrprotect(Cpu& cpu, Mm& mm, const PteSlot& slot);
 /// Clears, then flushes the page on CPUs; secondary TLBs as the arch's flush does.

@@ -55,7 +55,12 @@ void unlink_file_vma(Cpu& cpu, Mm& mm, const Vma& vma) {
 
 void rmap_walk(Cpu& cpu, Page& page,
                const std::function<void(Mm&, arch::VirtAddr, arch::VirtAddr)>& action) {
-  if (page.mapping == nullptr || page.mapcount == 0) return;
+  if (page.mapcount != 0) rmap_walk_unmapped(cpu, page, action);
+}
+
+void rmap_walk_unmapped(Cpu& cpu, Page& page,
+                        const std::function<void(Mm&, arch::VirtAddr, arch::VirtAddr)>& action) {
+  if (page.mapping == nullptr) return;
   const ReadGuard lock(page.mapping->lock, cpu);
   const std::uint64_t bytes = arch::kPageSize << page.order;
   for (const AddressSpace::Mapping& mapping : page.mapping->i_mmap()) {
@@ -138,9 +143,9 @@ void try_to_unmap(Cpu& cpu, Page& page, UnmapBatch* batch, const ReplacementPte&
       if (batch != nullptr && mm.arch.should_defer_flush(cpu, mm)) {
         old = ptep_get_and_clear(cpu, mm, slot);
         // set_tlb_ubc_flush_pending()
-        mm.arch.tlbbatch_add_pending(cpu, mm, slot.va);
+        mm.arch.tlbbatch_add_pending(cpu, mm, slot.va, *batch);
         ++mm.tlb_flush_batched_pending;
-        batch->mms[mm.id] = &mm;
+        batch->pages.emplace_back(&mm, slot.va);
         batch->writable |= mm.arch.pte_dirty(old);
         // Before 6bbd42e2df8f core mm tells the secondary TLBs, batched or not.
         mmu_notifier_invalidate_range(
@@ -160,10 +165,14 @@ void try_to_unmap(Cpu& cpu, Page& page, UnmapBatch* batch, const ReplacementPte&
 }
 
 void try_to_unmap_flush(Cpu& cpu, UnmapBatch& batch) {
-  if (batch.mms.empty()) return;
+  if (batch.pages.empty()) return;
   const FunctionTrace trace(cpu, "try_to_unmap_flush");
-  for (const auto& [id, mm] : batch.mms) mm->arch.tlbbatch_flush(cpu, *mm);
+  batch.pages.front().first->arch.tlbbatch_flush(cpu, batch);
   batch = {};
+}
+
+void try_to_unmap_flush_dirty(Cpu& cpu, UnmapBatch& batch) {
+  if (batch.writable) try_to_unmap_flush(cpu, batch);
 }
 
 void flush_tlb_batched_pending(Cpu& cpu, Mm& mm) {

@@ -4,7 +4,6 @@
 #define SHOOTDOWN_SW_MM_RMAP_H
 
 #include <functional>
-#include <map>
 
 #include "hw/arch/types.h"
 #include "sw/kernel/cpu.h"
@@ -24,7 +23,8 @@ void unlink_anon_vmas(Cpu& cpu, Mm& mm, const Vma& vma);
 void unlink_file_vma(Cpu& cpu, Mm& mm, const Vma& vma);
 
 /// Calls `action` for each area that may map `page`, with the first address the page would have in
-/// it. Nothing at all if the page is not mapped: then no lock of a table is taken either.
+/// it. Nothing at all if the page is not mapped: then no lock of a table is taken either. `action`
+/// finds the tree's lock held.
 void rmap_walk(Cpu& cpu, Page& page,
                const std::function<void(Mm&, arch::VirtAddr start, arch::VirtAddr end)>& action);
 /// page_vma_mapped_walk(): the entries of [start, end) that map a part of `page`, each under its
@@ -32,20 +32,22 @@ void rmap_walk(Cpu& cpu, Page& page,
 void page_vma_mapped_walk(Cpu& cpu, Mm& mm, Page& page, arch::VirtAddr start, arch::VirtAddr end,
                           const std::function<void(const PteSlot&)>& action);
 
+/// The same for a page that was unmapped, to find what stands in its place.
+void rmap_walk_unmapped(
+    Cpu& cpu, Page& page,
+    const std::function<void(Mm&, arch::VirtAddr start, arch::VirtAddr end)>& action);
+
 /// folio_mkclean(): makes every entry of a page clean and read-only. Returns how many it changed.
 int folio_mkclean(Cpu& cpu, Page& page);
 
 /// What to leave in the place of an entry that is unmapped.
 using ReplacementPte = std::function<Pte(Mm&, Pte old)>;
-/// struct tlbflush_unmap_batch: flushes that unmapping has left pending, of one thread.
-struct UnmapBatch {
-  std::map<unsigned, Mm*> mms;  ///< by id
-  bool writable{};              ///< an entry was dirty: flush before the contents are written
-};
 /// try_to_unmap() and try_to_migrate(): removes every entry of a page. `replacement` that returns
 /// the old entry keeps it. With `batch` (TTU_BATCH_FLUSH) the caller owes try_to_unmap_flush().
 void try_to_unmap(Cpu& cpu, Page& page, UnmapBatch* batch, const ReplacementPte& replacement);
 void try_to_unmap_flush(Cpu& cpu, UnmapBatch& batch);
+/// The same if a dirty entry is among them: before the contents of a page are taken.
+void try_to_unmap_flush_dirty(Cpu& cpu, UnmapBatch& batch);
 /// Called under a page-table lock by who relies on an empty entry being flushed.
 void flush_tlb_batched_pending(Cpu& cpu, Mm& mm);
 

@@ -10,9 +10,12 @@ std::uint64_t SwapSpace::allocate() {
   return last_;
 }
 
-void SwapSpace::put(std::uint64_t slot) {
+Page* SwapSpace::put(std::uint64_t slot) {
   const auto found = slots_.find(slot);
-  if (found != slots_.end() && --found->second.references == 0) slots_.erase(found);
+  if (found == slots_.end() || --found->second.references != 0) return nullptr;
+  Page* cached = found->second.cached;
+  slots_.erase(found);
+  return cached;
 }
 
 void SwapSpace::set_cached(std::uint64_t slot, Page* page) {
@@ -26,15 +29,18 @@ Page* SwapSpace::cached(std::uint64_t slot) const {
 }
 
 void SwapSpace::write(Cpu& cpu, std::uint64_t slot, const Page& page) {
-  auto& contents = slots_[slot].contents;
+  std::array<std::uint64_t, arch::kPageSize / 8> contents{};
   for (std::uint64_t i = 0; i < contents.size(); ++i) contents[i] = cpu.load(page.address + i * 8);
+  slots_[slot].contents = contents;
 }
 
 void SwapSpace::read(Cpu& cpu, std::uint64_t slot, const Page& page) const {
   const auto found = slots_.find(slot);
   if (found == slots_.end()) return;
-  for (std::uint64_t i = 0; i < found->second.contents.size(); ++i) {
-    cpu.store(page.address + i * 8, found->second.contents[i]);
+  // A copy: the slot may go while the stores take their time.
+  const auto contents = found->second.contents;
+  for (std::uint64_t i = 0; i < contents.size(); ++i) {
+    cpu.store(page.address + i * 8, contents[i]);
   }
 }
 

@@ -15,7 +15,10 @@ namespace shootdown::sw {
 struct Page;
 
 /// What a non-present entry stands for.
-enum class SwapType : std::uint8_t { kSwap = 1, kMigration = 2 };
+enum class SwapType : std::uint8_t { kSwap = 1, kMigrationRead = 2, kMigrationWrite = 3 };
+
+/// The offset of a migration entry: the frame that moves, and whether its entry was dirty.
+inline constexpr std::uint64_t kMigrationDirty = std::uint64_t{1} << 39;
 
 /// Pages written out, by slot. A slot lives as long as entries refer to it.
 class SwapSpace {
@@ -23,8 +26,10 @@ class SwapSpace {
   /// get_swap_page(): a slot with one reference, of the caller.
   std::uint64_t allocate();
   void get(std::uint64_t slot) { ++slots_[slot].references; }
-  void put(std::uint64_t slot);
-  /// The swap cache: the page that still holds what the slot is for. Null: it is gone.
+  /// Returns the page of the swap cache, whose reference the caller drops, if the slot is gone.
+  [[nodiscard]] Page* put(std::uint64_t slot);
+  /// The swap cache: the page that still holds what the slot is for, with a reference of its own.
+  /// Null: it is gone.
   void set_cached(std::uint64_t slot, Page* page);
   Page* cached(std::uint64_t slot) const;
   void write(Cpu& cpu, std::uint64_t slot, const Page& page);

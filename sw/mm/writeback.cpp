@@ -1,5 +1,7 @@
 #include "sw/mm/writeback.h"
 
+#include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "sw/mm/arch_mmu.h"
@@ -24,15 +26,38 @@ bool folio_clear_dirty_for_io(Cpu& cpu, Page& page) {
   return dirty;
 }
 
+void swap_free(Cpu& cpu, KernelState& kernel, std::uint64_t slot) {
+  if (Page* cached = kernel.swap.put(slot)) kernel.pages.put_page(cpu, *cached);
+}
+
 namespace {
 
-std::vector<Page*> cached_pages(const File& file, std::uint64_t offset, std::uint64_t end) {
-  std::vector<Page*> pages;
-  for (auto it = file.pages.lower_bound(offset); it != file.pages.end() && it->first < end; ++it) {
-    if (it->second != nullptr) pages.push_back(it->second);
+/// Pages of a part of a file, each with a reference: they may leave the file while others are
+/// looked at.
+class CachedPages {
+ public:
+  CachedPages(Cpu& cpu, KernelState& kernel, File& file, std::uint64_t offset, std::uint64_t end)
+      : cpu_(cpu), kernel_(kernel), file_(file) {
+    for (auto it = file.pages.lower_bound(offset); it != file.pages.end() && it->first < end;
+         ++it) {
+      kernel.pages.get_page(*it->second);
+      pages_.push_back(it->second);
+    }
   }
-  return pages;
-}
+  ~CachedPages() {
+    for (Page* page : pages_) kernel_.pages.put_page(cpu_, *page);
+  }
+  CachedPages(const CachedPages&) = delete;
+  CachedPages& operator=(const CachedPages&) = delete;
+  const std::vector<Page*>& all() const { return pages_; }
+  bool still_cached(const Page& page) const { return file_.find_page(page.index) == &page; }
+
+ private:
+  Cpu& cpu_;
+  KernelState& kernel_;
+  File& file_;
+  std::vector<Page*> pages_;
+};
 
 void write_out(Cpu& cpu, Page& page) {
   if (!folio_clear_dirty_for_io(cpu, page)) return;
@@ -41,55 +66,98 @@ void write_out(Cpu& cpu, Page& page) {
 
 }  // namespace
 
-void write_cache_pages(Cpu& cpu, File& file, std::uint64_t offset, std::uint64_t end) {
+void write_cache_pages(Cpu& cpu, KernelState& kernel, File& file, std::uint64_t offset,
+                       std::uint64_t end) {
   const FunctionTrace trace(cpu, "write_cache_pages");
-  for (Page* page : cached_pages(file, offset, end)) write_out(cpu, *page);
+  const CachedPages pages(cpu, kernel, file, offset, end);
+  for (Page* page : pages.all()) {
+    if (pages.still_cached(*page)) write_out(cpu, *page);
+  }
 }
 
 void shrink_file_pages(Cpu& cpu, KernelState& kernel, File& file, std::uint64_t offset,
                        std::uint64_t end) {
   const FunctionTrace trace(cpu, "shrink_folio_list");
+  const CachedPages pages(cpu, kernel, file, offset, end);
   UnmapBatch batch;
-  for (Page* page : cached_pages(file, offset, end)) {
-    if (page->mapcount != 0) {
-      try_to_unmap(cpu, *page, &batch, [](Mm&, Pte) { return Pte{}; });
-    }
-    // A dirty entry may have been in use up to the flush: before the contents are taken.
+  for (Page* page : pages.all()) {
+    if (!pages.still_cached(*page)) continue;
+    if (page->mapcount != 0) try_to_unmap(cpu, *page, &batch, [](Mm&, Pte) { return Pte{}; });
     if (page->dirty) {
-      try_to_unmap_flush(cpu, batch);
+      try_to_unmap_flush_dirty(cpu, batch);
       write_out(cpu, *page);
     }
     try_to_unmap_flush(cpu, batch);
-    // __remove_mapping(): only the page cache refers to it, and nobody has written meanwhile.
+    // __remove_mapping(): only the page cache and this list refer to it, and nobody has written
+    // meanwhile.
     const FunctionTrace remove(cpu, "__remove_mapping");
-    if (page->refcount != 1 || page->dirty) continue;
+    if (!pages.still_cached(*page) || page->refcount != 2 || page->dirty) continue;
     file.pages.erase(page->index);
+    page->mapping = nullptr;
     cpu.trace(FolioDiscarded{.page = page->address, .order = page->order});
     kernel.pages.put_page(cpu, *page);
   }
 }
 
+namespace {
+
+/// Pages that a process has mapped in [start, end), isolated from the LRU: one reference more.
+std::vector<Page*> isolate_anonymous(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end) {
+  std::vector<Page*> pages;
+  const ReadGuard lock(mm.mmap_lock, cpu);
+  for_each_leaf(cpu, mm, start, end, [&](const PteSlot& slot) {
+    const SpinGuard ptl(pte_lockptr(mm, slot), cpu);
+    const Pte pte = ptep_get(cpu, slot);
+    Page* page =
+        mm.arch.pte_present(pte) ? mm.kernel.pages.find(mm.arch.pte_address(pte)) : nullptr;
+    if (page == nullptr || page->use != PageUse::kAnonymous || page->order != 0) return;
+    if (page->pins != 0 || page->mapping == nullptr) return;
+    if (std::find(pages.begin(), pages.end(), page) != pages.end()) return;
+    mm.kernel.pages.get_page(*page);
+    pages.push_back(page);
+  });
+  return pages;
+}
+
+/// pageout() and __remove_mapping() of one page that was unmapped, with its slot (0: none).
+void finish_swap_out(Cpu& cpu, KernelState& kernel, Page& page, std::uint64_t slot) {
+  // Beside the isolation the swap cache refers to it: nobody has faulted it in again.
+  const int alone = slot != 0 ? 2 : 1;
+  if (slot != 0 && page.refcount == alone) {
+    page.dirty = false;
+    kernel.swap.write(cpu, slot, page);
+    cpu.trace(FolioWritten{.page = page.address});
+  }
+  if (page.refcount == alone && !page.dirty) {
+    if (slot != 0) {
+      kernel.swap.set_cached(slot, nullptr);
+      kernel.pages.put_page(cpu, page);
+    }
+    cpu.trace(FolioDiscarded{.page = page.address, .order = page.order});
+  }
+  kernel.pages.put_page(cpu, page);
+  if (slot != 0) swap_free(cpu, kernel, slot);
+}
+
+}  // namespace
+
 void shrink_anonymous_pages(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end) {
   const FunctionTrace trace(cpu, "shrink_folio_list");
-  std::vector<Page*> pages;
-  {
-    const ReadGuard lock(mm.mmap_lock, cpu);
-    for_each_leaf(cpu, mm, start, end, [&](const PteSlot& slot) {
-      const Pte pte = ptep_get(cpu, slot);
-      Page* page =
-          mm.arch.pte_present(pte) ? mm.kernel.pages.find(mm.arch.pte_address(pte)) : nullptr;
-      if (page == nullptr || page->use != PageUse::kAnonymous || page->order != 0) return;
-      mm.kernel.pages.get_page(*page);  // isolated from the LRU
-      pages.push_back(page);
-    });
-  }
   // All are unmapped first, so that one flush serves them.
   UnmapBatch batch;
-  std::vector<std::uint64_t> slots;
-  for (Page* page : pages) {
+  std::vector<std::pair<Page*, std::uint64_t>> unmapped;
+  for (Page* page : isolate_anonymous(cpu, mm, start, end)) {
+    // One that somebody else reclaims has its slot already, and one that is pinned now stays.
+    if (page->mapcount == 0 || page->pins != 0) {
+      mm.kernel.pages.put_page(cpu, *page);
+      continue;
+    }
     const std::uint64_t swap = page->lazyfree ? 0 : mm.kernel.swap.allocate();
-    slots.push_back(swap);
-    if (swap != 0) mm.kernel.swap.set_cached(swap, page);
+    if (swap != 0) {
+      mm.kernel.pages.get_page(*page);
+      mm.kernel.swap.set_cached(swap, page);
+    }
+    unmapped.emplace_back(page, swap);
     try_to_unmap(cpu, *page, &batch, [&](Mm& other, Pte old) {
       // A lazily freed page that was written since is wanted after all.
       if (swap == 0 && other.arch.pte_dirty(old)) page->lazyfree = false;
@@ -99,20 +167,7 @@ void shrink_anonymous_pages(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAd
     });
   }
   try_to_unmap_flush(cpu, batch);
-  for (std::size_t i = 0; i < pages.size(); ++i) {
-    Page& page = *pages[i];
-    // Only the isolation refers to it: nobody has faulted it in again, nor pinned it before.
-    const bool unused = page.refcount == 1;
-    if (slots[i] != 0 && unused) {
-      mm.kernel.swap.write(cpu, slots[i], page);
-      page.dirty = false;
-      cpu.trace(FolioWritten{.page = page.address});
-    }
-    if (slots[i] != 0 && page.refcount == 1) mm.kernel.swap.set_cached(slots[i], nullptr);
-    if (page.refcount == 1) cpu.trace(FolioDiscarded{.page = page.address, .order = page.order});
-    mm.kernel.pages.put_page(cpu, page);
-    if (slots[i] != 0) mm.kernel.swap.put(slots[i]);
-  }
+  for (const auto& [page, swap] : unmapped) finish_swap_out(cpu, mm.kernel, *page, swap);
 }
 
 }  // namespace shootdown::sw

@@ -15,8 +15,12 @@ void folio_mark_dirty(Cpu& cpu, Page& page);
 /// was set: then the contents have to be written.
 bool folio_clear_dirty_for_io(Cpu& cpu, Page& page);
 
+/// swap_free(): one entry refers to the slot no more.
+void swap_free(Cpu& cpu, KernelState& kernel, std::uint64_t slot);
+
 /// write_cache_pages(): writes back what of [offset, end) of a file is dirty.
-void write_cache_pages(Cpu& cpu, File& file, std::uint64_t offset, std::uint64_t end);
+void write_cache_pages(Cpu& cpu, KernelState& kernel, File& file, std::uint64_t offset,
+                       std::uint64_t end);
 /// shrink_folio_list() on the pages of [offset, end) of a file: unmaps, writes back what is dirty,
 /// and drops what is then clean and unused.
 void shrink_file_pages(Cpu& cpu, KernelState& kernel, File& file, std::uint64_t offset,

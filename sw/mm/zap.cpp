@@ -33,7 +33,7 @@ bool drop_zero_page(Cpu& cpu, Mm& mm, Page& page) {
 void zap_swap_pte(Cpu& cpu, Mm& mm, const PteSlot& slot, Pte pte) {
   set_pte_at(cpu, mm, slot, Pte{});
   if (mm.arch.pte_swap_type(pte) == SwapType::kSwap) {
-    mm.kernel.swap.put(mm.arch.pte_swap_offset(pte));
+    swap_free(cpu, mm.kernel, mm.arch.pte_swap_offset(pte));
   }
 }
 
@@ -79,7 +79,7 @@ void zap_pte_range(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma, arch::VirtA
             .level = first->level};
         const Pte pte = ptep_get(cpu, slot);
         if (pte == Pte{}) continue;
-        if (!mm.arch.pte_present(pte) && !mm.arch.pte_protnone(pte)) {
+        if (!mm.arch.pte_present(pte)) {
           zap_swap_pte(cpu, mm, slot, pte);
           continue;
         }
@@ -139,11 +139,23 @@ void unmap_pmds(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma, arch::VirtAddr
 
 }  // namespace
 
+namespace {
+
+/// What is gone is not protected any more: who waits for it faults again.
+void forget_uffd_wp(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end) {
+  if (mm.uffd_wp.empty()) return;
+  mm.uffd_wp.erase(mm.uffd_wp.lower_bound(start.value), mm.uffd_wp.lower_bound(end.value));
+  cpu.wake_all(mm.uffd_waiters);
+}
+
+}  // namespace
+
 void unmap_page_range(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma, arch::VirtAddr start,
                       arch::VirtAddr end) {
   const FunctionTrace trace(cpu, "unmap_page_range");
   tlb.tlb_start_vma(vma);
   unmap_pmds(cpu, mm, tlb, vma, std::max(start, vma.start), std::min(end, vma.end));
+  forget_uffd_wp(cpu, mm, std::max(start, vma.start), std::min(end, vma.end));
   if (mm.kernel.inject.free_before_flush) tlb.tlb_batch_pages_flush();
   tlb.tlb_end_vma(vma);
 }

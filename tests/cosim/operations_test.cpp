@@ -276,9 +276,7 @@ schedule:
 
 /// A thread's random walk through the operations. Regions that are gone are not touched again.
 std::vector<std::string> random_steps(std::mt19937& random, unsigned length) {
-  const auto pick = [&](unsigned n) {
-    return std::uniform_int_distribution<unsigned>(0, n - 1)(random);
-  };
+  const auto pick = [&](unsigned n) { return static_cast<unsigned>(random() % n); };
   const auto range = [&](const char* region) {
     const unsigned first = pick(14);
     const unsigned pages = 1 + pick(16 - first);

@@ -117,15 +117,19 @@ void Arm64Mmu::flush_tlb_range(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::Vir
                          .level = pmd ? 2 : unknown_level()});
 }
 
-void Arm64Mmu::tlbbatch_add_pending(Cpu& cpu, Mm& mm, arch::VirtAddr address) {
+void Arm64Mmu::tlbbatch_add_pending(Cpu& cpu, Mm& mm, arch::VirtAddr address, UnmapBatch&) {
   const FunctionTrace trace(cpu, "arch_tlbbatch_add_pending");
   flush_tlb_page_nosync(cpu, mm, address);
 }
 
-void Arm64Mmu::tlbbatch_flush(Cpu& cpu, Mm& mm) {
+void Arm64Mmu::tlbbatch_flush(Cpu& cpu, UnmapBatch& batch) {
   const FunctionTrace trace(cpu, "arch_tlbbatch_flush");
-  CpuFlushPort port(cpu, mm);
+  CpuFlushPort port(cpu, *batch.pages.front().first);
   flush_.tlbbatch_flush(port);
+  // One DSB completes them all.
+  for (const auto& [mm, va] : batch.pages) {
+    const FlushScope scope(cpu, *mm, va, va + arch::kPageSize, /*secondary=*/true);
+  }
 }
 
 void Arm64Mmu::tlb_flush(Cpu& cpu, Mm& mm, const MmuGather& tlb) {

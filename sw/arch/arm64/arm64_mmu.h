@@ -24,8 +24,8 @@ class Arm64Mmu : public Arm64PteFormat {
   void flush_tlb_range(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end,
                        unsigned stride_shift) override;
   bool should_defer_flush(Cpu&, Mm&) const override { return batched_unmap_; }
-  void tlbbatch_add_pending(Cpu& cpu, Mm& mm, arch::VirtAddr address) override;
-  void tlbbatch_flush(Cpu& cpu, Mm& mm) override;
+  void tlbbatch_add_pending(Cpu& cpu, Mm& mm, arch::VirtAddr address, UnmapBatch& batch) override;
+  void tlbbatch_flush(Cpu& cpu, UnmapBatch& batch) override;
   const GatherConfig& gather_config() const override { return gather_.config; }
   void tlb_flush(Cpu& cpu, Mm& mm, const MmuGather& tlb) override;
   bool ptep_set_access_flags(Cpu& cpu, Mm& mm, const PteSlot& slot, Pte entry, bool dirty) override;

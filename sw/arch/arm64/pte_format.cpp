@@ -6,7 +6,7 @@ namespace shootdown::sw {
 
 using F = Arm64PteFormat;
 
-bool F::pte_present(Pte pte) const { return (pte.value & arm64::PTE_VALID) != 0; }
+bool F::pte_valid(Pte pte) const { return (pte.value & arm64::PTE_VALID) != 0; }
 bool F::pte_table(Pte pte, int level) const { return arch::vmsa64::is_table(pte.value, level); }
 bool F::pte_write(Pte pte) const { return arm64::pte_write(pte); }
 bool F::pte_dirty(Pte pte) const { return arm64::pte_dirty(pte); }
@@ -47,7 +47,7 @@ Pte F::mk_swap_pte(SwapType type, std::uint64_t offset) const {
   return {static_cast<std::uint64_t>(type) << 3 | offset << 8};
 }
 std::optional<SwapType> F::pte_swap_type(Pte pte) const {
-  if (pte == Pte{} || pte_present(pte) || pte_protnone(pte)) return std::nullopt;
+  if (pte == Pte{} || pte_present(pte)) return std::nullopt;
   return static_cast<SwapType>(pte.value >> 3 & 31);
 }
 std::uint64_t F::pte_swap_offset(Pte pte) const {

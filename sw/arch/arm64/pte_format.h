@@ -10,7 +10,7 @@ namespace shootdown::sw {
 class Arm64PteFormat : public ArchMmu {
  public:
   arch::TableFormat table_format() const override { return arch::TableFormat::kVmsa64; }
-  bool pte_present(Pte pte) const override;
+  bool pte_valid(Pte pte) const override;
   bool pte_table(Pte pte, int level) const override;
   bool pte_write(Pte pte) const override;
   bool pte_dirty(Pte pte) const override;

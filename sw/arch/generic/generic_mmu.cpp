@@ -38,8 +38,10 @@ void GenericMmu::flush(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr en
     cpu.dsb(Barrier::kIshst);
     const auto tlbi = [&](arch::TlbiOp op, std::uint64_t va) {
       if (mm.kernel.inject.skip_cpu_tlbi) return;
+      std::uint64_t asid = mm.asid.value;
+      if (mm.kernel.inject.wrong_asid_cpu_tlbi) asid ^= 0x8000;
       cpu.tlbi(op, arch::tlbi_va::VaPage::of(va >> arch::kPageShift) |
-                       arch::tlbi_va::AsidField::of(mm.asid.value));
+                       arch::tlbi_va::AsidField::of(asid));
     };
     if (whole) {
       tlbi(arch::TlbiOp::kAside1is, 0);
@@ -136,7 +138,7 @@ void GenericMmu::tlb_flush(Cpu& cpu, Mm& mm, const MmuGather& tlb) {
 
 void GenericMmu::pte_cleared(Cpu& cpu, Mm& mm, const PteSlot& slot, Pte old_pte) {
   // s390: the instruction that invalidates an entry flushes it (IPTE).
-  if (shape_.rule == TlbFlushRule::kS390 && pte_present(old_pte)) {
+  if (shape_.rule == TlbFlushRule::kS390 && pte_valid(old_pte)) {
     flush_tlb_page(cpu, mm, slot.va);
   }
 }
@@ -147,7 +149,7 @@ bool GenericMmu::pte_needs_flush(Pte old_pte, Pte new_pte, int) const {
   const bool lost = (pte_write(old_pte) && !pte_write(new_pte)) ||
                     (pte_dirty(old_pte) && !pte_dirty(new_pte)) ||
                     (pte_young(old_pte) && !pte_young(new_pte));
-  return lost || pte_present(old_pte) != pte_present(new_pte) ||
+  return lost || pte_valid(old_pte) != pte_valid(new_pte) ||
          pte_address(old_pte) != pte_address(new_pte);
 }
 

@@ -14,7 +14,7 @@ constexpr std::uint64_t kProtNone = e::Global::kMask;
 
 }  // namespace
 
-bool F::pte_present(Pte pte) const { return arch::x86_64::is_present(pte.value); }
+bool F::pte_valid(Pte pte) const { return arch::x86_64::is_present(pte.value); }
 bool F::pte_table(Pte pte, int level) const { return arch::x86_64::is_table(pte.value, level); }
 bool F::pte_write(Pte pte) const { return e::Rw::get(pte.value) != 0; }
 bool F::pte_dirty(Pte pte) const { return e::Dirty::get(pte.value) != 0; }
@@ -51,7 +51,7 @@ Pte F::mk_swap_pte(SwapType type, std::uint64_t offset) const {
   return {static_cast<std::uint64_t>(type) << 59 | offset << 9};
 }
 std::optional<SwapType> F::pte_swap_type(Pte pte) const {
-  if (pte == Pte{} || pte_present(pte) || pte_protnone(pte)) return std::nullopt;
+  if (pte == Pte{} || pte_present(pte)) return std::nullopt;
   return static_cast<SwapType>(pte.value >> 59);
 }
 std::uint64_t F::pte_swap_offset(Pte pte) const {

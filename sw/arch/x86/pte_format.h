@@ -9,7 +9,7 @@ namespace shootdown::sw {
 class X86PteFormat : public ArchMmu {
  public:
   arch::TableFormat table_format() const override { return arch::TableFormat::kX86_64; }
-  bool pte_present(Pte pte) const override;
+  bool pte_valid(Pte pte) const override;
   bool pte_table(Pte pte, int level) const override;
   bool pte_write(Pte pte) const override;
   bool pte_dirty(Pte pte) const override;

@@ -161,27 +161,31 @@ bool X86Mmu::should_defer_flush(Cpu& cpu, Mm& mm) const {
   return (mm.cpumask & ~cpumask_of(cpu.id())) != 0;
 }
 
-void X86Mmu::tlbbatch_add_pending(Cpu& cpu, Mm& mm, arch::VirtAddr) {
+void X86Mmu::tlbbatch_add_pending(Cpu& cpu, Mm& mm, arch::VirtAddr, UnmapBatch& batch) {
   const FunctionTrace trace(cpu, "arch_tlbbatch_add_pending");
   ++mm.tlb_gen;
-  batch_[mm.id] |= mm.cpumask;
+  batch.cpumask |= mm.cpumask;
   if (notifies_) mmu_notifier_arch_invalidate_secondary_tlbs(cpu, mm, {}, kFlushAll);
 }
 
-void X86Mmu::tlbbatch_flush(Cpu& cpu, Mm& mm) {
+void X86Mmu::tlbbatch_flush(Cpu& cpu, UnmapBatch& batch) {
   const FunctionTrace trace(cpu, "arch_tlbbatch_flush");
-  const FlushScope scope(cpu, mm, {}, kFlushAll);
-  CpuMask mask = std::exchange(batch_[mm.id], 0);
-  if (mm.kernel.inject.skip_ipi) mask &= cpumask_of(cpu.id());
+  Mm& first = *batch.pages.front().first;
+  CpuMask mask = batch.cpumask;
+  if (first.kernel.inject.skip_ipi) mask &= cpumask_of(cpu.id());
   const FlushInfo info{.mm = nullptr, .start = {}, .end = kFlushAll, .new_tlb_gen = 0};
-  mm.kernel.smp.on_each_cpu_mask(cpu, mask, "flush_tlb_func",
-                                 [&](Cpu& target) { flush_tlb_func(target, info); });
+  first.kernel.smp.on_each_cpu_mask(cpu, mask, "flush_tlb_func",
+                                    [&](Cpu& target) { flush_tlb_func(target, info); });
+  // One round of IPIs flushes what each CPU has loaded, for all of them.
+  for (const auto& [mm, va] : batch.pages) {
+    const FlushScope scope(cpu, *mm, va, va + arch::kPageSize, /*secondary=*/true);
+  }
 }
 
 // ---- Entries ---------------------------------------------------------------------------------
 
 bool X86Mmu::pte_needs_flush(Pte old_pte, Pte new_pte, int level) const {
-  if (!pte_present(old_pte)) return false;
+  if (!pte_valid(old_pte)) return false;
   if (pte_address(old_pte) != pte_address(new_pte)) return true;
   // flags_need_flush(): what software alone looks at does not count.
   constexpr std::uint64_t kOnClear = e::Dirty::kMask | e::Present::kMask | e::Accessed::kMask;

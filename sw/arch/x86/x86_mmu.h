@@ -32,9 +32,10 @@ class X86Mmu : public X86PteFormat {
   const GatherConfig& gather_config() const override { return shape_.config; }
   void tlb_flush(Cpu& cpu, Mm& mm, const MmuGather& tlb) override;
   bool pte_needs_flush(Pte old_pte, Pte new_pte, int level) const override;
+  bool flushes_invalid_pmd() const override { return false; }
   bool should_defer_flush(Cpu& cpu, Mm& mm) const override;
-  void tlbbatch_add_pending(Cpu& cpu, Mm& mm, arch::VirtAddr address) override;
-  void tlbbatch_flush(Cpu& cpu, Mm& mm) override;
+  void tlbbatch_add_pending(Cpu& cpu, Mm& mm, arch::VirtAddr address, UnmapBatch& batch) override;
+  void tlbbatch_flush(Cpu& cpu, UnmapBatch& batch) override;
   bool ptep_set_access_flags(Cpu& cpu, Mm& mm, const PteSlot& slot, Pte entry, bool dirty) override;
   bool ptep_clear_flush_young(Cpu& cpu, Mm& mm, const PteSlot& slot) override;
   /// Nothing: hardware walks again before it reports a permission fault.
@@ -66,7 +67,6 @@ class X86Mmu : public X86PteFormat {
   GatherShape shape_;
   bool notifies_;
   std::array<CpuTlbState, kMaxCpus> states_;
-  std::map<unsigned, CpuMask> batch_;  ///< arch_tlbflush_unmap_batch, by mm
 };
 
 }  // namespace shootdown::sw
