@@ -117,6 +117,7 @@ void AccessChecker::judge(const Event& event, const hw::AccessDone& done, unsign
   const bool protection = same_frame && done.access == arch::Access::kWrite;
   for (const ProtectionRecord& record : history_.removed_protections()) {
     if (record.at.sequence < since || record.mm != mm) continue;
+    if (!record.answers_for(*stale.store)) continue;
     if (!covers(record.start, record.limit, *stale.store)) continue;
     report(
         event, done, stale, protection ? "write-after-protect" : "stale-access",

@@ -72,8 +72,8 @@ void FaultLoopChecker::on_fault(const Event& event, const hw::TranslationFault& 
                      .note = ""};
     return;
   }
-  // While the flush is under way the old translation may still be used.
-  if (history_.flush_in_progress(*mm, fault.va)) return;
+  // While the flush is under way, or owed by an open gather, the old translation may still be used.
+  if (history_.flush_in_progress(*mm, fault.va) || history_.flush_pending(*mm)) return;
   Loop& loop = loops_[key];
   if (loop.faults++ == 0) {
     loop.first_ps = event.time_ps;

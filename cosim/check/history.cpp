@@ -50,11 +50,13 @@ void History::reset() {
   frames_.clear();
   last_freed_.clear();
   stacks_.clear();
+  entered_kernel_.clear();
   format_ = {};
   ipis_.clear();
   local_invalidation_ = false;
   active_mm_.clear();
   exiting_.clear();
+  pending_.clear();
   owners_.clear();
   unhooked_tables_.clear();
   unflushed_.clear();
@@ -64,7 +66,9 @@ void History::reset() {
 // ---- Software --------------------------------------------------------------------------------
 
 void History::on(const Event& event, const sw::FunctionEnter& e) {
-  stacks_[event.thread].push_back(e.function);
+  auto& stack = stacks_[event.thread];
+  if (stack.empty()) entered_kernel_[event.thread] = stamp(event);
+  stack.push_back(e.function);
 }
 
 void History::on(const Event& event, const sw::FunctionExit&) {
@@ -150,6 +154,8 @@ void History::on(const Event&, const sw::MmExiting& e) {
   exiting_.insert(e.mm);
 }
 
+void History::on(const Event&, const sw::FlushPending& e) { pending_[e.mm] = e.count; }
+
 void History::on(const Event& event, const sw::MmActive& e) {
   ++generation_;
   active_mm_[event.actor] = e.mm;
@@ -172,6 +178,10 @@ void History::on(const Event& event, const sw::FlushEnd& e) {
   const auto found = open_flushes_.find(e.flush);
   if (found == open_flushes_.end()) return;
   FlushRecord& flush = flushes_[found->second];
+  if (!e.done) {
+    open_flushes_.erase(found);
+    return;
+  }
   flush.end = stamp(event);
   std::erase_if(unflushed_, [&](const auto& entry) {
     const auto& [key, at] = entry;
@@ -213,8 +223,12 @@ void History::on(const Event& event, const sw::PageFreed& e) {
 
 void History::on(const Event& event, const sw::ProtectionRemoved& e) {
   ++generation_;
-  protections_.push_back(
-      {.at = stamp(event), .mm = e.mm, .start = e.start, .limit = e.end, .operation = e.operation});
+  protections_.push_back({.at = stamp(event),
+                          .began = entered_kernel_[event.thread],
+                          .mm = e.mm,
+                          .start = e.start,
+                          .limit = e.end,
+                          .operation = e.operation});
 }
 
 // ---- Hardware --------------------------------------------------------------------------------

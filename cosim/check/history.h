@@ -114,12 +114,19 @@ struct Dropped {
   unsigned needless{};  ///< translations that memory still says
 };
 
+/// A system call that took access away has returned.
 struct ProtectionRecord {
-  Stamp at;
+  Stamp at;     ///< of the return
+  Stamp began;  ///< of the call
   unsigned mm{};
   arch::VirtAddr start{};
   arch::VirtAddr limit{};
   std::string_view operation;
+  /// Whether the call answers for a store: its own, or one that it could find. What others change
+  /// while it is at work they answer for.
+  bool answers_for(const StoreRecord& store) const {
+    return store.at.thread == at.thread || store.at.sequence < began.sequence;
+  }
 };
 
 /// An access between its look-up and its end.
@@ -218,6 +225,11 @@ class History : public EventSubscriber {
   const OpenAccess& just_ended() const { return just_ended_; }
   /// Whether a flush that covers `va` has begun and not ended.
   bool flush_in_progress(unsigned mm, arch::VirtAddr va) const;
+  /// Whether a gather of `mm`, or another who owes a flush, is open.
+  bool flush_pending(unsigned mm) const {
+    const auto found = pending_.find(mm);
+    return found != pending_.end() && found->second > 0;
+  }
   bool takes_part_in_broadcast(ActorId actor) const;
 
   // Hops.
@@ -257,6 +269,7 @@ class History : public EventSubscriber {
   void on(const Event& event, const sw::IpiSent& e);
   void on(const Event& event, const sw::MmActive& e);
   void on(const Event& event, const sw::MmExiting& e);
+  void on(const Event& event, const sw::FlushPending& e);
   void on(const Event& event, const hw::DescriptorUpdate& e);
   void on(const Event& event, const hw::TlbLookup& e);
   void on(const Event& event, const hw::WalkRead& e);
@@ -331,11 +344,13 @@ class History : public EventSubscriber {
   std::map<std::uint64_t, FrameState> frames_;
   std::map<std::uint64_t, Stamp> last_freed_;
   std::map<ThreadId, std::vector<const char*>> stacks_;
+  std::map<ThreadId, Stamp> entered_kernel_;  // the outermost function of each
   arch::TableFormat format_{};
   std::vector<IpiRecord> ipis_;
   bool local_invalidation_{};
   std::map<ActorId, unsigned> active_mm_;  // of CPUs that tell
   std::set<unsigned> exiting_;             // address spaces no CPU loads again
+  std::map<unsigned, int> pending_;        // tlb_flush_pending, by mm
   Dropped just_dropped_;
   struct Owner {
     sw::PageUse use{};

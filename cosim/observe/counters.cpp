@@ -36,7 +36,6 @@ constexpr Counters::Kind Counters::kind_of() {
   if (std::is_same_v<E, hw::DsbCompleted>) return kDsb;
   if (std::is_same_v<E, sw::FaultHandled>) return kPageFaults;
   if (std::is_same_v<E, sw::NotifierCalled>) return kNotifierCalls;
-  if (std::is_same_v<E, sw::FlushBegin>) return kFlushes;
   if (std::is_same_v<E, sw::PteStore>) return kPteStores;
   return kKinds;
 }
@@ -56,6 +55,8 @@ void Counters::on_event(const Event& event) {
     } else if constexpr (std::is_same_v<E, hw::TlbInvalidate>) {
       add(kInvalidations);
       add(kEntriesInvalidated, e.removed);
+    } else if constexpr (std::is_same_v<E, sw::FlushEnd>) {
+      add(kFlushes, e.done ? 1 : 0);
     } else if constexpr (std::is_same_v<E, sw::IpiSent>) {
       add(kIpis, static_cast<std::uint64_t>(std::popcount(e.mask)));
     } else if constexpr (std::is_same_v<E, hw::CommandFetched>) {

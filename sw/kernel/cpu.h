@@ -73,7 +73,8 @@ class Cpu {
   virtual void cpu_relax() = 0;
 
   virtual void trace(const TraceEvent& event) = 0;
-  unsigned flush_depth{};  ///< flush functions this thread is in; see FlushScope
+  unsigned flush_depth{};    ///< flush functions this thread is in; see FlushScope
+  unsigned inner_flushes{};  ///< entered within another
 };
 
 /// Traces entry and exit of a kernel function, for a scope.

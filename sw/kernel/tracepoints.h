@@ -109,9 +109,11 @@ struct FlushBegin {
 struct FlushEnd {
   static constexpr std::string_view kName = "tlb_flush_end";
   std::uint64_t flush{};
+  bool done{true};  ///< false: the architecture found that it had nothing to do
   template <class Visitor>
   void fields(Visitor&& v) const {
     v("flush", flush);
+    v("done", done);
   }
 };
 

@@ -93,6 +93,8 @@ void KernelGather::Host::begin_flush(const MmuGather& tlb) {
   flush_trace_.emplace(cpu_, "tlb_flush_mmu_tlbonly");
   flush_scope_.emplace(cpu_, mm_, tlb.fullmm ? arch::VirtAddr{} : arch::VirtAddr{tlb.start},
                        arch::VirtAddr{tlb.end}, /*secondary=*/true);
+  // Not every tlb_flush() flushes: arm64 does not for an exit, s390 only if tables were freed.
+  flush_scope_->only_around();
 }
 
 void KernelGather::Host::end_flush() {

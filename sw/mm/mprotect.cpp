@@ -85,7 +85,6 @@ void change_entry(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma, const PteSlo
   const Pte new_pte = changed(mm, vma, old_pte, change);
   set_pte_at(cpu, mm, slot, new_pte);
   if (change == Change::kUffdWp) mm.uffd_wp.insert(slot.va.value);
-  if (change == Change::kUffdWpResolve) mm.uffd_wp.erase(slot.va.value);
   if (!flush_is_needed(mm, old_pte, new_pte, slot.level)) return;
   tlb.tlb_change_page_size(arch::page_bytes(arch::vmsa64::level_shift(slot.level)));
   if (slot.level == arch::vmsa64::kLastLevel) {
@@ -174,6 +173,10 @@ void mwriteprotect_range(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr 
   {
     const ReadGuard lock(mm.mmap_lock, cpu);
     mm.uffd_registered = true;
+    // Also of pages that are in swap or gone by now.
+    if (!protect) {
+      mm.uffd_wp.erase(mm.uffd_wp.lower_bound(start.value), mm.uffd_wp.lower_bound(end.value));
+    }
     change_areas(cpu, mm, start, end, protect ? Change::kUffdWp : Change::kUffdWpResolve);
   }
   if (protect) {

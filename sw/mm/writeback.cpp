@@ -1,7 +1,6 @@
 #include "sw/mm/writeback.h"
 
 #include <algorithm>
-#include <utility>
 #include <vector>
 
 #include "sw/mm/arch_mmu.h"
@@ -119,8 +118,17 @@ std::vector<Page*> isolate_anonymous(Cpu& cpu, Mm& mm, arch::VirtAddr start, arc
   return pages;
 }
 
-/// pageout() and __remove_mapping() of one page that was unmapped, with its slot (0: none).
-void finish_swap_out(Cpu& cpu, KernelState& kernel, Page& page, std::uint64_t slot) {
+/// A page on its way out, with its slot (0: its contents are given up).
+struct Reclaimed {
+  Page* page{};
+  std::uint64_t slot{};
+  bool unmapped{};  ///< here; else whoever unmapped it has thrown its contents away
+};
+
+/// pageout() and __remove_mapping() of one page.
+void finish_swap_out(Cpu& cpu, KernelState& kernel, const Reclaimed& reclaimed) {
+  Page& page = *reclaimed.page;
+  const std::uint64_t slot = reclaimed.slot;
   // Beside the isolation the swap cache refers to it: nobody has faulted it in again.
   const int alone = slot != 0 ? 2 : 1;
   if (slot != 0 && page.refcount == alone) {
@@ -133,7 +141,9 @@ void finish_swap_out(Cpu& cpu, KernelState& kernel, Page& page, std::uint64_t sl
       kernel.swap.set_cached(slot, nullptr);
       kernel.pages.put_page(cpu, page);
     }
-    cpu.trace(FolioDiscarded{.page = page.address, .order = page.order});
+    if (reclaimed.unmapped) {
+      cpu.trace(FolioDiscarded{.page = page.address, .order = page.order});
+    }
   }
   kernel.pages.put_page(cpu, page);
   if (slot != 0) swap_free(cpu, kernel, slot);
@@ -145,7 +155,7 @@ void shrink_anonymous_pages(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAd
   const FunctionTrace trace(cpu, "shrink_folio_list");
   // All are unmapped first, so that one flush serves them.
   UnmapBatch batch;
-  std::vector<std::pair<Page*, std::uint64_t>> unmapped;
+  std::vector<Reclaimed> reclaimed;
   for (Page* page : isolate_anonymous(cpu, mm, start, end)) {
     // One that somebody else reclaims has its slot already, and one that is pinned now stays.
     if (page->mapcount == 0 || page->pins != 0) {
@@ -157,17 +167,19 @@ void shrink_anonymous_pages(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAd
       mm.kernel.pages.get_page(*page);
       mm.kernel.swap.set_cached(swap, page);
     }
-    unmapped.emplace_back(page, swap);
+    Reclaimed& item = reclaimed.emplace_back(Reclaimed{.page = page, .slot = swap});
     try_to_unmap(cpu, *page, &batch, [&](Mm& other, Pte old) {
       // A lazily freed page that was written since is wanted after all.
       if (swap == 0 && other.arch.pte_dirty(old)) page->lazyfree = false;
-      if (swap == 0) return page->lazyfree ? Pte{} : old;
+      if (swap == 0 && !page->lazyfree) return old;
+      item.unmapped = true;
+      if (swap == 0) return Pte{};
       mm.kernel.swap.get(swap);
       return other.arch.mk_swap_pte(SwapType::kSwap, swap);
     });
   }
   try_to_unmap_flush(cpu, batch);
-  for (const auto& [page, swap] : unmapped) finish_swap_out(cpu, mm.kernel, *page, swap);
+  for (const Reclaimed& item : reclaimed) finish_swap_out(cpu, mm.kernel, item);
 }
 
 }  // namespace shootdown::sw

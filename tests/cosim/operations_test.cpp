@@ -291,7 +291,7 @@ std::vector<std::string> random_steps(std::mt19937& random, unsigned length) {
   for (unsigned i = 0; i < length; ++i) {
     const char* regions[] = {"heap", "file", "copy"};
     const char* region = regions[pick(3)];
-    switch (pick(13)) {
+    switch (pick(18)) {
       case 0:
         steps.push_back("madvise: {" + range(region) + ", advice: dontneed}");
         break;
@@ -325,6 +325,20 @@ std::vector<std::string> random_steps(std::mt19937& random, unsigned length) {
         steps.push_back("clear_soft_dirty: process");
         break;
       case 10:
+        steps.push_back("unmap_mapping_range: {" + range("file") + "}");
+        break;
+      case 11:
+        steps.push_back(pick(2) == 0 ? "collapse: thp" : "split: thp");
+        steps.push_back(access("write", "thp"));
+        break;
+      case 12:
+        steps.push_back("madvise: {" + range("thp") + ", advice: dontneed}");
+        break;
+      case 13:
+        steps.push_back("uffd_protect: {" + range("heap") + "}");
+        steps.push_back("uffd_resolve: heap");
+        break;
+      case 14:
         steps.push_back(access("read", region));
         break;
       default:
@@ -338,7 +352,7 @@ std::vector<std::string> random_steps(std::mt19937& random, unsigned length) {
 class RandomOperations : public testing::TestWithParam<const char*> {};
 
 TEST_P(RandomOperations, OfThreeThreadsAndADeviceAreWithoutViolation) {
-  for (unsigned seed = 1; seed <= 12; ++seed) {
+  for (unsigned seed = 1; seed <= 20; ++seed) {
     std::mt19937 random(seed);
     std::string text = machine(GetParam(), seed % 2 == 0 ? "v6.7" : "v6.6") + "threads:\n";
     for (unsigned cpu = 0; cpu < 3; ++cpu) {
@@ -350,12 +364,19 @@ TEST_P(RandomOperations, OfThreeThreadsAndADeviceAreWithoutViolation) {
                     "read: {at: file, count: 16, stride_bytes: 4096}",
                     "write: {at: copy, count: 200, stride_bytes: 0}",
                     "write: {at: file, count: 16, stride_bytes: 4096}"});
-    const auto result = run(load_text(text));
-    EXPECT_TRUE(result.violations.empty())
-        << "seed " << seed << testing::PrintToString(violations_of(result))
-        << result.violations[0].headline << "\n"
-        << text;
-    EXPECT_TRUE(result.limit.empty()) << "seed " << seed << ": " << result.limit << "\n" << text;
+    auto config = load_text(text);
+    // As the steps fall, and with delays drawn from three seeds.
+    for (std::uint64_t order = 0; order < 4; ++order) {
+      if (order != 0) config.random_schedule = order;
+      const auto result = run(config);
+      EXPECT_TRUE(result.violations.empty())
+          << "seed " << seed << " order " << order << testing::PrintToString(violations_of(result))
+          << result.violations[0].headline << "\n"
+          << text;
+      EXPECT_TRUE(result.limit.empty())
+          << "seed " << seed << " order " << order << ": " << result.limit << "\n"
+          << text;
+    }
     if (HasFailure()) return;
   }
 }

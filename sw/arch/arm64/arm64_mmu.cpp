@@ -157,7 +157,7 @@ class CpuPteHost : public arm64::PteHost {
                           .entry = entry,
                           .before = found,
                           .after = desired,
-                          .protnone = false});
+                          .protnone = mmu_.pte_protnone({desired})});
     }
     return found;
   }

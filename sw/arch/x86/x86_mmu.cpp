@@ -219,7 +219,7 @@ bool X86Mmu::ptep_clear_flush_young(Cpu& cpu, Mm& mm, const PteSlot& slot) {
                          .entry = slot.address,
                          .before = pte.value,
                          .after = pte_mkold(pte).value,
-                         .protnone = false});
+                         .protnone = pte_protnone(pte_mkold(pte))});
       // No flush: a young entry in a TLB costs accuracy, nothing else.
       return true;
     }
