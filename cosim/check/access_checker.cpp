@@ -171,20 +171,8 @@ void AccessChecker::on_free(const Event& event, const sw::PageFreed& freed) {
     if (!mm || !history_.reachable(tlb, *entry)) continue;
     const std::string& name = actor_name(tlb);
     if (findings_.repeats("use-after-free", name, entry->fill.page)) continue;
-    StaleEntry stale{.where = where_of(history_, tlb),
-                     .tlb = tlb,
-                     .requester = entry->fill.requester,
-                     .mm = *mm,
-                     .va = entry->fill.page,
-                     .entry = entry,
-                     .store = nullptr,
-                     .freed = {event.sequence, event.time_ps, event.actor, event.thread}};
-    for (const StoreRecord* store : history_.stores(*mm, entry->fill.page)) {
-      if (store->at.sequence > entry->read.sequence) {
-        stale.store = store;
-        break;
-      }
-    }
+    StaleEntry stale = stale_entry(history_, tlb, *entry, *mm);
+    stale.freed = {event.sequence, event.time_ps, event.actor, event.thread};
     const MissingHop missing = find_missing_hop(history_, stale);
     Violation violation{
         .kind = "use-after-free",

@@ -25,20 +25,7 @@ void BbmChecker::on_fill(const Event& event, const hw::TlbFill& fill) {
     if (tlb != event.actor || entry->fill.page_shift == fill.page_shift) continue;
     const std::string& name = actor_name(event.actor);
     if (findings_.repeats("break-before-make", name, fill.page)) return;
-    StaleEntry stale{.where = where_of(history_, tlb),
-                     .tlb = tlb,
-                     .requester = entry->fill.requester,
-                     .mm = *mm,
-                     .va = entry->fill.page,
-                     .entry = entry,
-                     .store = nullptr,
-                     .freed = {}};
-    for (const StoreRecord* record : history_.stores(*mm, entry->fill.page)) {
-      if (record->at.sequence > entry->read.sequence) {
-        stale.store = record;
-        break;
-      }
-    }
+    const StaleEntry stale = stale_entry(history_, tlb, *entry, *mm);
     const MissingHop missing = find_missing_hop(history_, stale);
     findings_.report({.kind = "break-before-make",
                       .time_ps = event.time_ps,

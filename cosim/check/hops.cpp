@@ -449,6 +449,23 @@ MissingHop find_missing_hop(const History& history, const StaleEntry& stale) {
   return HopFinder(history, stale).run();
 }
 
+StaleEntry stale_entry(const History& history, ActorId tlb, const CachedEntry& entry, unsigned mm) {
+  StaleEntry stale{.where = where_of(history, tlb),
+                   .tlb = tlb,
+                   .requester = entry.fill.requester,
+                   .mm = mm,
+                   .va = entry.fill.page,
+                   .entry = &entry,
+                   .store = nullptr,
+                   .freed = {}};
+  for (const StoreRecord* store : history.stores(mm, entry.fill.page)) {
+    if (store->at.sequence <= entry.read.sequence) continue;
+    stale.store = store;
+    break;
+  }
+  return stale;
+}
+
 StaleEntry::Where where_of(const History& history, ActorId actor) {
   if (history.is_cpu(actor)) return StaleEntry::Where::kCpu;
   return history.is_atc(actor) ? StaleEntry::Where::kAtc : StaleEntry::Where::kSmmu;

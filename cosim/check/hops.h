@@ -25,6 +25,9 @@ struct StaleEntry {
   Stamp freed;                 ///< when its frame was freed, if that is what is wrong
 };
 
+/// `entry`, which `tlb` holds, made stale by the first store since it was read, if there is one.
+StaleEntry stale_entry(const History& history, ActorId tlb, const CachedEntry& entry, unsigned mm);
+
 struct MissingHop {
   std::string hop;               ///< one of missing_hop_names()
   std::string text;              ///< in words

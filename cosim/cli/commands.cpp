@@ -201,8 +201,9 @@ int list_command(const Options& options) {
     }
   } else if (options.list == "changes") {
     for (const sw::KernelChange& change : sw::kernel_changes()) {
-      fmt::print("{}  {}  {}\n              {}\n", change.hash, to_string(change.first_release),
-                 change.title, change.switches);
+      fmt::print("{}  {}  {}\n              {}{}\n", change.hash, to_string(change.first_release),
+                 change.title, change.switches,
+                 change.needs.empty() ? "" : fmt::format(" (needs {})", change.needs));
     }
   } else if (options.list == "checkers") {
     for (const CheckerInfo& info : checker_infos()) {

@@ -148,7 +148,7 @@ SeedsResult run_seeds(const Config& config, std::uint64_t count) {
 
 std::string seeds_text(const Config& config, const SeedsResult& result) {
   std::string text = describe_run(config) + "\n";
-  text += fmt::format("{} random schedules: {} violate, {} ended at a limit\n", result.runs,
+  text += fmt::format("random schedules 1 to {}: {} violate, {} ended at a limit\n", result.runs,
                       result.violating, result.limited);
   for (const auto& [kind, runs] : result.kinds) text += fmt::format("{:8}  {}\n", runs, kind);
   const auto replay = [&](const char* what, const std::optional<std::uint64_t>& seed) {
@@ -162,8 +162,12 @@ std::string seeds_text(const Config& config, const SeedsResult& result) {
   if (result.expected.empty()) {
     text += fmt::format("{} expects nothing of {}\n", config.path, kernel);
   } else {
-    text += fmt::format("{} for {}: {}\n", result.met ? "as expected" : "NOT AS EXPECTED", kernel,
-                        result.expected);
+    const bool not_found = !result.met && result.violating == 0 && result.limited == 0;
+    text += fmt::format("{} for {}: {}\n",
+                        result.met  ? "as expected"
+                        : not_found ? fmt::format("NOT FOUND in {} schedules", result.runs)
+                                    : "NOT AS EXPECTED",
+                        kernel, result.expected);
   }
   return text;
 }

@@ -352,6 +352,10 @@ Config load_config(const std::string& path, const LoadOptions& options) {
   const YamlValue kernel = map.require("kernel");
   config.kernel = read_kernel(kernel);
   if (options.kernel) {
+    for (const std::string& assignment : options.set) {
+      if (!assignment.starts_with("kernel")) continue;
+      throw ConfigError("--kernel:1:1: kernel: given together with --set kernel (one of them)");
+    }
     config.kernel = {};
     const YamlValue given("--kernel", "kernel", YAML::Node(*options.kernel));
     config.kernel.base = read_release(given, *options.kernel);

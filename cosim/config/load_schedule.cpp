@@ -98,7 +98,13 @@ void read_schedule(const YamlValue& value, const std::vector<std::string>& event
     read_actor(map.require("hold"), config, hold.at);
     read_point(map.require("at"), event_kinds, hold.at);
     map.read("nth", hold.at.nth, 1, 1'000'000);
-    hold.until = read_until(map.require("until"), event_kinds, config);
+    const YamlValue until = map.require("until");
+    hold.until = read_until(until, event_kinds, config);
+    const bool thread = std::any_of(config.cpu_threads.begin(), config.cpu_threads.end(),
+                                    [&](const CpuThread& t) { return t.name == hold.at.actor; });
+    if (thread && hold.until.actor == hold.at.actor) {
+      until.fail("is a point of the thread that is held", "a point of another one");
+    }
     map.read("at_most_cycles", hold.at_most_cycles, 1, 1'000'000'000);
     map.finish();
     config.schedule.push_back(std::move(hold));

@@ -65,12 +65,16 @@ void pin(sw::Cpu& cpu, sw::Mm& mm, const MemoryOperation& operation, PinnedPages
   }
 }
 
-void unpin(sw::Cpu& cpu, sw::Mm& mm, const MemoryOperation& operation, PinnedPages& pinned) {
+/// False if nothing there is pinned.
+bool unpin(sw::Cpu& cpu, sw::Mm& mm, const MemoryOperation& operation, PinnedPages& pinned) {
+  bool any = false;
   for (auto it = pinned.lower_bound(operation.start.value);
        it != pinned.end() && it->first < operation.end.value;) {
     sw::unpin_user_page(cpu, mm, *it->second);
     it = pinned.erase(it);
+    any = true;
   }
+  return any;
 }
 
 /// `action` for each 2 MiB of the range.
@@ -129,8 +133,7 @@ bool perform(sw::Cpu& cpu, SoftwareStack& software, std::size_t process, const M
       pin(cpu, mm, op, pinned);
       return true;
     case Kind::kUnpin:
-      unpin(cpu, mm, op, pinned);
-      return true;
+      return unpin(cpu, mm, op, pinned);
     case Kind::kRevoke:
       revoke(cpu, software, file_range(software, process, op));
       return true;

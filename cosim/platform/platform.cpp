@@ -226,8 +226,10 @@ void Platform::run_program(Task& task, std::size_t number) {
       }
       if (!perform(task, *platform.software_, program.process, s, pinned)) {
         platform.remarks_.push_back(
-            fmt::format("{}: the kernel refused to map at {}", program.name,
-                        hex(s.kind == MemoryOperation::Kind::kMremap ? s.to : s.start)));
+            s.kind == MemoryOperation::Kind::kUnpin
+                ? fmt::format("{}: has pinned nothing at {}", program.name, hex(s.start))
+                : fmt::format("{}: the kernel refused to map at {}", program.name,
+                              hex(s.kind == MemoryOperation::Kind::kMremap ? s.to : s.start)));
       }
       return true;
     }

@@ -82,12 +82,17 @@ std::vector<std::string> Schedule::remarks() const {
   std::vector<std::string> result;
   for (std::size_t i = 0; i < states_.size(); ++i) {
     const State& state = states_[i];
+    const std::string at = to_string(state.at.point);
+    const std::string until = to_string(state.until.point);
     if (state.at.passed < state.at.point.nth) {
-      result.push_back(fmt::format("schedule: `{}` did not happen", to_string(state.at.point)));
+      result.push_back(fmt::format("schedule: `{}` did not happen: this order was not tried", at));
+    } else if (state.gave_up && released(state)) {
+      result.push_back(fmt::format("schedule: `{}` waited {} cycles for `{}`, which came later", at,
+                                   holds_[i].at_most_cycles, until));
     } else if (state.gave_up) {
-      result.push_back(fmt::format(
-          "schedule: `{}` waited {} cycles for `{}`, which this kernel does not let happen first",
-          to_string(state.at.point), holds_[i].at_most_cycles, to_string(state.until.point)));
+      result.push_back(
+          fmt::format("schedule: `{}` waited {} cycles for `{}`, which never happened in this run",
+                      at, holds_[i].at_most_cycles, until));
     }
   }
   return result;

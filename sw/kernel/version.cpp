@@ -6,7 +6,7 @@ namespace shootdown::sw {
 
 namespace {
 
-constexpr std::array<KernelChange, 24> kChanges{{
+constexpr std::array<KernelChange, 25> kChanges{{
     {.hash = "c9fe66560bf2",
      .title = "mm/mprotect: do not flush when not required architecturally",
      .first_release = {5, 19},
@@ -64,6 +64,12 @@ constexpr std::array<KernelChange, 24> kChanges{{
      .member = &KernelBehaviour::delay_rmap,
      .needs = "7cc8f9c7146a",
      .switches = "the rmap of a dirty file page is removed after the flush, under the same lock"},
+    {.hash = "7e12beb8ca2a",
+     .title = "migrate_pages: batch flushing TLB",
+     .first_release = {6, 3},
+     .member = &KernelBehaviour::batched_migration,
+     .needs = "",
+     .switches = "migration unmaps all its pages before one flush, as reclaim does"},
     {.hash = "e43c0a0c3c28",
      .title = "powerpc/64s/radix: combine final TLB flush and lazy tlb mm shootdown IPIs",
      .first_release = {6, 6},

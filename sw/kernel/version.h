@@ -39,6 +39,8 @@ struct KernelBehaviour {
   bool encoded_pages{};
   /// 5df397dec7c4: the rmap of a dirty file page is removed after the flush.
   bool delay_rmap{};
+  /// 7e12beb8ca2a: migration defers the flush of what it unmaps, as reclaim does.
+  bool batched_migration{};
   /// 6bbd42e2df8f: the arch flush functions call the notifier, core mm no longer does.
   bool notify_in_tlb_flush{};
 

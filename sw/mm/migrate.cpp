@@ -1,6 +1,5 @@
 #include "sw/mm/migrate.h"
 
-#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -13,29 +12,12 @@ namespace shootdown::sw {
 
 namespace {
 
-/// Base pages that are mapped in the range and not pinned, isolated: one reference more.
-std::vector<Page*> isolate(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end) {
-  std::vector<Page*> pages;
-  const ReadGuard lock(mm.mmap_lock, cpu);
-  for_each_leaf(cpu, mm, start, end, [&](const PteSlot& slot) {
-    const SpinGuard ptl(pte_lockptr(mm, slot), cpu);
-    const Pte pte = ptep_get(cpu, slot);
-    Page* page =
-        mm.arch.pte_present(pte) ? mm.kernel.pages.find(mm.arch.pte_address(pte)) : nullptr;
-    if (page == nullptr || page->order != 0 || page->mapping == nullptr || page->pins != 0) return;
-    if (std::find(pages.begin(), pages.end(), page) != pages.end()) return;
-    mm.kernel.pages.get_page(*page);
-    pages.push_back(page);
-  });
-  return pages;
-}
-
 std::uint64_t frame_of(const Page& page) { return page.address.value >> arch::kPageShift; }
 
-/// try_to_migrate(): a migration entry in the place of each entry of the page, with what has to be
-/// known to make it again.
-void try_to_migrate(Cpu& cpu, Page& page, UnmapBatch& batch) {
-  try_to_unmap(cpu, page, &batch, [&](Mm& mm, Pte old) {
+/// A migration entry in the place of each entry of the page, with what has to be known to make it
+/// again.
+void unmap_for_migration(Cpu& cpu, Page& page, UnmapBatch* batch) {
+  try_to_migrate(cpu, page, batch, [&](Mm& mm, Pte old) {
     const SwapType type =
         mm.arch.pte_write(old) ? SwapType::kMigrationWrite : SwapType::kMigrationRead;
     return mm.arch.mk_swap_pte(type,
@@ -97,9 +79,10 @@ Page* move_to_new_folio(Cpu& cpu, KernelState& kernel, Page& from) {
 
 void migrate_pages(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end) {
   const FunctionTrace trace(cpu, "migrate_pages");
-  const std::vector<Page*> pages = isolate(cpu, mm, start, end);
+  const std::vector<Page*> pages = isolate_mapped_pages(cpu, mm, start, end);
   UnmapBatch batch;
-  for (Page* page : pages) try_to_migrate(cpu, *page, batch);
+  const bool batched = mm.kernel.behaviour.batched_migration;
+  for (Page* page : pages) unmap_for_migration(cpu, *page, batched ? &batch : nullptr);
   try_to_unmap_flush(cpu, batch);
   for (Page* from : pages) {
     Page* to = move_to_new_folio(cpu, mm.kernel, *from);

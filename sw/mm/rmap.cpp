@@ -130,12 +130,34 @@ int folio_mkclean(Cpu& cpu, Page& page) {
   return cleaned;
 }
 
+// ---- Isolation -------------------------------------------------------------------------------
+
+std::vector<Page*> isolate_mapped_pages(Cpu& cpu, Mm& mm, arch::VirtAddr start,
+                                        arch::VirtAddr end) {
+  std::vector<Page*> pages;
+  const ReadGuard lock(mm.mmap_lock, cpu);
+  for_each_leaf(cpu, mm, start, end, [&](const PteSlot& slot) {
+    const SpinGuard ptl(pte_lockptr(mm, slot), cpu);
+    const Pte pte = ptep_get(cpu, slot);
+    Page* page =
+        mm.arch.pte_present(pte) ? mm.kernel.pages.find(mm.arch.pte_address(pte)) : nullptr;
+    if (page == nullptr || page->order != 0 || page->mapping == nullptr || page->pins != 0) return;
+    if (std::find(pages.begin(), pages.end(), page) != pages.end()) return;
+    mm.kernel.pages.get_page(*page);
+    pages.push_back(page);
+  });
+  return pages;
+}
+
 // ---- Unmapping -------------------------------------------------------------------------------
 
-void try_to_unmap(Cpu& cpu, Page& page, UnmapBatch* batch, const ReplacementPte& replacement) {
-  const FunctionTrace trace(cpu, "try_to_unmap");
+namespace {
+
+/// `function_one`: what the kernel calls the part that is done for each area.
+void unmap_everywhere(Cpu& cpu, Page& page, UnmapBatch* batch, const ReplacementPte& replacement,
+                      const char* function_one) {
   rmap_walk(cpu, page, [&](Mm& mm, arch::VirtAddr start, arch::VirtAddr end) {
-    const FunctionTrace one(cpu, "try_to_unmap_one");
+    const FunctionTrace one(cpu, function_one);
     const MmuNotifierRange range = range_of(mm, start, end);
     mmu_notifier_invalidate_range_start(cpu, range);
     page_vma_mapped_walk(cpu, mm, page, start, end, [&](const PteSlot& slot) {
@@ -162,6 +184,18 @@ void try_to_unmap(Cpu& cpu, Page& page, UnmapBatch* batch, const ReplacementPte&
     });
     mmu_notifier_invalidate_range_end(cpu, range);
   });
+}
+
+}  // namespace
+
+void try_to_unmap(Cpu& cpu, Page& page, UnmapBatch* batch, const ReplacementPte& replacement) {
+  const FunctionTrace trace(cpu, "try_to_unmap");
+  unmap_everywhere(cpu, page, batch, replacement, "try_to_unmap_one");
+}
+
+void try_to_migrate(Cpu& cpu, Page& page, UnmapBatch* batch, const ReplacementPte& replacement) {
+  const FunctionTrace trace(cpu, "try_to_migrate");
+  unmap_everywhere(cpu, page, batch, replacement, "try_to_migrate_one");
 }
 
 void try_to_unmap_flush(Cpu& cpu, UnmapBatch& batch) {

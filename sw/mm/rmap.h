@@ -4,6 +4,7 @@
 #define SHOOTDOWN_SW_MM_RMAP_H
 
 #include <functional>
+#include <vector>
 
 #include "hw/arch/types.h"
 #include "sw/kernel/cpu.h"
@@ -40,11 +41,17 @@ void rmap_walk_unmapped(
 /// folio_mkclean(): makes every entry of a page clean and read-only. Returns how many it changed.
 int folio_mkclean(Cpu& cpu, Page& page);
 
+/// Base pages that are mapped in [start, end), known to the rmap and not pinned, each with a
+/// reference: isolated from the LRU.
+std::vector<Page*> isolate_mapped_pages(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end);
+
 /// What to leave in the place of an entry that is unmapped.
 using ReplacementPte = std::function<Pte(Mm&, Pte old)>;
-/// try_to_unmap() and try_to_migrate(): removes every entry of a page. `replacement` that returns
+/// try_to_unmap(): removes every entry of a page. `replacement` that returns
 /// the old entry keeps it. With `batch` (TTU_BATCH_FLUSH) the caller owes try_to_unmap_flush().
 void try_to_unmap(Cpu& cpu, Page& page, UnmapBatch* batch, const ReplacementPte& replacement);
+/// The same, to move the page (migrate.cpp).
+void try_to_migrate(Cpu& cpu, Page& page, UnmapBatch* batch, const ReplacementPte& replacement);
 void try_to_unmap_flush(Cpu& cpu, UnmapBatch& batch);
 /// The same if a dirty entry is among them: before the contents of a page are taken.
 void try_to_unmap_flush_dirty(Cpu& cpu, UnmapBatch& batch);

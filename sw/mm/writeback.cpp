@@ -1,6 +1,5 @@
 #include "sw/mm/writeback.h"
 
-#include <algorithm>
 #include <vector>
 
 #include "sw/mm/arch_mmu.h"
@@ -100,24 +99,6 @@ void shrink_file_pages(Cpu& cpu, KernelState& kernel, File& file, std::uint64_t 
 
 namespace {
 
-/// Pages that a process has mapped in [start, end), isolated from the LRU: one reference more.
-std::vector<Page*> isolate_anonymous(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end) {
-  std::vector<Page*> pages;
-  const ReadGuard lock(mm.mmap_lock, cpu);
-  for_each_leaf(cpu, mm, start, end, [&](const PteSlot& slot) {
-    const SpinGuard ptl(pte_lockptr(mm, slot), cpu);
-    const Pte pte = ptep_get(cpu, slot);
-    Page* page =
-        mm.arch.pte_present(pte) ? mm.kernel.pages.find(mm.arch.pte_address(pte)) : nullptr;
-    if (page == nullptr || page->use != PageUse::kAnonymous || page->order != 0) return;
-    if (page->pins != 0 || page->mapping == nullptr) return;
-    if (std::find(pages.begin(), pages.end(), page) != pages.end()) return;
-    mm.kernel.pages.get_page(*page);
-    pages.push_back(page);
-  });
-  return pages;
-}
-
 /// A page on its way out, with its slot (0: its contents are given up).
 struct Reclaimed {
   Page* page{};
@@ -156,9 +137,9 @@ void shrink_anonymous_pages(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAd
   // All are unmapped first, so that one flush serves them.
   UnmapBatch batch;
   std::vector<Reclaimed> reclaimed;
-  for (Page* page : isolate_anonymous(cpu, mm, start, end)) {
+  for (Page* page : isolate_mapped_pages(cpu, mm, start, end)) {
     // One that somebody else reclaims has its slot already, and one that is pinned now stays.
-    if (page->mapcount == 0 || page->pins != 0) {
+    if (page->use != PageUse::kAnonymous || page->mapcount == 0 || page->pins != 0) {
       mm.kernel.pages.put_page(cpu, *page);
       continue;
     }

@@ -84,7 +84,17 @@ TEST(ScheduleTest, AnOrderThatCannotBeIsGivenUpAndSaid) {
       "at_most_cycles: 500}\n  - {hold: second, at: exit do_munmap, until: {signal: done}}\n")));
   ASSERT_EQ(result.remarks.size(), 2U) << testing::PrintToString(result.remarks);
   EXPECT_NE(result.remarks[0].find("waited 500 cycles"), std::string::npos);
-  EXPECT_NE(result.remarks[1].find("did not happen"), std::string::npos);
+  EXPECT_NE(result.remarks[0].find("never happened in this run"), std::string::npos);
+  EXPECT_NE(result.remarks[1].find("this order was not tried"), std::string::npos);
+}
+
+TEST(ScheduleTest, AWaitThatWasTooShortIsToldFromOneInVain) {
+  const auto result = run(load_text(small_machine(
+      std::string(kTwoThreads) +
+      "schedule:\n  - {hold: first, at: enter do_page_fault, until: {second: exit do_page_fault}, "
+      "at_most_cycles: 3}\n")));
+  ASSERT_EQ(result.remarks.size(), 1U) << testing::PrintToString(result.remarks);
+  EXPECT_NE(result.remarks[0].find("which came later"), std::string::npos) << result.remarks[0];
 }
 
 TEST(ScheduleTest, AHeldRunEndsAtItsLimitAndCanBeRepeated) {
@@ -114,6 +124,8 @@ TEST(ScheduleTest, BadPointsAreRefused) {
   EXPECT_NE(refused("{hold: first, at: enter, until: {second: enter f}}").find("enter FUNCTION"),
             std::string::npos);
   EXPECT_NE(refused("{hold: first, at: enter f, until: {signal: nothing}}").find("done"),
+            std::string::npos);
+  EXPECT_NE(refused("{hold: first, at: enter f, until: {first: exit f}}").find("another one"),
             std::string::npos);
   EXPECT_NE(refused("{hold: first, at: enter f, until: {}}").find("names no point"),
             std::string::npos);
