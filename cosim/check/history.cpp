@@ -59,8 +59,8 @@ void History::reset() {
   pending_.clear();
   owners_.clear();
   unhooked_tables_.clear();
+  tables_.clear();
   unflushed_.clear();
-  protnone_.clear();
 }
 
 // ---- Software --------------------------------------------------------------------------------
@@ -89,6 +89,7 @@ std::string History::functions_of(ThreadId thread) const {
 
 void History::on(const Event&, const sw::MmCreated& e) {
   ++generation_;
+  tables_[e.pgd.value].places = {{.mm = e.mm, .level = 0, .base = 0}};
   mm_by_asid_[e.asid.value] = e.mm;
   format_ = e.format;
 }
@@ -102,37 +103,109 @@ void History::on(const Event&, const sw::SvaBound& e) {
                                   .broadcast = e.broadcast};
 }
 
+namespace {
+
+unsigned index_in_table(arch::PhysAddr slot) { return slot.value % arch::kPageSize / 8; }
+
+std::uint64_t bytes_of(int level) { return arch::page_bytes(vmsa64::level_shift(level)); }
+
+}  // namespace
+
+History::Table& History::table_of(arch::PhysAddr slot, const Place& place) {
+  Table& table = tables_[arch::page_of(slot).value];
+  if (!table.allocated &&
+      std::find(table.places.begin(), table.places.end(), place) == table.places.end()) {
+    table.places.push_back(place);
+  }
+  return table;
+}
+
 void History::on(const Event& event, const sw::PteStore& e) {
   ++generation_;
-  const LeafKey key{e.mm, static_cast<std::uint64_t>(e.level), e.va.value};
-  const StoreRecord record{.at = stamp(event),
-                           .mm = e.mm,
-                           .va = e.va,
-                           .level = e.level,
-                           .before = arch::to_vmsa64(format_, e.before, e.level),
-                           .after = arch::to_vmsa64(format_, e.after, e.level),
-                           .raw_before = e.before,
-                           .raw_after = e.after,
-                           .functions = functions_of(event.thread)};
-  entries_[key] = record.after;
-  protnone_.erase(key);
-  if (e.protnone) protnone_[key] = vmsa64::next_table(e.after).value;
-  stores_[key].push_back(record);
-  if (vmsa64::is_table(record.before, e.level) && record.before != record.after) {
-    unhooked_tables_[vmsa64::next_table(record.before).value] = record;
+  const unsigned index = index_in_table(e.entry);
+  Table& table = table_of(
+      e.entry, {.mm = e.mm, .level = e.level, .base = e.va.value - index * bytes_of(e.level)});
+  Slot& slot = table.slots[index];
+  StoreRecord record{.at = stamp(event),
+                     .mm = e.mm,
+                     .va = e.va,
+                     .level = e.level,
+                     .before = arch::to_vmsa64(format_, e.before, e.level),
+                     .after = arch::to_vmsa64(format_, e.after, e.level),
+                     .raw_before = e.before,
+                     .raw_after = e.after,
+                     .functions = functions_of(event.thread)};
+  slot = {.entry = record.after,
+          .raw = e.after,
+          .protnone = e.protnone ? vmsa64::next_table(e.after).value : 0};
+  const Slot now = slot;
+  const std::vector<Place> places = table.places;  // a change can link tables
+  for (const Place& place : places) {
+    record.mm = place.mm;
+    record.va = {place.base + index * bytes_of(place.level)};
+    change(record, now);
   }
-  if (vmsa64::is_leaf(record.after, e.level)) {
-    const std::uint64_t first = vmsa64::leaf_output(record.after, e.level).value;
-    for (std::uint64_t i = 0; i < arch::page_bytes(vmsa64::level_shift(e.level));
-         i += arch::kPageSize) {
+}
+
+void History::change(const StoreRecord& record, const Slot& slot) {
+  const LeafKey key{record.mm, static_cast<std::uint64_t>(record.level), record.va.value};
+  entries_[key] = slot.entry;
+  stores_[key].push_back(record);
+  const bool was_table = vmsa64::is_table(record.before, record.level);
+  const bool is_table = vmsa64::is_table(record.after, record.level);
+  const Place below{.mm = record.mm, .level = record.level + 1, .base = record.va.value};
+  if (was_table && record.before != record.after) {
+    unlink(vmsa64::next_table(record.before), below, record);
+  }
+  if (is_table && record.before != record.after) {
+    link(vmsa64::next_table(record.after), below, record);
+  }
+  if (vmsa64::is_leaf(record.after, record.level)) {
+    const std::uint64_t first = vmsa64::leaf_output(record.after, record.level).value;
+    for (std::uint64_t i = 0; i < bytes_of(record.level); i += arch::kPageSize) {
       const auto owner = owners_.find(first + i);
-      if (owner != owners_.end()) owner->second.mms.insert(e.mm);
+      if (owner != owners_.end()) owner->second.mms.insert(record.mm);
     }
   }
   // Nobody has cached what was invalid.
-  const std::uint64_t before = hardware_view(record.before, e.level);
-  if (before != 0 && before != hardware_view(record.after, e.level)) {
-    unflushed_[key] = stamp(event);
+  const std::uint64_t before = hardware_view(record.before, record.level);
+  if (before != 0 && before != hardware_view(record.after, record.level)) {
+    unflushed_[key] = record.at;
+  }
+}
+
+void History::link(arch::PhysAddr page, const Place& place, const StoreRecord& cause) {
+  Table& table = tables_[page.value];
+  if (std::find(table.places.begin(), table.places.end(), place) != table.places.end()) return;
+  table.places.push_back(place);
+  for (unsigned i = 0; i < table.slots.size(); ++i) {
+    const Slot slot = tables_[page.value].slots[i];
+    if (slot.raw == 0) continue;
+    StoreRecord record = cause;
+    record.va = {place.base + i * bytes_of(place.level)};
+    record.level = place.level;
+    record.before = record.raw_before = 0;
+    record.after = slot.entry;
+    record.raw_after = slot.raw;
+    change(record, slot);
+  }
+}
+
+void History::unlink(arch::PhysAddr page, const Place& place, const StoreRecord& cause) {
+  unhooked_tables_[page.value].push_back(cause);
+  const auto found = tables_.find(page.value);
+  if (found == tables_.end()) return;
+  std::erase(found->second.places, place);
+  for (unsigned i = 0; i < found->second.slots.size(); ++i) {
+    const Slot& slot = found->second.slots[i];
+    if (slot.raw == 0) continue;
+    StoreRecord record = cause;
+    record.va = {place.base + i * bytes_of(place.level)};
+    record.level = place.level;
+    record.before = slot.entry;
+    record.raw_before = slot.raw;
+    record.after = record.raw_after = 0;
+    change(record, {});
   }
 }
 
@@ -140,8 +213,17 @@ void History::on(const Event&, const hw::DescriptorUpdate& e) {
   ++generation_;
   const auto mm = mm_of(e.requester.asid);
   if (!mm) return;
-  entries_[{*mm, static_cast<std::uint64_t>(e.level), e.va.value}] =
-      arch::to_vmsa64(format_, e.after, e.level);
+  const unsigned index = index_in_table(e.address);
+  const arch::VirtAddr va = arch::page_of(e.va, vmsa64::level_shift(e.level));
+  Table& table = table_of(
+      e.address, {.mm = *mm, .level = e.level, .base = va.value - index * bytes_of(e.level)});
+  Slot& slot = table.slots[index];
+  slot.entry = arch::to_vmsa64(format_, e.after, e.level);
+  slot.raw = e.after;
+  for (const Place& place : table.places) {
+    entries_[{place.mm, static_cast<std::uint64_t>(place.level),
+              place.base + index * bytes_of(place.level)}] = slot.entry;
+  }
 }
 
 void History::on(const Event& event, const sw::IpiSent& e) {
@@ -208,9 +290,11 @@ void History::on(const Event& event, const sw::CommandSubmitted& e) {
 void History::on(const Event&, const sw::PageAllocated& e) {
   ++generation_;
   for (std::uint64_t i = 0; i < std::uint64_t{1} << e.order; ++i) {
+    tables_.erase(e.page.value + i * arch::kPageSize);
     frames_.erase(e.page.value + i * arch::kPageSize);
     owners_[e.page.value + i * arch::kPageSize] = {.use = e.use, .mms = {}};
   }
+  if (e.use == sw::PageUse::kTable) tables_[e.page.value].allocated = true;
 }
 
 void History::on(const Event& event, const sw::PageFreed& e) {
@@ -281,15 +365,38 @@ const std::vector<OpenAccess>& History::open_accesses(ActorId actor) const {
 void History::on(const Event& event, const hw::WalkRead& e) {
   auto& reads = leaf_reads_[event.actor];
   // Only the last descriptor read by an access counts; finished accesses need not be kept.
-  reads[e.access_id] = stamp(event);
+  reads[e.access_id] = {stamp(event), e.address};
   if (reads.size() > 1024) reads.erase(reads.begin());
+}
+
+Stamp History::read_by_walk(const hw::TlbFill& fill, const Stamp& read, arch::PhysAddr slot) const {
+  const arch::PhysAddr page = arch::page_of(slot);
+  const auto table = tables_.find(page.value);
+  const auto mm = mm_of(fill.requester.asid);
+  if (!mm || table == tables_.end() || !table->second.allocated) return read;
+  const bool linked = std::any_of(
+      table->second.places.begin(), table->second.places.end(), [&](const Place& place) {
+        return place.mm == *mm && fill.page.value >= place.base &&
+               fill.page.value - place.base < 512 * bytes_of(place.level);
+      });
+  const auto unhooks = unhooked_tables_.find(page.value);
+  if (linked || unhooks == unhooked_tables_.end()) return read;
+  for (auto record = unhooks->second.rbegin(); record != unhooks->second.rend(); ++record) {
+    if (record->mm != *mm || record->at.sequence > read.sequence) continue;
+    Stamp before = record->at;
+    --before.sequence;
+    return before;
+  }
+  return read;
 }
 
 void History::on(const Event& event, const hw::TlbFill& e) {
   ++generation_;
   CachedEntry entry{.filled = stamp(event), .read = stamp(event), .removed = {}, .fill = e};
   const auto& reads = leaf_reads_[event.actor];
-  if (const auto read = reads.find(e.access_id); read != reads.end()) entry.read = read->second;
+  if (const auto read = reads.find(e.access_id); read != reads.end()) {
+    entry.read = read_by_walk(e, read->second.at, read->second.slot);
+  }
   const auto ats = ats_reads_.find(e.access_id);
   if (is_atc(event.actor) && ats != ats_reads_.end()) {
     entry.read = ats->second;
@@ -365,7 +472,7 @@ void History::on(const Event& event, const hw::AtsAnswered& e) {
   // The answer comes from a walk of this access, or from the entry that it hit.
   const auto& reads = leaf_reads_[event.actor];
   const auto walked = reads.find(e.access_id);
-  ats_reads_[e.access_id] = walked != reads.end() ? walked->second : just_ended_.hit_read;
+  ats_reads_[e.access_id] = walked != reads.end() ? walked->second.at : just_ended_.hit_read;
 }
 
 void History::on(const Event& event, const hw::CommandFetched& e) {
@@ -562,7 +669,7 @@ bool History::still_good(const CachedEntry& entry) const {
 
 const StoreRecord* History::unhooked(arch::PhysAddr page) const {
   const auto found = unhooked_tables_.find(page.value);
-  return found == unhooked_tables_.end() ? nullptr : &found->second;
+  return found == unhooked_tables_.end() ? nullptr : &found->second.back();
 }
 
 const FlushRecord* History::flush_after(const StoreRecord& store) const {
@@ -592,29 +699,18 @@ bool History::dirty_entry_maps(arch::PhysAddr page) const {
 
 std::map<std::uint64_t, int> History::mapped_frames() const {
   std::map<std::uint64_t, int> result;
-  for (const auto& [key, entry] : entries_) {
-    const int level = static_cast<int>(key[1]);
-    // Entries below a table that was taken out are not there any more.
-    if (vmsa64::is_leaf(entry, level) && linked(key)) {
-      ++result[vmsa64::leaf_output(entry, level).value];
+  for (const auto& [page, table] : tables_) {
+    if (table.places.empty()) continue;
+    const int level = table.places.front().level;
+    for (const Slot& slot : table.slots) {
+      if (slot.protnone != 0) {
+        ++result[slot.protnone];
+      } else if (vmsa64::is_leaf(slot.entry, level)) {
+        ++result[vmsa64::leaf_output(slot.entry, level).value];
+      }
     }
-  }
-  for (const auto& [key, frame] : protnone_) {
-    if (linked(key)) ++result[frame];
   }
   return result;
-}
-
-bool History::linked(const LeafKey& key) const {
-  for (std::uint64_t level = 0; level < key[1]; ++level) {
-    const unsigned shift = vmsa64::level_shift(static_cast<int>(level));
-    const auto parent =
-        entries_.find({key[0], level, arch::page_of(arch::VirtAddr{key[2]}, shift).value});
-    if (parent == entries_.end() || !vmsa64::is_table(parent->second, static_cast<int>(level))) {
-      return false;
-    }
-  }
-  return true;
 }
 
 bool History::changed_since_flush(unsigned mm, arch::VirtAddr start, arch::VirtAddr limit) const {

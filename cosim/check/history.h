@@ -13,6 +13,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "cosim/observe/event_log.h"
@@ -196,7 +197,8 @@ class History : public EventSubscriber {
   const FlushRecord* flush_after(const StoreRecord& store) const;
   /// Whether an entry maps the frame and is dirty.
   bool dirty_entry_maps(arch::PhysAddr page) const;
-  /// How many entries map each frame, by the first frame of what an entry maps.
+  /// How many entries map each frame, by the first frame of what an entry maps. An entry of a table
+  /// that several address spaces share counts once.
   std::map<std::uint64_t, int> mapped_frames() const;
   /// Whether a leaf in [start, limit) has changed for hardware since a flush last covered it.
   bool changed_since_flush(unsigned mm, arch::VirtAddr start, arch::VirtAddr limit) const;
@@ -304,7 +306,38 @@ class History : public EventSubscriber {
   bool still_good(const CachedEntry& entry) const;
 
   using LeafKey = std::array<std::uint64_t, 3>;  // mm, level, first address
-  bool linked(const LeafKey& key) const;
+  /// Where a table is linked: its first entry is of `level` and maps `base` in `mm`.
+  struct Place {
+    unsigned mm{};
+    int level{};
+    std::uint64_t base{};
+    bool operator==(const Place&) const = default;
+  };
+  struct Slot {
+    std::uint64_t entry{};     ///< in VMSAv8-64 terms
+    std::uint64_t raw{};       ///< as stored
+    std::uint64_t protnone{};  ///< the frame that software maps and hardware does not, or 0
+  };
+  /// The contents of a table are what every place makes of them. Several address spaces can share
+  /// one (hugetlb), and one can be filled before it is linked.
+  struct Table {
+    bool allocated{};  ///< the log has seen where it comes from: it is linked only where it says so
+    std::vector<Place> places;
+    std::array<Slot, 512> slots{};
+  };
+  /// The table that holds `slot`, which the one who stores there says to be of `place`.
+  Table& table_of(arch::PhysAddr slot, const Place& place);
+  /// An entry changes for one address space: stored, or because a table above it came or went.
+  void change(const StoreRecord& record, const Slot& slot);
+  void link(arch::PhysAddr page, const Place& place, const StoreRecord& cause);
+  void unlink(arch::PhysAddr page, const Place& place, const StoreRecord& cause);
+  /// When a walker read the leaf of an access, as far as memory still said so: a walk cache can
+  /// lead it to a table that is not linked any more.
+  Stamp read_by_walk(const hw::TlbFill& fill, const Stamp& read, arch::PhysAddr slot) const;
+  struct LeafRead {
+    Stamp at;
+    arch::PhysAddr slot{};
+  };
   const EventLog& log_;
   std::set<ActorId> cpus_;
   ActorId smmu_{};
@@ -316,8 +349,8 @@ class History : public EventSubscriber {
   std::map<LeafKey, std::uint64_t> entries_;
   std::map<LeafKey, std::vector<StoreRecord>> stores_;
   std::map<ActorId, std::vector<CachedEntry>> live_;
-  std::map<ActorId, std::vector<CachedEntry>> retired_;           // the last one per page and ASID
-  std::map<ActorId, std::map<std::uint64_t, Stamp>> leaf_reads_;  // by access
+  std::map<ActorId, std::vector<CachedEntry>> retired_;  // the last one per page and ASID
+  std::map<ActorId, std::map<std::uint64_t, LeafRead>> leaf_reads_;  // by access
   std::map<ActorId, std::deque<CachedEntry>> recent_fills_;
   std::vector<std::vector<OpenAccess>> open_;  // by actor; few at a time
   OpenAccess just_ended_;
@@ -356,9 +389,9 @@ class History : public EventSubscriber {
     sw::PageUse use{};
     std::set<unsigned> mms;  // that have mapped it since it was allocated
   };
-  std::map<std::uint64_t, Owner> owners_;                 // by frame
-  std::map<std::uint64_t, StoreRecord> unhooked_tables_;  // by table
-  std::map<LeafKey, std::uint64_t> protnone_;  // frames that software maps and hardware does not
+  std::map<std::uint64_t, Owner> owners_;                              // by frame
+  std::unordered_map<std::uint64_t, Table> tables_;                    // by page
+  std::map<std::uint64_t, std::vector<StoreRecord>> unhooked_tables_;  // by table, oldest first
   std::map<LeafKey, Stamp> unflushed_;  // leaves that changed for hardware since their last flush
 };
 

@@ -2,8 +2,10 @@
 // those that keep it.
 #include <gtest/gtest.h>
 
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cosim/check/accounting_checker.h"
@@ -21,6 +23,7 @@ using cosim::ActorId;
 
 constexpr std::uint64_t kLeaf = 0x00e8'0000'0000'0f43;  ///< writable, dirty
 constexpr std::uint64_t kTable = 3;
+constexpr std::uint64_t kPgd = 0x1000;
 constexpr arch::Asid kAsid{3};
 
 /// One checker on a log of its own, with one CPU and one SMMU.
@@ -40,7 +43,7 @@ class Bench {
     log_.subscribe(history_);
     log_.subscribe(checker_);
     log_.open();
-    say(sw::MmCreated{.mm = 1, .asid = kAsid, .pgd = {0x1000}});
+    say(sw::MmCreated{.mm = 1, .asid = kAsid, .pgd = {kPgd}});
   }
   template <class E>
   void say(const E& event) {
@@ -54,9 +57,11 @@ class Bench {
     say(sw::PteStore{.mm = 1,
                      .va = {va},
                      .level = level,
-                     .entry = {0x9000 + (va >> 9)},
+                     .entry = {slot(va, level)},
                      .before = before,
                      .after = after});
+    if ((after & 3) == kTable && level < 3)
+      tables_[{level + 1, va}] = after & ~std::uint64_t{0xfff};
   }
   void allocate(std::uint64_t page, sw::PageUse use) {
     say(sw::PageAllocated{.page = {page}, .order = 0, .use = use});
@@ -96,6 +101,15 @@ class Bench {
   cosim::ThreadId thread{};
 
  private:
+  /// In the table that an earlier store has linked there, else in one the log says nothing of.
+  std::uint64_t slot(std::uint64_t va, int level) const {
+    const unsigned shift = 39 - 9 * static_cast<unsigned>(level);
+    const std::uint64_t index = va >> shift & 511;
+    if (level == 0) return kPgd + 8 * index;
+    const std::uint64_t span = std::uint64_t{512} << shift;
+    const auto table = tables_.find({level, va & ~(span - 1)});
+    return table != tables_.end() ? table->second + 8 * index : 0x9000 + (va >> 9);
+  }
   template <class E>
   static cosim::Payload payload(const E& event) {
     if constexpr (hw::Event::index_of<E>() < hw::Event::kKinds) {
@@ -104,6 +118,7 @@ class Bench {
       return cosim::Payloads::join(sw::TraceEvent(event));
     }
   }
+  std::map<std::pair<int, std::uint64_t>, std::uint64_t> tables_;  // by level and first address
   cosim::ScKernel kernel_;
   hw::Simulation simulation_;
   cosim::EventLog log_;
@@ -121,10 +136,10 @@ using Accounting = Bench<cosim::AccountingChecker>;
 
 TEST(AccountingCheckerTest, CountsThatAgreeAreFine) {
   Accounting bench;
+  bench.allocate(0x4000, sw::PageUse::kTable);
   bench.store(0x0, 0, 0, 0x2000 | kTable);
   bench.store(0x0, 1, 0, 0x3000 | kTable);
   bench.store(0x0, 2, 0, 0x4000 | kTable);
-  bench.allocate(0x4000, sw::PageUse::kTable);
   bench.say(
       sw::TableAccounted{.mm = 1, .page = {0x4000}, .level = 3, .constructed = true, .tables = 1});
   bench.allocate(0x8000, sw::PageUse::kAnonymous);
