@@ -20,32 +20,61 @@ void TableChecker::on_event(const Event& event) {
       pages_[freed->page.value + i * arch::kPageSize].freed = {event.sequence, event.time_ps,
                                                                event.actor, event.thread};
     }
+  } else if (const auto* mm = event.payload.get<sw::MmCreated>()) {
+    roots_[{mm->asid.value, mm->pgd.value}] = pages_[mm->pgd.value].allocation;
+  } else if (const auto* begin = event.payload.get<hw::WalkBegin>()) {
+    walks_[{event.actor, begin->access_id}] = begin->requester.asid.value;
+  } else if (const auto* end = event.payload.get<hw::WalkEnd>()) {
+    walks_.erase({event.actor, end->access_id});
   } else if (const auto* walk = event.payload.get<hw::WalkRead>()) {
     on_read(event, walk->address, walk->level,
-            arch::to_vmsa64(history_.format(), walk->descriptor, walk->level), false);
+            walk->level == 0 ? root_meant(event, *walk) : link_seen(event, walk->address), false);
+    follow(event, arch::to_vmsa64(history_.format(), walk->descriptor, walk->level), walk->level);
   } else if (const auto* read = event.payload.get<sw::LocklessRead>()) {
-    on_read(event, read->entry, read->level,
-            arch::to_vmsa64(history_.format(), read->value, read->level), true);
+    // A thread holds its mm, and so the first table.
+    on_read(event, read->entry, read->level, read->level == 0 ? 0 : link_seen(event, read->entry),
+            true);
+    follow(event, arch::to_vmsa64(history_.format(), read->value, read->level), read->level);
+  }
+}
+
+std::uint64_t TableChecker::root_meant(const Event& event, const hw::WalkRead& read) const {
+  const auto walk = walks_.find({event.actor, read.access_id});
+  if (walk == walks_.end()) return 0;
+  const auto root = roots_.find({walk->second, arch::page_of(read.address).value});
+  return root == roots_.end() ? 0 : root->second;
+}
+
+namespace {
+
+/// A thread and the walker of its CPU are two walkers.
+std::uint32_t walker_of(const Event& event) {
+  return std::uint32_t{event.actor} << 16 | event.thread;
+}
+
+}  // namespace
+
+std::uint64_t TableChecker::link_seen(const Event& event, arch::PhysAddr address) const {
+  const auto seen = seen_.find({walker_of(event), arch::page_of(address).value});
+  return seen == seen_.end() ? 0 : seen->second;
+}
+
+void TableChecker::follow(const Event& event, std::uint64_t link, int level) {
+  if (!vmsa64::is_table(link, level)) return;
+  const std::uint64_t next = vmsa64::next_table(link).value;
+  if (const auto table = pages_.find(next); table != pages_.end()) {
+    seen_[{walker_of(event), next}] = table->second.allocation;
   }
 }
 
 void TableChecker::on_read(const Event& event, arch::PhysAddr address, int level,
-                           std::uint64_t link, bool lockless) {
-  // A thread and the walker of its CPU are two walkers.
-  const std::uint32_t walker = std::uint32_t{event.actor} << 16 | event.thread;
-  const std::uint64_t page = arch::page_of(address).value;
-  const auto found = pages_.find(page);
+                           std::uint64_t meant, bool lockless) {
+  const auto found = pages_.find(arch::page_of(address).value);
   if (found == pages_.end()) return;  // tables of the driver before the log began
   const PageState& state = found->second;
-  const auto seen = seen_.find({walker, page});
-  const bool reused = seen != seen_.end() && seen->second != state.allocation;
-  if (state.freed || state.use != sw::PageUse::kTable || reused) {
+  if (state.freed || state.use != sw::PageUse::kTable ||
+      (meant != 0 && meant != state.allocation)) {
     report(event, address, level, state, lockless);
-  }
-  if (!vmsa64::is_table(link, level)) return;
-  const std::uint64_t next = vmsa64::next_table(link).value;
-  if (const auto table = pages_.find(next); table != pages_.end()) {
-    seen_[{walker, next}] = table->second.allocation;
   }
 }
 

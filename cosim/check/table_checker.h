@@ -14,12 +14,15 @@ class TableChecker : public Checker {
  public:
   using Checker::Checker;
   EventKinds interests() const override {
-    return kinds_of<sw::PageAllocated, sw::PageFreed, hw::WalkRead, sw::LocklessRead>();
+    return kinds_of<sw::PageAllocated, sw::PageFreed, sw::MmCreated, hw::WalkBegin, hw::WalkRead,
+                    hw::WalkEnd, sw::LocklessRead>();
   }
   void on_event(const Event& event) override;
   void reset() override {
     pages_.clear();
     seen_.clear();
+    roots_.clear();
+    walks_.clear();
     allocations_ = 0;
   }
 
@@ -29,9 +32,15 @@ class TableChecker : public Checker {
     sw::PageUse use{};
     Stamp freed;
   };
-  /// One read of an entry at `address`; `link`: what it says, in VMSAv8-64 terms.
-  void on_read(const Event& event, arch::PhysAddr address, int level, std::uint64_t link,
+  /// The allocation that a walk means by a first table at `page`; 0: unknown. No link leads there,
+  /// the register or context of its ASID does.
+  std::uint64_t root_meant(const Event& event, const hw::WalkRead& read) const;
+  /// One read of an entry of a page that the walker takes for allocation `meant` (0: unknown).
+  void on_read(const Event& event, arch::PhysAddr address, int level, std::uint64_t meant,
                bool lockless);
+  /// The walker now holds the table that `link`, in VMSAv8-64 terms, names.
+  void follow(const Event& event, std::uint64_t link, int level);
+  std::uint64_t link_seen(const Event& event, arch::PhysAddr address) const;
   void report(const Event& event, arch::PhysAddr address, int level, const PageState& page,
               bool lockless);
 
@@ -39,6 +48,8 @@ class TableChecker : public Checker {
   std::uint64_t allocations_{};
   /// The allocation a walker saw a link to: by walker and page.
   std::map<std::pair<std::uint32_t, std::uint64_t>, std::uint64_t> seen_;
+  std::map<std::pair<std::uint16_t, std::uint64_t>, std::uint64_t> roots_;  // by ASID and page
+  std::map<std::pair<ActorId, std::uint64_t>, std::uint16_t> walks_;        // their ASID
 };
 
 }  // namespace shootdown::cosim

@@ -243,6 +243,39 @@ TEST(TableCheckerTest, ATableThatIsAnotherTableByNow) {
   EXPECT_EQ(bench.end().size(), 1U);
 }
 
+/// A walk of `asid` that reads its first table at 0x4000.
+void read_first(Tables& bench, std::uint64_t access_id, arch::Asid asid) {
+  bench.hardware(bench.cpu, hw::WalkBegin{.access_id = access_id, .requester = {.asid = asid}});
+  bench.hardware(bench.cpu, hw::WalkRead{.access_id = access_id, .level = 0, .address = {0x4008}});
+  bench.hardware(bench.cpu, hw::WalkEnd{.access_id = access_id});
+}
+
+TEST(TableCheckerTest, ATableThatIsTheFirstOfAnotherProcessByNow) {
+  Tables bench;
+  with_table(bench).store(0x0, 2, 0x4000 | kTable, 0);
+  bench.free(0x4000, sw::PageUse::kTable);
+  bench.allocate(0x4000, sw::PageUse::kTable);
+  bench.say(sw::MmCreated{.mm = 2, .asid = {4}, .pgd = {0x4000}});
+  read_first(bench, 2, {4});
+  EXPECT_EQ(bench.end(), Names{}) << "the way to it is a register";
+  read_level_3(bench);
+  EXPECT_EQ(bench.end().size(), 1U) << "the old way to it is not";
+}
+
+TEST(TableCheckerTest, AFirstTableThatIsThatOfAnotherProcessByNow) {
+  Tables bench;
+  bench.allocate(0x4000, sw::PageUse::kTable);
+  bench.say(sw::MmCreated{.mm = 2, .asid = {4}, .pgd = {0x4000}});
+  read_first(bench, 1, {4});
+  bench.free(0x4000, sw::PageUse::kTable);
+  bench.allocate(0x4000, sw::PageUse::kTable);
+  bench.say(sw::MmCreated{.mm = 3, .asid = {5}, .pgd = {0x4000}});
+  read_first(bench, 2, {5});
+  EXPECT_EQ(bench.end(), Names{});
+  read_first(bench, 3, {4});
+  EXPECT_EQ(bench.end().size(), 1U) << "a context that still names it";
+}
+
 TEST(TableCheckerTest, ALocklessReaderNeedsASync) {
   Tables bench;
   bench.allocate(0x3000, sw::PageUse::kTable);
