@@ -12,12 +12,15 @@ const char* verb(arch::Access access) {
   return access == arch::Access::kWrite ? "writes" : "reads";
 }
 
-/// Whether [start, limit) touches what the entry that was stored maps: any address of a block
-/// stands for the whole of it.
-bool covers(arch::VirtAddr start, arch::VirtAddr limit, const StoreRecord& store) {
+/// Whether [start, limit) touches what the entry maps that was stored, or the one that a walk cache
+/// still led to: any address of a block stands for the whole of it.
+bool covers(arch::VirtAddr start, arch::VirtAddr limit, const StaleEntry& stale) {
+  const bool later = stale.from_unlinked_table && stale.entry != nullptr;
+  const arch::VirtAddr first = later ? stale.entry->fill.page : stale.store->va;
   const std::uint64_t last =
-      store.va.value + (arch::page_bytes(arch::vmsa64::level_shift(store.level)) - 1);
-  return start.value <= last && (store.va < limit || limit.value == ~std::uint64_t{0});
+      later ? stale.entry->last()
+            : first.value + (arch::page_bytes(arch::vmsa64::level_shift(stale.store->level)) - 1);
+  return start.value <= last && (first < limit || limit.value == ~std::uint64_t{0});
 }
 
 }  // namespace
@@ -74,11 +77,11 @@ void AccessChecker::judge(const Event& event, const hw::AccessDone& done, unsign
                    .store = nullptr,
                    .freed = {}};
   // A hit used the entry as it was at the look-up, whatever has been filled since.
-  const Stamp hit_read = history_.just_ended().hit_read;
+  const Stamp hit_read = history_.just_ended().hit_read.at;
   const std::uint64_t read = done.source != hw::TranslationSource::kWalk && hit_read
                                  ? hit_read.sequence
                              : stale.entry == nullptr ? 0
-                                                      : stale.entry->read.sequence;
+                                                      : stale.entry->read.at.sequence;
   for (const StoreRecord* store : history_.stores(mm, done.va)) {
     if (store->at.sequence <= read) continue;
     const History::Leaf after{.entry = store->after, .level = store->level};
@@ -91,6 +94,11 @@ void AccessChecker::judge(const Event& event, const hw::AccessDone& done, unsign
     } else if (stale.store == nullptr) {
       stale.store = store;
     }
+  }
+  if (const StoreRecord* unlinked =
+          stale.entry == nullptr ? nullptr : history_.unlinked_table(*stale.entry)) {
+    stale.store = unlinked;
+    stale.from_unlinked_table = true;
   }
   if (stale.store == nullptr) {
     // Memory never said what the access used: hardware made it up, or did not look at permissions.
@@ -118,7 +126,7 @@ void AccessChecker::judge(const Event& event, const hw::AccessDone& done, unsign
   for (const ProtectionRecord& record : history_.removed_protections()) {
     if (record.at.sequence < since || record.mm != mm) continue;
     if (!record.answers_for(*stale.store)) continue;
-    if (!covers(record.start, record.limit, *stale.store)) continue;
+    if (!covers(record.start, record.limit, stale)) continue;
     report(
         event, done, stale, protection ? "write-after-protect" : "stale-access",
         fmt::format("after {} returned at {}", record.operation, microseconds(record.at.time_ps)));
@@ -127,7 +135,7 @@ void AccessChecker::judge(const Event& event, const hw::AccessDone& done, unsign
   for (const FlushRecord& flush : history_.flushes()) {
     if (flush.mm != mm || flush.begin.sequence < since || !flush.end) continue;
     if (!flush.secondary && where != StaleEntry::Where::kCpu) continue;
-    if (!covers(flush.start, flush.limit, *stale.store)) continue;
+    if (!covers(flush.start, flush.limit, stale)) continue;
     report(event, done, stale, "stale-access",
            "through a translation that was flushed at " + microseconds(flush.end.time_ps));
     return;

@@ -22,9 +22,9 @@ void AccountingChecker::on_event(const Event& event) {
     }
     pages_.erase(freed->page.value);
   } else if (const auto* table = event.payload.get<sw::TableAccounted>()) {
-    counted_[table->mm] = table->tables;
+    counted_ = table->tables;
     if (table->constructed) {
-      tables_[table->page.value] = table->mm;
+      tables_.insert(table->page.value);
     } else if (tables_.erase(table->page.value) == 0) {
       report(&event, {}, fmt::format("destructs table {} a second time", hex(table->page)), "dtor",
              "NR_PAGETABLE is one too low");
@@ -48,14 +48,10 @@ void AccountingChecker::on_end(bool quiet) {
     report(nullptr, {}, fmt::format("mm {}: tlb_flush_pending is {} at the end", mm, count),
            "pending", "a gather, or another who owed a flush, never finished");
   }
-  std::map<unsigned, std::uint64_t> present;
-  for (const auto& [page, mm] : tables_) ++present[mm];
-  for (const auto& [mm, count] : counted_) {
-    if (present[mm] == count) continue;
-    report(
-        nullptr, {},
-        fmt::format("mm {}: NR_PAGETABLE is {} with {} tables at the end", mm, count, present[mm]),
-        "dtor", "a table was freed without its destructor");
+  if (counted_ != tables_.size()) {
+    report(nullptr, {},
+           fmt::format("NR_PAGETABLE is {} with {} tables at the end", counted_, tables_.size()),
+           "dtor", "a table was freed without its destructor");
   }
   const auto mapped = history_.mapped_frames();
   for (const auto& [page, count] : pages_) {

@@ -7,6 +7,7 @@
 #define SHOOTDOWN_COSIM_CHECK_ACCOUNTING_CHECKER_H
 
 #include <map>
+#include <set>
 #include <string>
 
 #include "cosim/check/checker.h"
@@ -26,7 +27,7 @@ class AccountingChecker : public Checker {
     tables_.clear();
     pages_.clear();
     pending_.clear();
-    counted_.clear();
+    counted_ = 0;
   }
 
  private:
@@ -39,10 +40,10 @@ class AccountingChecker : public Checker {
   void report(const Event* event, arch::VirtAddr address, const std::string& headline,
               const std::string& hop, const std::string& text);
 
-  std::map<std::uint64_t, unsigned> tables_;   // constructed ones: page to mm
-  std::map<std::uint64_t, PageCount> pages_;   // allocated ones, by address
-  std::map<unsigned, int> pending_;            // tlb_flush_pending, by mm
-  std::map<unsigned, std::uint64_t> counted_;  // NR_PAGETABLE, by mm
+  std::set<std::uint64_t> tables_;            // constructed ones, by page
+  std::map<std::uint64_t, PageCount> pages_;  // allocated ones, by address
+  std::map<unsigned, int> pending_;           // tlb_flush_pending, by mm
+  std::uint64_t counted_{};                   // NR_PAGETABLE
 };
 
 }  // namespace shootdown::cosim

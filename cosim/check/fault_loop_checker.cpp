@@ -100,7 +100,7 @@ StaleEntry FaultLoopChecker::stale_entry(ActorId actor, const hw::Requester& req
   }
   stale.entry = history_.cached(actor, va, stale.requester.asid);
   for (const StoreRecord* store : history_.stores(mm, va)) {
-    if (stale.entry != nullptr && store->at.sequence <= stale.entry->read.sequence) continue;
+    if (stale.entry != nullptr && store->at.sequence <= stale.entry->read.at.sequence) continue;
     // The first store that changes what hardware sees is the one whose flush was due.
     const History::Leaf before{.entry = store->before, .level = store->level};
     const History::Leaf after{.entry = store->after, .level = store->level};
@@ -133,7 +133,16 @@ const StoreRecord* FaultLoopChecker::permitted_since(const StaleEntry& stale,
 void FaultLoopChecker::report(const Event& event, const hw::TranslationFault& fault,
                               const Loop& loop, unsigned mm) {
   const std::string requester = requester_name(event.actor, fault.requester);
-  const StaleEntry stale = stale_entry(event.actor, fault.requester, fault.va, mm);
+  StaleEntry stale = stale_entry(event.actor, fault.requester, fault.va, mm);
+  if (const StoreRecord* unlinked =
+          fault.source != hw::TranslationSource::kWalk
+              ? nullptr
+              : history_.unlinked_table(event.actor, fault.access_id, mm, fault.va)) {
+    // It walks, by a walk cache, where nothing is to be found any more.
+    stale.entry = nullptr;
+    stale.store = unlinked;
+    stale.from_unlinked_table = true;
+  }
   const MissingHop missing = find_missing_hop(history_, stale);
   Violation violation{.kind = "fault-loop",
                       .time_ps = loop.first_ps,

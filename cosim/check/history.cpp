@@ -58,7 +58,7 @@ void History::reset() {
   exiting_.clear();
   pending_.clear();
   owners_.clear();
-  unhooked_tables_.clear();
+  place_changes_.clear();
   tables_.clear();
   unflushed_.clear();
 }
@@ -134,6 +134,7 @@ void History::on(const Event& event, const sw::PteStore& e) {
                      .after = arch::to_vmsa64(format_, e.after, e.level),
                      .raw_before = e.before,
                      .raw_after = e.after,
+                     .with_table = false,
                      .functions = functions_of(event.thread)};
   slot = {.entry = record.after,
           .raw = e.after,
@@ -178,6 +179,7 @@ void History::link(arch::PhysAddr page, const Place& place, const StoreRecord& c
   Table& table = tables_[page.value];
   if (std::find(table.places.begin(), table.places.end(), place) != table.places.end()) return;
   table.places.push_back(place);
+  place_changes_[page.value].push_back({.store = cause, .place = place, .linked = true});
   for (unsigned i = 0; i < table.slots.size(); ++i) {
     const Slot slot = tables_[page.value].slots[i];
     if (slot.raw == 0) continue;
@@ -187,12 +189,13 @@ void History::link(arch::PhysAddr page, const Place& place, const StoreRecord& c
     record.before = record.raw_before = 0;
     record.after = slot.entry;
     record.raw_after = slot.raw;
+    record.with_table = true;
     change(record, slot);
   }
 }
 
 void History::unlink(arch::PhysAddr page, const Place& place, const StoreRecord& cause) {
-  unhooked_tables_[page.value].push_back(cause);
+  place_changes_[page.value].push_back({.store = cause, .place = place, .linked = false});
   const auto found = tables_.find(page.value);
   if (found == tables_.end()) return;
   std::erase(found->second.places, place);
@@ -205,6 +208,7 @@ void History::unlink(arch::PhysAddr page, const Place& place, const StoreRecord&
     record.before = slot.entry;
     record.raw_before = slot.raw;
     record.after = record.raw_after = 0;
+    record.with_table = true;
     change(record, {});
   }
 }
@@ -317,7 +321,7 @@ void History::on(const Event& event, const sw::ProtectionRemoved& e) {
 
 // ---- Hardware --------------------------------------------------------------------------------
 
-const Stamp& History::read_of_hit(ActorId actor, const hw::TlbLookup& lookup) {
+const DescriptorRead& History::read_of_hit(ActorId actor, const hw::TlbLookup& lookup) {
   const std::uint64_t page = arch::page_of(lookup.va).value;
   HitMemo& memo = hit_memo_[(page >> arch::kPageShift) % hit_memo_.size()];
   if (memo.generation != generation_ || memo.page != page || memo.actor != actor ||
@@ -327,7 +331,7 @@ const Stamp& History::read_of_hit(ActorId actor, const hw::TlbLookup& lookup) {
             .page = page,
             .actor = actor,
             .asid = lookup.requester.asid.value,
-            .read = entry == nullptr ? Stamp{} : entry->read};
+            .read = entry == nullptr ? DescriptorRead{} : entry->read};
   }
   return memo.read;
 }
@@ -369,33 +373,54 @@ void History::on(const Event& event, const hw::WalkRead& e) {
   if (reads.size() > 1024) reads.erase(reads.begin());
 }
 
-Stamp History::read_by_walk(const hw::TlbFill& fill, const Stamp& read, arch::PhysAddr slot) const {
-  const arch::PhysAddr page = arch::page_of(slot);
-  const auto table = tables_.find(page.value);
-  const auto mm = mm_of(fill.requester.asid);
-  if (!mm || table == tables_.end() || !table->second.allocated) return read;
-  const bool linked = std::any_of(
-      table->second.places.begin(), table->second.places.end(), [&](const Place& place) {
-        return place.mm == *mm && fill.page.value >= place.base &&
-               fill.page.value - place.base < 512 * bytes_of(place.level);
-      });
-  const auto unhooks = unhooked_tables_.find(page.value);
-  if (linked || unhooks == unhooked_tables_.end()) return read;
-  for (auto record = unhooks->second.rbegin(); record != unhooks->second.rend(); ++record) {
-    if (record->mm != *mm || record->at.sequence > read.sequence) continue;
-    Stamp before = record->at;
-    --before.sequence;
-    return before;
+bool History::maps(const Place& place, unsigned mm, arch::VirtAddr va) {
+  return place.mm == mm && va.value >= place.base &&
+         va.value - place.base < 512 * bytes_of(place.level);
+}
+
+const StoreRecord* History::taken_out(arch::PhysAddr slot, unsigned mm, arch::VirtAddr va,
+                                      std::uint64_t sequence) const {
+  const auto changes = place_changes_.find(arch::page_of(slot).value);
+  if (changes == place_changes_.end()) return nullptr;
+  // The last change of this place before then.
+  for (auto change = changes->second.rbegin(); change != changes->second.rend(); ++change) {
+    if (change->store.at.sequence > sequence || !maps(change->place, mm, va)) continue;
+    return change->linked ? nullptr : &change->store;
   }
-  return read;
+  return nullptr;
+}
+
+DescriptorRead History::read_by_walk(const LeafRead& read, arch::Asid asid,
+                                     arch::VirtAddr va) const {
+  const auto mm = mm_of(asid);
+  const StoreRecord* unlinked = mm ? taken_out(read.slot, *mm, va, read.at.sequence) : nullptr;
+  if (unlinked == nullptr) return {.at = read.at};
+  DescriptorRead last{.at = unlinked->at, .unlinked_table = arch::page_of(read.slot).value};
+  --last.at.sequence;
+  return last;
+}
+
+const StoreRecord* History::unlinked_table(const CachedEntry& entry) const {
+  const auto mm = mm_of(entry.fill.requester.asid);
+  if (entry.read.unlinked_table == 0 || !mm) return nullptr;
+  return taken_out({entry.read.unlinked_table}, *mm, entry.fill.page, entry.read.at.sequence + 1);
+}
+
+const StoreRecord* History::unlinked_table(ActorId actor, std::uint64_t access_id, unsigned mm,
+                                           arch::VirtAddr va) const {
+  const auto reads = leaf_reads_.find(actor);
+  if (reads == leaf_reads_.end()) return nullptr;
+  const auto read = reads->second.find(access_id);
+  if (read == reads->second.end()) return nullptr;
+  return taken_out(read->second.slot, mm, va, read->second.at.sequence);
 }
 
 void History::on(const Event& event, const hw::TlbFill& e) {
   ++generation_;
-  CachedEntry entry{.filled = stamp(event), .read = stamp(event), .removed = {}, .fill = e};
+  CachedEntry entry{.filled = stamp(event), .read = {.at = stamp(event)}, .removed = {}, .fill = e};
   const auto& reads = leaf_reads_[event.actor];
   if (const auto read = reads.find(e.access_id); read != reads.end()) {
-    entry.read = read_by_walk(e, read->second.at, read->second.slot);
+    entry.read = read_by_walk(read->second, e.requester.asid, e.page);
   }
   const auto ats = ats_reads_.find(e.access_id);
   if (is_atc(event.actor) && ats != ats_reads_.end()) {
@@ -472,7 +497,9 @@ void History::on(const Event& event, const hw::AtsAnswered& e) {
   // The answer comes from a walk of this access, or from the entry that it hit.
   const auto& reads = leaf_reads_[event.actor];
   const auto walked = reads.find(e.access_id);
-  ats_reads_[e.access_id] = walked != reads.end() ? walked->second.at : just_ended_.hit_read;
+  ats_reads_[e.access_id] = walked != reads.end()
+                                ? read_by_walk(walked->second, e.requester.asid, e.va)
+                                : just_ended_.hit_read;
 }
 
 void History::on(const Event& event, const hw::CommandFetched& e) {
@@ -668,8 +695,11 @@ bool History::still_good(const CachedEntry& entry) const {
 }
 
 const StoreRecord* History::unhooked(arch::PhysAddr page) const {
-  const auto found = unhooked_tables_.find(page.value);
-  return found == unhooked_tables_.end() ? nullptr : &found->second.back();
+  const auto changes = place_changes_.find(page.value);
+  if (changes == place_changes_.end()) return nullptr;
+  const auto last = std::find_if(changes->second.rbegin(), changes->second.rend(),
+                                 [](const PlaceChange& change) { return !change.linked; });
+  return last == changes->second.rend() ? nullptr : &last->store;
 }
 
 const FlushRecord* History::flush_after(const StoreRecord& store) const {

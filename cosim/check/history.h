@@ -41,13 +41,22 @@ struct StoreRecord {
   std::uint64_t after{};
   std::uint64_t raw_before{};  ///< as stored
   std::uint64_t raw_after{};
+  bool with_table{};      ///< not stored itself: a table above it was linked or taken out
   std::string functions;  ///< outermost > innermost
+};
+
+/// Where a translation comes from: one read of a leaf descriptor.
+struct DescriptorRead {
+  Stamp at;
+  /// Its table, if a walk cache led there when it was not linked any more; else 0. `at` is then the
+  /// last moment that it was.
+  std::uint64_t unlinked_table{};
 };
 
 /// A translation that a TLB or ATC holds or held.
 struct CachedEntry {
   Stamp filled;
-  Stamp read;  ///< when its leaf descriptor was read from memory
+  DescriptorRead read;
   Stamp removed;
   hw::TlbFill fill;
   bool matches(arch::VirtAddr va, arch::Asid asid) const {
@@ -136,7 +145,7 @@ struct OpenAccess {
   Stamp looked_up;
   hw::Requester requester;
   arch::VirtAddr va{};
-  Stamp hit_read;  ///< of a hit: when the entry's descriptor was read
+  DescriptorRead hit_read;  ///< of a hit: that of the entry
 };
 
 struct Binding {
@@ -193,6 +202,11 @@ class History : public EventSubscriber {
 
   /// The last store that took the table at `page` out of its parent, or null.
   const StoreRecord* unhooked(arch::PhysAddr page) const;
+  /// The store that took the entry's table out before it was read through a walk cache, or null.
+  const StoreRecord* unlinked_table(const CachedEntry& entry) const;
+  /// The same of the table that the last walk of an access ended in.
+  const StoreRecord* unlinked_table(ActorId actor, std::uint64_t access_id, unsigned mm,
+                                    arch::VirtAddr va) const;
   /// The first flush after a store that covers it, or null.
   const FlushRecord* flush_after(const StoreRecord& store) const;
   /// Whether an entry maps the frame and is dirty.
@@ -301,7 +315,7 @@ class History : public EventSubscriber {
     result.thread = event.thread;
   }
   void close(ActorId actor, std::uint64_t access_id);
-  const Stamp& read_of_hit(ActorId actor, const hw::TlbLookup& lookup);
+  const DescriptorRead& read_of_hit(ActorId actor, const hw::TlbLookup& lookup);
   void retire(CachedEntry& entry, const Event& event);
   bool still_good(const CachedEntry& entry) const;
 
@@ -312,6 +326,12 @@ class History : public EventSubscriber {
     int level{};
     std::uint64_t base{};
     bool operator==(const Place&) const = default;
+  };
+  /// A table came to a place, or left it.
+  struct PlaceChange {
+    StoreRecord store;
+    Place place;
+    bool linked{};
   };
   struct Slot {
     std::uint64_t entry{};     ///< in VMSAv8-64 terms
@@ -329,15 +349,20 @@ class History : public EventSubscriber {
   Table& table_of(arch::PhysAddr slot, const Place& place);
   /// An entry changes for one address space: stored, or because a table above it came or went.
   void change(const StoreRecord& record, const Slot& slot);
+  static bool maps(const Place& place, unsigned mm, arch::VirtAddr va);
   void link(arch::PhysAddr page, const Place& place, const StoreRecord& cause);
   void unlink(arch::PhysAddr page, const Place& place, const StoreRecord& cause);
-  /// When a walker read the leaf of an access, as far as memory still said so: a walk cache can
-  /// lead it to a table that is not linked any more.
-  Stamp read_by_walk(const hw::TlbFill& fill, const Stamp& read, arch::PhysAddr slot) const;
+  /// A walk has read a leaf descriptor at `slot`.
   struct LeafRead {
     Stamp at;
     arch::PhysAddr slot{};
   };
+  /// What comes of it for `asid` at `va`.
+  DescriptorRead read_by_walk(const LeafRead& read, arch::Asid asid, arch::VirtAddr va) const;
+  /// The store that took the table of `slot` out of where `va` is mapped, before `sequence`; null
+  /// if it is linked there.
+  const StoreRecord* taken_out(arch::PhysAddr slot, unsigned mm, arch::VirtAddr va,
+                               std::uint64_t sequence) const;
   const EventLog& log_;
   std::set<ActorId> cpus_;
   ActorId smmu_{};
@@ -354,14 +379,15 @@ class History : public EventSubscriber {
   std::map<ActorId, std::deque<CachedEntry>> recent_fills_;
   std::vector<std::vector<OpenAccess>> open_;  // by actor; few at a time
   OpenAccess just_ended_;
-  std::map<std::uint64_t, Stamp> ats_reads_;  // what an ATS answer was read from, by access
+  std::map<std::uint64_t, DescriptorRead>
+      ats_reads_;  // what an ATS answer was read from, by access
   /// The read stamp of the entry last hit, while nothing else happens.
   struct HitMemo {
     std::uint64_t generation{};
     std::uint64_t page{};
     ActorId actor{};
     std::uint16_t asid{};
-    Stamp read;
+    DescriptorRead read;
   };
   std::array<HitMemo, 64> hit_memo_{};
   std::vector<FlushRecord> flushes_;
@@ -389,9 +415,9 @@ class History : public EventSubscriber {
     sw::PageUse use{};
     std::set<unsigned> mms;  // that have mapped it since it was allocated
   };
-  std::map<std::uint64_t, Owner> owners_;                              // by frame
-  std::unordered_map<std::uint64_t, Table> tables_;                    // by page
-  std::map<std::uint64_t, std::vector<StoreRecord>> unhooked_tables_;  // by table, oldest first
+  std::map<std::uint64_t, Owner> owners_;                            // by frame
+  std::unordered_map<std::uint64_t, Table> tables_;                  // by page
+  std::map<std::uint64_t, std::vector<PlaceChange>> place_changes_;  // by table, oldest first
   std::map<LeafKey, Stamp> unflushed_;  // leaves that changed for hardware since their last flush
 };
 

@@ -86,12 +86,19 @@ class HopFinder {
   bool covers(arch::VirtAddr start, arch::VirtAddr limit) const {
     return start.value <= last_ && (first_ < limit.value || limit.value == ~std::uint64_t{0});
   }
-  bool matches(const arch::Invalidation& what) const {
+  bool covers(const arch::Invalidation& what) const {
     return what.covers(first_, last_, stale_.requester.asid, false);
+  }
+  bool matches(const arch::Invalidation& what) const {
+    return covers(what) && !(what.leaf_only && stale_.from_unlinked_table);
   }
   bool matches_any_asid(arch::Invalidation what) const {
     what.asid = stale_.requester.asid;
     return matches(what);
+  }
+  void missing_walk_cache(const std::string& actor) {
+    missing("walk-cache", "the invalidation was of last-level entries: walk caches keep the table",
+            "invalidation of table entries too", actor);
   }
 
   /// The same where each CPU invalidates by itself: IPI and instruction.
@@ -137,8 +144,15 @@ class HopFinder {
     const TlbiRecord* covering = nullptr;
     const TlbiRecord* wrong_asid = nullptr;
     const TlbiRecord* any = nullptr;
+    const TlbiRecord* leaf_only = nullptr;
     for (const TlbiRecord& tlbi : history_.tlbis()) {
       if (tlbi.at.sequence < since_) continue;
+      // What came after the fill could remove the entry itself, and did not get the chance yet.
+      if (stale_.from_unlinked_table && stale_.entry != nullptr &&
+          tlbi.at.sequence > stale_.entry->filled.sequence) {
+        break;
+      }
+      if (leaf_only == nullptr && covers(tlbi.what) && tlbi.what.leaf_only) leaf_only = &tlbi;
       const bool ours = flush_ != nullptr && tlbi.at.actor == flush_->begin.actor &&
                         tlbi.at.sequence > flush_->begin.sequence &&
                         (!flush_->end || tlbi.at.sequence < flush_->end.sequence);
@@ -150,7 +164,10 @@ class HopFinder {
       }
     }
     if (covering == nullptr) {
-      if (flush_ == nullptr) {
+      if (leaf_only != nullptr && stale_.from_unlinked_table) {
+        happened(leaf_only->at, tlbi_text(*leaf_only), "last level only");
+        missing_walk_cache(actor(leaf_only->at));
+      } else if (flush_ == nullptr) {
         missing("flush", "nobody flushed after the entry changed",
                 "no flush function was called for " + hex(page_), store_actor());
       } else if (wrong_asid != nullptr) {
@@ -295,6 +312,7 @@ class HopFinder {
   const CommandRecord* follow_command(const NotifierRecord& notifier) {
     const CommandRecord* wrong_asid = nullptr;
     const CommandRecord* any = nullptr;
+    const CommandRecord* leaf_only = nullptr;
     const CommandRecord* refused = nullptr;
     for (const CommandRecord& command : history_.commands()) {
       if (!belongs(command, notifier)) continue;
@@ -309,9 +327,13 @@ class HopFinder {
         return &command;
       }
       any = &command;
+      if (covers(what)) leaf_only = &command;
       if (matches_any_asid(what)) wrong_asid = &command;
     }
-    if (refused != nullptr) {
+    if (leaf_only != nullptr) {
+      happened(leaf_only->submitted, command_text(*leaf_only), "leaf entries only");
+      missing_walk_cache(actor(notifier.at));
+    } else if (refused != nullptr) {
       happened(refused->submitted, command_text(*refused),
                "refused by the SMMU at " + microseconds(refused->refused.time_ps));
       missing("command", "the SMMU refused the invalidation", "a legal CMD_TLBI_NH_VA",
@@ -456,10 +478,12 @@ StaleEntry stale_entry(const History& history, ActorId tlb, const CachedEntry& e
                    .mm = mm,
                    .va = entry.fill.page,
                    .entry = &entry,
-                   .store = nullptr,
+                   .store = history.unlinked_table(entry),
                    .freed = {}};
+  stale.from_unlinked_table = stale.store != nullptr;
+  if (stale.from_unlinked_table) return stale;
   for (const StoreRecord* store : history.stores(mm, entry.fill.page)) {
-    if (store->at.sequence <= entry.read.sequence) continue;
+    if (store->at.sequence <= entry.read.at.sequence) continue;
     stale.store = store;
     break;
   }
@@ -471,20 +495,40 @@ StaleEntry::Where where_of(const History& history, ActorId actor) {
   return history.is_atc(actor) ? StaleEntry::Where::kAtc : StaleEntry::Where::kSmmu;
 }
 
+namespace {
+
+std::string store_text(const StoreRecord& store) {
+  const std::string before = describe_entry(store.before, store.level);
+  const std::string after = describe_entry(store.after, store.level);
+  if (store.with_table) {
+    return store.raw_after == 0
+               ? fmt::format("PTE {} goes with its table: {}", hex(store.raw_before), before)
+               : fmt::format("PTE {} comes with its table: {}", hex(store.raw_after), after);
+  }
+  return fmt::format("PTE {} -> {}: {} -> {}", hex(store.raw_before), hex(store.raw_after), before,
+                     after);
+}
+
+}  // namespace
+
 std::vector<ChainItem> build_chain(const History& history, const StaleEntry& stale,
                                    const MissingHop& missing) {
   std::vector<ChainItem> chain;
   const auto actor = [&](const Stamp& at) { return history.log().actor_name(at.actor); };
-  if (stale.entry != nullptr) {
+  const auto fill_item = [&](std::string note) {
     const hw::TlbFill& fill = stale.entry->fill;
-    chain.push_back(
-        {.time_ps = stale.entry->filled.time_ps,
-         .happened = true,
-         .actor = actor(stale.entry->filled),
-         .text = fmt::format("TLB fill  ASID {}, {} -> {}, {}, {}", fill.requester.asid.value,
-                             hex(fill.page), hex(fill.output), page_size_name(fill.page_shift),
-                             fill.permissions.user_write ? "writable" : "read-only"),
-         .note = stale.store != nullptr ? "becomes stale" : ""});
+    return ChainItem{
+        .time_ps = stale.entry->filled.time_ps,
+        .happened = true,
+        .actor = actor(stale.entry->filled),
+        .text = fmt::format("TLB fill  ASID {}, {} -> {}, {}, {}", fill.requester.asid.value,
+                            hex(fill.page), hex(fill.output), page_size_name(fill.page_shift),
+                            fill.permissions.user_write ? "writable" : "read-only"),
+        .note = std::move(note)};
+  };
+  const bool born_stale = stale.entry != nullptr && stale.from_unlinked_table;
+  if (stale.entry != nullptr && !born_stale) {
+    chain.push_back(fill_item(stale.store != nullptr ? "becomes stale" : ""));
   }
   if (stale.store != nullptr) {
     const StoreRecord& store = *stale.store;
@@ -495,16 +539,14 @@ std::vector<ChainItem> build_chain(const History& history, const StaleEntry& sta
                        .text = store.functions,
                        .note = ""});
     }
-    chain.push_back(
-        {.time_ps = store.at.time_ps,
-         .happened = true,
-         .actor = actor(store.at),
-         .text = fmt::format("PTE {} -> {}: {} -> {}", hex(store.raw_before), hex(store.raw_after),
-                             describe_entry(store.before, store.level),
-                             describe_entry(store.after, store.level)),
-         .note = ""});
+    chain.push_back({.time_ps = store.at.time_ps,
+                     .happened = true,
+                     .actor = actor(store.at),
+                     .text = store_text(store),
+                     .note = ""});
   }
   chain.insert(chain.end(), missing.items.begin(), missing.items.end());
+  if (born_stale) chain.push_back(fill_item("from a table that is not linked any more"));
   return chain;
 }
 

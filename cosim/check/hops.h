@@ -22,7 +22,9 @@ struct StaleEntry {
   arch::VirtAddr va{};
   const CachedEntry* entry{};  ///< null if the checker has lost sight of it
   const StoreRecord* store{};  ///< what made it stale
-  Stamp freed;                 ///< when its frame was freed, if that is what is wrong
+  /// It came later, through a walk cache: `store` took its table out.
+  bool from_unlinked_table{};
+  Stamp freed;  ///< when its frame was freed, if that is what is wrong
 };
 
 /// `entry`, which `tlb` holds, made stale by the first store since it was read, if there is one.

@@ -47,7 +47,8 @@ enum class RegionKind : std::uint8_t {
   kAnonymous,
   kSharedFile,
   kPrivateFile,
-  kPfnmap,  ///< frames of a driver
+  kPfnmap,   ///< frames of a driver
+  kHugetlb,  ///< a shared mapping of a file in hugetlbfs
 };
 
 struct RegionConfig {

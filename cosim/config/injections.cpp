@@ -51,6 +51,8 @@ constexpr std::array kInjections{
               software<&SoftwareInjections::table_freed_as_page>},
     Injection{"mremap_late_flush", "mremap() flushes after its page-table locks are dropped",
               software<&SoftwareInjections::mremap_late_flush>},
+    Injection{"skip_unshare_flush", "unsharing a table of hugetlb entries is not flushed",
+              software<&SoftwareInjections::skip_unshare_flush>},
     Injection{"skip_fork_flush", "fork() does not flush what it write-protected",
               software<&SoftwareInjections::skip_fork_flush>},
     Injection{"skip_madvise_free_flush", "MADV_FREE does not flush what it made clean",

@@ -27,9 +27,9 @@ const std::vector<std::string>& violation_names() {
 
 const std::vector<std::string>& missing_hop_names() {
   static const std::vector<std::string> kNames{
-      "flush", "cpu-tlbi", "asid",      "range",    "dsb",        "notifier", "command",
-      "sync",  "atc",      "atc-order", "ipi",      "table-sync", "rmap",     "break",
-      "dtor",  "mask",     "pending",   "hardware", "unknown"};
+      "flush",      "cpu-tlbi", "asid",      "range",   "dsb",        "notifier", "command",
+      "sync",       "atc",      "atc-order", "ipi",     "table-sync", "rmap",     "break",
+      "walk-cache", "dtor",     "mask",      "pending", "hardware",   "unknown"};
   return kNames;
 }
 
@@ -199,11 +199,12 @@ RegionConfig read_region(const YamlValue& name, const YamlValue& value) {
   YamlMap map(value);
   RegionConfig region;
   region.name = value.child(name.key(), name.node()).identifier();
-  map.read_word("kind", region.kind, {"anonymous", "shared_file", "private_file", "pfnmap"});
+  map.read_word("kind", region.kind,
+                {"anonymous", "shared_file", "private_file", "pfnmap", "hugetlb"});
   std::size_t protection = 0;
   map.read_word("protection", protection, {"read_write", "read_only"});
   region.writable = protection == 0;
-  std::size_t size = 0;
+  std::size_t size = region.kind == RegionKind::kHugetlb ? 1 : 0;
   map.read_word("page_size", size, {"4KiB", "2MiB"});
   region.page_shift = size == 0 ? 12 : 21;
   if (const auto file = map.find("file")) {
@@ -215,6 +216,9 @@ RegionConfig read_region(const YamlValue& name, const YamlValue& value) {
   }
   if (region.kind == RegionKind::kPfnmap && region.page_shift != arch::kPageShift) {
     map.require("page_size").fail("2MiB for the frames of a driver", "4KiB");
+  }
+  if (region.kind == RegionKind::kHugetlb && region.page_shift == arch::kPageShift) {
+    map.require("page_size").fail("4KiB for hugetlb", "2MiB");
   }
   const YamlValue at = map.require("at");
   region.start = {at.integer(arch::kPageSize, (std::uint64_t{1} << 48) - 1)};

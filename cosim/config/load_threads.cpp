@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <map>
 
@@ -137,7 +138,8 @@ const std::vector<std::pair<std::string, Kind>>& range_steps() {
       {"numa_hint", Kind::kNumaHint},
       {"uffd_protect", Kind::kUffdProtect},
       {"uffd_resolve", Kind::kUffdResolve},
-      {"age", Kind::kAge}};
+      {"age", Kind::kAge},
+      {"punch_hole", Kind::kPunchHole}};
   return kSteps;
 }
 
@@ -156,12 +158,31 @@ MemoryOperation operation_on(Kind kind, const PageRange& range) {
   return {.kind = kind, .region = range.region, .start = range.start, .end = range.end};
 }
 
+/// What the kernel does not do to pages of hugetlbfs, or this one not yet; and what only they have.
+void check_hugetlb(const YamlValue& value, Kind kind, const RegionConfig& region) {
+  constexpr std::array kForAll{
+      Kind::kMmap, Kind::kMunmap, Kind::kMprotect,          Kind::kMadviseDontneed, Kind::kMremap,
+      Kind::kPin,  Kind::kUnpin,  Kind::kUnmapMappingRange, Kind::kRevoke};
+  const bool hugetlb = region.kind == RegionKind::kHugetlb;
+  if (kind == Kind::kPunchHole && !hugetlb) {
+    value.fail("is no file of hugetlbfs", "a region of kind hugetlb");
+  }
+  const bool allowed =
+      kind == Kind::kPunchHole || std::find(kForAll.begin(), kForAll.end(), kind) != kForAll.end();
+  if (hugetlb && !allowed) {
+    value.fail("is hugetlb",
+               "a region of another kind (hugetlb takes mmap, munmap, mprotect, madvise dontneed, "
+               "mremap, pin, unpin, unmap_mapping_range, punch_hole)");
+  }
+}
+
 /// What only some regions can be asked for.
 void check_region(const YamlValue& value, const MemoryOperation& operation,
                   const ProcessConfig& process) {
   const RegionConfig& region = process.regions[operation.region];
   const bool file =
       region.kind == RegionKind::kSharedFile || region.kind == RegionKind::kPrivateFile;
+  check_hugetlb(value, operation.kind, region);
   switch (operation.kind) {
     case Kind::kRevoke:
       if (region.kind != RegionKind::kPfnmap) value.fail("is no driver's region", "kind: pfnmap");
@@ -196,7 +217,9 @@ MemoryOperation read_madvise(const YamlValue& value, const ProcessConfig& proces
   YamlMap map(value);
   MemoryOperation result = operation_on(Kind::kMadviseDontneed,
                                         read_range(map.require("at"), map.find("pages"), process));
-  if (map.require("advice").word({"dontneed", "free"}) == 1) result.kind = Kind::kMadviseFree;
+  const YamlValue advice = map.require("advice");
+  if (advice.word({"dontneed", "free"}) == 1) result.kind = Kind::kMadviseFree;
+  check_hugetlb(advice, result.kind, process.regions[result.region]);
   map.finish();
   return result;
 }

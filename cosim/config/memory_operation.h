@@ -32,6 +32,7 @@ struct MemoryOperation {
     kUffdResolve,
     kClearSoftDirty,
     kAge,
+    kPunchHole,
   };
   Kind kind{};
   std::size_t region{};  ///< of the thread's process: where `start` lies

@@ -14,6 +14,10 @@ inline sw::KernelBehaviour recorded_kernel(const std::string& kernel) {
   sw::KernelVersion version;
   if (kernel == "6.1") {
     version.base = {6, 1};
+    // The recorded 6.1.192 has what stable releases took over.
+    for (const char* backport : {"1013af4f585f", "8ce720d5bd91", "c2ff4764e03e"}) {
+      version.apply.push_back(sw::find_change(backport));
+    }
   } else if (kernel == "6.12") {
     version.base = {6, 7};
     for (const sw::KernelChange& change : sw::kernel_changes()) {

@@ -3,6 +3,7 @@
 #include "hw/arch/check.h"
 #include "sw/mm/gup.h"
 #include "sw/mm/huge_memory.h"
+#include "sw/mm/hugetlb.h"
 #include "sw/mm/madvise.h"
 #include "sw/mm/migrate.h"
 #include "sw/mm/mmap.h"
@@ -139,7 +140,11 @@ bool perform(sw::Cpu& cpu, SoftwareStack& software, std::size_t process, const M
       return true;
     case Kind::kUnmapMappingRange: {
       const FileRange range = file_range(software, process, op);
-      sw::unmap_mapping_range(cpu, range.file, range.offset, range.end);
+      if (software.region(process, op.region).kind == RegionKind::kHugetlb) {
+        sw::hugetlb_vmdelete_list(cpu, range.file, range.offset, range.end);
+      } else {
+        sw::unmap_mapping_range(cpu, range.file, range.offset, range.end);
+      }
       return true;
     }
     case Kind::kNumaHint:
@@ -157,6 +162,11 @@ bool perform(sw::Cpu& cpu, SoftwareStack& software, std::size_t process, const M
     case Kind::kAge:
       sw::age_pages(cpu, mm, op.start, op.end);
       return true;
+    case Kind::kPunchHole: {
+      const FileRange range = file_range(software, process, op);
+      sw::hugetlbfs_punch_hole(cpu, software.kernel(), range.file, range.offset, range.end);
+      return true;
+    }
     case Kind::kFork:
     case Kind::kExit:
       break;

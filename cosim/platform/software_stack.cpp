@@ -92,10 +92,11 @@ sw::Vma SoftwareStack::vma_of(sw::Cpu& cpu, std::size_t process, std::size_t num
   vma.start = config.start;
   vma.end = config.end();
   vma.protection = {.read = true, .write = config.writable};
-  vma.shared = config.kind == RegionKind::kSharedFile || config.kind == RegionKind::kPfnmap;
+  vma.shared = config.kind != RegionKind::kAnonymous && config.kind != RegionKind::kPrivateFile;
   vma.file = file(process, number);
   vma.page_shift = config.page_shift;
   vma.pfnmap = config.kind == RegionKind::kPfnmap;
+  if (config.kind == RegionKind::kHugetlb) vma.hugetlb_page_size = arch::page_bytes(21);
   if (vma.pfnmap) {
     // The driver's frames, made when somebody first asks for them.
     for (std::uint64_t offset = 0; offset < config.bytes; offset += arch::kPageSize) {

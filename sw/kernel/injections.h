@@ -24,6 +24,7 @@ struct SoftwareInjections {
   bool double_rmap_removal{};      ///< zap removes the rmap of a delayed page at once, too
   bool table_freed_as_page{};      ///< a table is freed without its destructor
   bool mremap_late_flush{};        ///< mremap() flushes after its page-table locks are dropped
+  bool skip_unshare_flush{};       ///< unsharing a hugetlb table is not flushed (CVE-2021-4002)
   bool skip_fork_flush{};          ///< fork() does not flush what it write-protected
   bool skip_generation_check{};    ///< a switch to an mm does not look for missed flushes (x86)
   bool skip_ipi{};                 ///< flush functions flush this CPU only

@@ -343,7 +343,7 @@ struct TableAccounted {
   arch::PhysAddr page{};
   int level{};
   bool constructed{};
-  std::uint64_t tables{};  ///< NR_PAGETABLE of the mm, after
+  std::uint64_t tables{};  ///< NR_PAGETABLE, after
   template <class Visitor>
   void fields(Visitor&& v) const {
     v("mm", mm);

@@ -6,7 +6,7 @@ namespace shootdown::sw {
 
 namespace {
 
-constexpr std::array<KernelChange, 25> kChanges{{
+constexpr std::array<KernelChange, 29> kChanges{{
     {.hash = "c9fe66560bf2",
      .title = "mm/mprotect: do not flush when not required architecturally",
      .first_release = {5, 19},
@@ -64,6 +64,12 @@ constexpr std::array<KernelChange, 25> kChanges{{
      .member = &KernelBehaviour::delay_rmap,
      .needs = "7cc8f9c7146a",
      .switches = "the rmap of a dirty file page is removed after the flush, under the same lock"},
+    {.hash = "b30c14cd6102",
+     .title = "hugetlb: unshare some PMDs when splitting VMAs",
+     .first_release = {6, 2},
+     .member = &KernelBehaviour::unshare_on_split,
+     .needs = "",
+     .switches = "an area of hugetlb pages that is split unshares the table at the split"},
     {.hash = "7e12beb8ca2a",
      .title = "migrate_pages: batch flushing TLB",
      .first_release = {6, 3},
@@ -165,6 +171,24 @@ constexpr std::array<KernelChange, 25> kChanges{{
      .member = &KernelBehaviour::arm64_max_range_allowed,
      .needs = "",
      .switches = "a range of just MAX_TLBI_RANGE_PAGES is flushed as a range (arm64)"},
+    {.hash = "1013af4f585f",
+     .title = "mm/hugetlb: fix huge_pmd_unshare() vs GUP-fast race",
+     .first_release = {6, 16},
+     .member = &KernelBehaviour::unshare_sync,
+     .needs = "",
+     .switches = "who unshares a table of hugetlb entries waits for walkers with interrupts off"},
+    {.hash = "8ce720d5bd91",
+     .title = "mm/hugetlb: fix excessive IPI broadcasts when unsharing PMD tables using mmu_gather",
+     .first_release = {6, 19},
+     .member = &KernelBehaviour::unshare_by_gather,
+     .needs = "1013af4f585f",
+     .switches = "a gather remembers unshared tables: one wait for all, by the last sharer"},
+    {.hash = "c2ff4764e03e",
+     .title = "arm64: tlb: Flush walk cache when unsharing PMD tables",
+     .first_release = {7, 1},
+     .member = &KernelBehaviour::arm64_unshare_walk_cache,
+     .needs = "8ce720d5bd91",
+     .switches = "a gather that has unshared a table flushes walk caches too (arm64)"},
 }};
 
 constexpr std::array<Release, 10> kReleases{

@@ -39,6 +39,8 @@ struct KernelBehaviour {
   bool encoded_pages{};
   /// 5df397dec7c4: the rmap of a dirty file page is removed after the flush.
   bool delay_rmap{};
+  /// b30c14cd6102: an area of hugetlb pages that is split unshares the table at the split.
+  bool unshare_on_split{};
   /// 7e12beb8ca2a: migration defers the flush of what it unmaps, as reclaim does.
   bool batched_migration{};
   /// 6bbd42e2df8f: the arch flush functions call the notifier, core mm no longer does.
@@ -52,17 +54,20 @@ struct KernelBehaviour {
   bool ptdesc{};
 
   // What concerns one architecture, or came after v6.7: then it is off unless applied.
-  bool ppc_lazy_shootdown{};       ///< e43c0a0c3c28
-  bool riscv_range_flush{};        ///< c5e9b2c2ae82
-  bool pud_table_dtor{};           ///< 55d2a0bd5ead
-  bool riscv_rcu_tables{};         ///< 69be3fb111e7
-  bool arm64_ttl_unknown{};        ///< c910f2b65518
-  bool arm64_contpte{};            ///< 4602e5757bcc
-  bool arm64_descending_scale{};   ///< e2768b798a19
-  bool arm64_range_nosync{};       ///< d9d8dc2bd3fb
-  bool arm64_max_range_allowed{};  ///< 73301e464a72
-  bool folio_entries{};            ///< d7f861b9c43a
-  bool expensive_free_by_pages{};  ///< e61abd449068
+  bool ppc_lazy_shootdown{};        ///< e43c0a0c3c28
+  bool riscv_range_flush{};         ///< c5e9b2c2ae82
+  bool pud_table_dtor{};            ///< 55d2a0bd5ead
+  bool riscv_rcu_tables{};          ///< 69be3fb111e7
+  bool arm64_ttl_unknown{};         ///< c910f2b65518
+  bool arm64_contpte{};             ///< 4602e5757bcc
+  bool arm64_descending_scale{};    ///< e2768b798a19
+  bool arm64_range_nosync{};        ///< d9d8dc2bd3fb
+  bool arm64_max_range_allowed{};   ///< 73301e464a72
+  bool folio_entries{};             ///< d7f861b9c43a
+  bool expensive_free_by_pages{};   ///< e61abd449068
+  bool unshare_sync{};              ///< 1013af4f585f
+  bool unshare_by_gather{};         ///< 8ce720d5bd91
+  bool arm64_unshare_walk_cache{};  ///< c2ff4764e03e
   bool operator==(const KernelBehaviour&) const = default;
 };
 

@@ -52,6 +52,9 @@ class File : public AddressSpace {
   /// PG_locked of [offset, offset + 2 MiB): being collapsed, nobody may map its pages.
   std::optional<std::uint64_t> locked;
   std::map<std::uint64_t, Page*> frames;  ///< of a driver, by offset in bytes
+  /// Of hugetlbfs: one fault at a time, and none while pages are taken out
+  /// (hugetlb_fault_mutex_table, one for all pages here).
+  RwSemaphore hugetlb_fault_mutex;
 };
 
 /// Offsets are those of linear_page_index(), in bytes.

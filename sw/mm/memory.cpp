@@ -1,5 +1,6 @@
 #include "sw/mm/memory.h"
 
+#include "sw/mm/hugetlb.h"
 #include "sw/mm/mmu_notifier.h"
 #include "sw/mm/pgtable.h"
 #include "sw/mm/rmap.h"
@@ -384,19 +385,25 @@ int fault_level(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr address) {
   return pmd && ptep_get(cpu, *pmd) != Pte{} ? 3 : 2;
 }
 
+/// __handle_mm_fault()
+VmFault handle_page_fault(Cpu& cpu, Mm& mm, Vma& vma, arch::VirtAddr address, FaultFlags flags,
+                          std::string_view& how) {
+  const auto slot = pte_alloc(cpu, mm, address, fault_level(cpu, mm, vma, address));
+  if (!slot) return VmFault::kOom;
+  FaultContext vmf{
+      .cpu = cpu, .mm = mm, .vma = vma, .address = slot->va, .flags = flags, .slot = *slot};
+  const VmFault result = handle_pte_fault(vmf);
+  how = vmf.how;
+  return result;
+}
+
 }  // namespace
 
 VmFault handle_mm_fault(Cpu& cpu, Mm& mm, Vma& vma, arch::VirtAddr address, FaultFlags flags) {
   const FunctionTrace trace(cpu, "handle_mm_fault");
-  const auto slot = pte_alloc(cpu, mm, address, fault_level(cpu, mm, vma, address));
-  VmFault result = VmFault::kOom;
   std::string_view how = "out of memory";
-  if (slot) {
-    FaultContext vmf{
-        .cpu = cpu, .mm = mm, .vma = vma, .address = slot->va, .flags = flags, .slot = *slot};
-    result = handle_pte_fault(vmf);
-    how = vmf.how;
-  }
+  const VmFault result = vma.is_hugetlb() ? hugetlb_fault(cpu, mm, vma, address, flags.write, how)
+                                          : handle_page_fault(cpu, mm, vma, address, flags, how);
   cpu.trace(FaultHandled{.mm = mm.id,
                          .address = address,
                          .write = flags.write,

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -37,12 +38,19 @@ struct KernelState {
   Smp smp;
   Rcu rcu;
   SwapSpace swap;
+  std::uint64_t nr_page_table{};  ///< NR_PAGETABLE: tables between constructor and destructor
   std::deque<AnonVma> anon_vmas;
   std::uint64_t migrations{};  ///< migrations ended so far
   WaitQueue migration_waiters;
   Page* zero_page{};        ///< empty_zero_page
   Page* huge_zero_page{};   ///< allocated at first use
   std::uint64_t flushes{};  ///< numbers of FlushBegin
+
+  /// The lock of one table (split page-table locks). Address spaces can share a table.
+  SpinLock& ptl(arch::PhysAddr table) { return ptls_[table.value]; }
+
+ private:
+  std::unordered_map<std::uint64_t, SpinLock> ptls_;
 };
 
 /// Access that a mapping permits. Reading is always permitted.
@@ -65,11 +73,15 @@ struct Vma {
   bool pfnmap{};                          ///< VM_PFNMAP: frames without a struct page of their own
   bool mixedmap{};                        ///< VM_MIXEDMAP
   std::uint64_t hugetlb_page_size{};      ///< VM_HUGETLB, bytes; 0: not one
+  /// struct hugetlb_vma_lock: held for reading by faults, for writing by who unshares tables.
+  /// Before v6.1 i_mmap_rwsem alone did this.
+  std::shared_ptr<RwSemaphore> hugetlb_vma_lock;
 
   /// Shared writable file mappings map clean pages read-only, to learn of the first write
   /// (vma_wants_writenotify()).
   bool wants_writenotify() const { return shared && file != nullptr && protection.write; }
   bool overlaps(arch::VirtAddr from, arch::VirtAddr to) const { return start < to && from < end; }
+  bool is_hugetlb() const { return hugetlb_page_size != 0; }
   int leaf_level() const { return page_shift == arch::kPageShift ? 3 : 2; }
 };
 
@@ -92,9 +104,6 @@ class Mm {
     return uffd_wp.contains(arch::page_of(address).value) ||
            uffd_wp.contains(arch::page_of(address, 21).value);
   }
-  /// The lock of one table (split page-table locks).
-  SpinLock& ptl(arch::PhysAddr table) { return ptls_[table.value]; }
-
   KernelState& kernel;
   ArchMmu& arch;
   const unsigned id;
@@ -104,7 +113,6 @@ class Mm {
   std::vector<Vma> vmas;  ///< ascending, not overlapping
   std::vector<MmuNotifier*> notifiers;
   int tlb_flush_pending{};  ///< gathers and others that owe a flush
-  std::uint64_t pgtable_pages{};
   // mm->tlb_flush_batched: deferred unmaps so far, and how many of them a full flush has covered.
   std::uint64_t tlb_flush_batched_pending{};
   std::uint64_t tlb_flush_batched_flushed{};
@@ -117,9 +125,6 @@ class Mm {
   std::set<std::uint64_t> uffd_wp;  ///< pages that userfaultfd has write-protected
   WaitQueue uffd_waiters;           ///< threads that wrote to one
   bool uffd_registered{};           ///< userfaultfd has protected something in it
-
- private:
-  std::map<std::uint64_t, SpinLock> ptls_;
 };
 
 }  // namespace shootdown::sw

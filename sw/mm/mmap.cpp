@@ -4,6 +4,7 @@
 
 #include "hw/arch/check.h"
 #include "sw/mm/huge_memory.h"
+#include "sw/mm/hugetlb.h"
 #include "sw/mm/kernel_gather.h"
 #include "sw/mm/mmu_notifier.h"
 #include "sw/mm/pgtable.h"
@@ -72,16 +73,18 @@ bool do_mmap(Cpu& cpu, Mm& mm, Vma vma) {
   if (vma.file == nullptr) vma.file_offset = vma.start.value;
   const bool own_pages = !vma.shared && !vma.pfnmap;
   if (own_pages && vma.anon_vma == nullptr) vma.anon_vma = &mm.kernel.anon_vmas.emplace_back();
+  if (vma.is_hugetlb()) vma.hugetlb_vma_lock = std::make_shared<RwSemaphore>();
   link_vma(mm, vma);
   vma_link_rmap(cpu, mm, vma);
   if (vma.pfnmap) remap_pfn_range(cpu, mm, vma);
   return true;
 }
 
-void split_vma(Mm& mm, arch::VirtAddr at) {
+void split_vma(Cpu& cpu, Mm& mm, arch::VirtAddr at) {
   for (std::size_t i = 0; i < mm.vmas.size(); ++i) {
     Vma& vma = mm.vmas[i];
     if (at <= vma.start || at >= vma.end) continue;
+    if (vma.is_hugetlb()) hugetlb_split(cpu, mm, vma, at);
     Vma upper = vma;
     upper.file_offset += at.value - vma.start.value;
     upper.start = at;
@@ -160,17 +163,18 @@ void do_munmap(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end) {
   const FunctionTrace trace(cpu, "do_munmap");
   {
     const WriteGuard lock(mm.mmap_lock, cpu);
-    split_vma(mm, start);
-    split_vma(mm, end);
+    split_vma(cpu, mm, start);
+    split_vma(cpu, mm, end);
     std::vector<Vma> detached;
     for (const Vma& vma : mm.vmas) {
       if (vma.overlaps(start, end)) detached.push_back(vma);
     }
     std::erase_if(mm.vmas, [&](const Vma& vma) { return vma.overlaps(start, end); });
     KernelGather gather(cpu, mm);
-    const MmuNotifierRange range{.mm = mm, .start = start, .end = end};
+    MmuNotifierRange range{.mm = mm, .start = start, .end = end};
+    for (const Vma& vma : detached) adjust_range_if_pmd_sharing_possible(vma, range);
     mmu_notifier_invalidate_range_start(cpu, range);
-    for (const Vma& vma : detached) unmap_page_range(cpu, mm, gather.tlb, vma, start, end);
+    for (const Vma& vma : detached) unmap_single_vma(cpu, mm, gather.tlb, vma, start, end);
     // The notifier section ends before the last flush and before anything is freed.
     mmu_notifier_invalidate_range_end(cpu, range);
     free_pgtables(cpu, mm, gather.tlb, detached, start, end);
@@ -182,29 +186,6 @@ void do_munmap(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end) {
 // ---- mremap ----------------------------------------------------------------------------------
 
 namespace {
-
-/// Two page-table locks, in the order of their tables.
-class DoublePtl {
- public:
-  DoublePtl(Cpu& cpu, Mm& mm_a, const PteSlot& a, Mm& mm_b, const PteSlot& b)
-      : first_(a.address < b.address ? pte_lockptr(mm_a, a) : pte_lockptr(mm_b, b)),
-        second_(a.address < b.address ? pte_lockptr(mm_b, b) : pte_lockptr(mm_a, a)),
-        cpu_(cpu) {
-    first_.lock(cpu_);
-    if (&first_ != &second_) second_.lock(cpu_);
-  }
-  ~DoublePtl() {
-    if (&first_ != &second_) second_.unlock(cpu_);
-    first_.unlock(cpu_);
-  }
-  DoublePtl(const DoublePtl&) = delete;
-  DoublePtl& operator=(const DoublePtl&) = delete;
-
- private:
-  SpinLock& first_;
-  SpinLock& second_;
-  Cpu& cpu_;
-};
 
 /// move_ptes(): the entries of [start, end), in one table, to the table of `to`.
 void move_ptes(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end, arch::VirtAddr to) {
@@ -238,14 +219,32 @@ void move_ptes(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end, arch:
 /// The table of `va` ends there.
 arch::VirtAddr next_table(arch::VirtAddr va) { return arch::page_of(va, kPmdShift) + kPmdSize; }
 
+/// move_page_tables()
+void move_page_tables(Cpu& cpu, Mm& mm, const Vma& old_vma, const Vma& new_vma) {
+  const MmuNotifierRange range{.mm = mm, .start = old_vma.start, .end = old_vma.end};
+  mmu_notifier_invalidate_range_start(cpu, range);
+  for (arch::VirtAddr va = old_vma.start; va < old_vma.end;) {
+    const arch::VirtAddr there = new_vma.start + (va.value - old_vma.start.value);
+    const auto leaf = pte_leaf(cpu, mm, va);
+    if (leaf && leaf->level == 2) split_huge_pmd(cpu, mm, old_vma, leaf->va);
+    // Neither the old table nor the new one is left within one step.
+    const std::uint64_t step =
+        std::min({next_table(va).value - va.value, next_table(there).value - there.value,
+                  old_vma.end.value - va.value});
+    move_ptes(cpu, mm, va, va + step, there);
+    va = va + step;
+  }
+  mmu_notifier_invalidate_range_end(cpu, range);
+}
+
 }  // namespace
 
 bool do_mremap(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end, arch::VirtAddr to) {
   const FunctionTrace trace(cpu, "mremap");
   {
     const WriteGuard lock(mm.mmap_lock, cpu);
-    split_vma(mm, start);
-    split_vma(mm, end);
+    split_vma(cpu, mm, start);
+    split_vma(cpu, mm, end);
     const Vma* found = mm.find_vma(start);
     if (found == nullptr || found->start != start || found->end != end) return false;
     if (!is_free(mm, to, to + (end.value - start.value))) return false;
@@ -253,25 +252,19 @@ bool do_mremap(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end, arch:
     const Vma old = moved;
     moved.start = to;
     moved.end = to + (end.value - start.value);
+    if (moved.is_hugetlb()) moved.hugetlb_vma_lock = std::make_shared<RwSemaphore>();
     link_vma(mm, moved);
     vma_link_rmap(cpu, mm, moved);
-    const MmuNotifierRange range{.mm = mm, .start = start, .end = end};
-    mmu_notifier_invalidate_range_start(cpu, range);
-    for (arch::VirtAddr va = start; va < end;) {
-      const arch::VirtAddr there = to + (va.value - start.value);
-      const auto leaf = pte_leaf(cpu, mm, va);
-      if (leaf && leaf->level == 2) split_huge_pmd(cpu, mm, old, leaf->va);
-      // Neither the old table nor the new one is left within one step.
-      const std::uint64_t step =
-          std::min({next_table(va).value - va.value, next_table(there).value - there.value,
-                    end.value - va.value});
-      move_ptes(cpu, mm, va, va + step, there);
-      va = va + step;
+    if (old.is_hugetlb()) {
+      move_hugetlb_page_tables(cpu, mm, old, moved);
+    } else {
+      move_page_tables(cpu, mm, old, moved);
     }
-    mmu_notifier_invalidate_range_end(cpu, range);
-    // do_vmi_munmap() of the old place, which is empty by now.
+    // do_vmi_munmap() of the old place. It is empty by now, but for a table that has come to be
+    // shared since.
     std::erase_if(mm.vmas, [&](const Vma& vma) { return vma.start == start; });
     KernelGather gather(cpu, mm);
+    if (old.is_hugetlb()) unmap_single_vma(cpu, mm, gather.tlb, old, start, end);
     free_pgtables(cpu, mm, gather.tlb, {old}, start, end);
     gather.finish();
   }
@@ -372,8 +365,10 @@ void dup_mmap(Cpu& cpu, Mm& parent, Mm& child) {
   const WriteGuard lock(parent.mmap_lock, cpu);
   const WriteGuard child_lock(child.mmap_lock, cpu);
   for (const Vma& vma : parent.vmas) {
-    child.vmas.push_back(vma);
-    vma_link_rmap(cpu, child, vma);
+    Vma copy = vma;
+    if (copy.is_hugetlb()) copy.hugetlb_vma_lock = std::make_shared<RwSemaphore>();
+    child.vmas.push_back(copy);
+    vma_link_rmap(cpu, child, copy);
     copy_page_range(cpu, parent, child, vma);
   }
   if (!parent.kernel.inject.skip_fork_flush) parent.arch.flush_tlb_mm(cpu, parent);
@@ -396,7 +391,7 @@ void exit_mmap(Cpu& cpu, Mm& mm) {
     detached.swap(mm.vmas);
     KernelGather gather(cpu, mm, /*fullmm=*/true);
     for (const Vma& vma : detached) {
-      unmap_page_range(cpu, mm, gather.tlb, vma, vma.start, vma.end);
+      unmap_single_vma(cpu, mm, gather.tlb, vma, vma.start, vma.end);
     }
     free_pgtables(cpu, mm, gather.tlb, detached, {}, {std::uint64_t{1} << 48});
     gather.finish();

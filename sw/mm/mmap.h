@@ -34,8 +34,8 @@ void dup_mmap(Cpu& cpu, Mm& parent, Mm& child);
 /// any more.
 void exit_mmap(Cpu& cpu, Mm& mm);
 
-/// split_vma(): afterwards `at` is inside no area.
-void split_vma(Mm& mm, arch::VirtAddr at);
+/// split_vma(): afterwards `at` is inside no area. mmap_lock held for writing.
+void split_vma(Cpu& cpu, Mm& mm, arch::VirtAddr at);
 
 // mm->tlb_flush_pending, traced.
 void inc_tlb_flush_pending(Cpu& cpu, Mm& mm);

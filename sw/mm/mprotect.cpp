@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "sw/mm/huge_memory.h"
+#include "sw/mm/hugetlb.h"
 #include "sw/mm/kernel_gather.h"
 #include "sw/mm/mmap.h"
 #include "sw/mm/mmu_notifier.h"
@@ -146,12 +147,16 @@ void do_mprotect(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end,
   const FunctionTrace trace(cpu, "do_mprotect");
   {
     const WriteGuard lock(mm.mmap_lock, cpu);
-    split_vma(mm, start);
-    split_vma(mm, end);
+    split_vma(cpu, mm, start);
+    split_vma(cpu, mm, end);
     KernelGather gather(cpu, mm);
     for (Vma& vma : mm.vmas) {
       if (!vma.overlaps(start, end)) continue;
       vma.protection = protection;
+      if (vma.is_hugetlb()) {
+        hugetlb_change_protection(cpu, mm, vma, vma.start, vma.end);
+        continue;
+      }
       change_protection(cpu, mm, gather.tlb, vma, vma.start, vma.end,
                         protection.write ? Change::kUnprotect : Change::kProtect);
     }
@@ -194,6 +199,7 @@ void clear_soft_dirty(Cpu& cpu, Mm& mm) {
   const MmuNotifierRange range{.mm = mm, .start = {}, .end = kEndOfAddressSpace};
   mmu_notifier_invalidate_range_start(cpu, range);
   for (const Vma& vma : mm.vmas) {
+    if (vma.is_hugetlb()) continue;  // clear_refs has no function for their entries
     for_each_leaf(cpu, mm, vma.start, vma.end, [&](const PteSlot& slot) {
       const SpinGuard ptl(pte_lockptr(mm, slot), cpu);
       if (!mm.arch.pte_present(ptep_get(cpu, slot))) return;

@@ -40,24 +40,24 @@ Page* pagetable_alloc(Cpu& cpu, Mm& mm, int level) {
   if (!pagetable_constructed(mm, level)) return page;
   page->table = true;
   page->index = static_cast<std::uint64_t>(level);
-  ++mm.pgtable_pages;
+  ++mm.kernel.nr_page_table;
   cpu.trace(TableAccounted{.mm = mm.id,
                            .page = page->address,
                            .level = level,
                            .constructed = true,
-                           .tables = mm.pgtable_pages});
+                           .tables = mm.kernel.nr_page_table});
   return page;
 }
 
 void pagetable_dtor(Cpu& cpu, Mm& mm, Page& table) {
   SHOOTDOWN_CHECK(table.use == PageUse::kTable, "the destructor of a table on another page");
   table.table = false;
-  --mm.pgtable_pages;
+  --mm.kernel.nr_page_table;
   cpu.trace(TableAccounted{.mm = mm.id,
                            .page = table.address,
                            .level = static_cast<int>(table.index),
                            .constructed = false,
-                           .tables = mm.pgtable_pages});
+                           .tables = mm.kernel.nr_page_table});
 }
 
 void pagetable_free(Cpu& cpu, Mm& mm, Page& table) {
@@ -122,7 +122,9 @@ std::optional<PteSlot> pte_leaf(Cpu& cpu, Mm& mm, arch::VirtAddr va) {
   return slot;
 }
 
-SpinLock& pte_lockptr(Mm& mm, const PteSlot& slot) { return mm.ptl(arch::page_of(slot.address)); }
+SpinLock& pte_lockptr(Mm& mm, const PteSlot& slot) {
+  return mm.kernel.ptl(arch::page_of(slot.address));
+}
 
 Pte ptep_get(Cpu& cpu, const PteSlot& slot) { return {cpu.load(slot.address)}; }
 

@@ -30,6 +30,29 @@ std::optional<PteSlot> pte_leaf(Cpu& cpu, Mm& mm, arch::VirtAddr va);
 /// The lock that protects a slot.
 SpinLock& pte_lockptr(Mm& mm, const PteSlot& slot);
 
+/// Two page-table locks, in the order of their tables.
+class DoublePtl {
+ public:
+  DoublePtl(Cpu& cpu, Mm& mm_a, const PteSlot& a, Mm& mm_b, const PteSlot& b)
+      : first_(a.address < b.address ? pte_lockptr(mm_a, a) : pte_lockptr(mm_b, b)),
+        second_(a.address < b.address ? pte_lockptr(mm_b, b) : pte_lockptr(mm_a, a)),
+        cpu_(cpu) {
+    first_.lock(cpu_);
+    if (&first_ != &second_) second_.lock(cpu_);
+  }
+  ~DoublePtl() {
+    if (&first_ != &second_) second_.unlock(cpu_);
+    first_.unlock(cpu_);
+  }
+  DoublePtl(const DoublePtl&) = delete;
+  DoublePtl& operator=(const DoublePtl&) = delete;
+
+ private:
+  SpinLock& first_;
+  SpinLock& second_;
+  Cpu& cpu_;
+};
+
 /// Calls `action` for each slot of a leaf, or of the last level, in [start, end).
 template <class Action>
 void for_each_leaf(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end, Action&& action) {
@@ -58,12 +81,12 @@ Pte ptep_clear_flush(Cpu& cpu, Mm& mm, const PteSlot& slot);
 /// Clears, then flushes the page on CPUs and, in every release, in secondary TLBs.
 Pte ptep_clear_flush_notify(Cpu& cpu, Mm& mm, const PteSlot& slot);
 
-/// A zeroed page for a table whose entries are of `level`, constructed: counted in the mm.
+/// A zeroed page for a table whose entries are of `level`, constructed: counted.
 Page* pagetable_alloc(Cpu& cpu, Mm& mm, int level);
 /// Whether tables of `level` have a constructor and a destructor: the top level has not, the one
 /// below from 55d2a0bd5ead on.
 bool pagetable_constructed(const Mm& mm, int level);
-/// Takes the table out of the mm's count; its memory is returned later.
+/// Takes the table out of the count; its memory is returned later.
 void pagetable_dtor(Cpu& cpu, Mm& mm, Page& table);
 /// pagetable_free(): returns the memory of a table. Before bf2d4334f72e, __free_page() of each
 /// arch.

@@ -4,6 +4,7 @@
 
 #include "hw/arch/check.h"
 #include "sw/mm/huge_memory.h"
+#include "sw/mm/hugetlb.h"
 #include "sw/mm/kernel_gather.h"
 #include "sw/mm/mmu_notifier.h"
 #include "sw/mm/pgtable.h"
@@ -137,10 +138,6 @@ void unmap_pmds(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma, arch::VirtAddr
   }
 }
 
-}  // namespace
-
-namespace {
-
 /// What is gone is not protected any more: who waits for it faults again.
 void forget_uffd_wp(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end) {
   if (mm.uffd_wp.empty()) return;
@@ -148,25 +145,38 @@ void forget_uffd_wp(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end) 
   cpu.wake_all(mm.uffd_waiters);
 }
 
-}  // namespace
-
+/// unmap_page_range(), between tlb_start_vma() and tlb_end_vma()
 void unmap_page_range(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma, arch::VirtAddr start,
                       arch::VirtAddr end) {
   const FunctionTrace trace(cpu, "unmap_page_range");
   tlb.tlb_start_vma(vma);
-  unmap_pmds(cpu, mm, tlb, vma, std::max(start, vma.start), std::min(end, vma.end));
-  forget_uffd_wp(cpu, mm, std::max(start, vma.start), std::min(end, vma.end));
+  unmap_pmds(cpu, mm, tlb, vma, start, end);
+  forget_uffd_wp(cpu, mm, start, end);
   if (mm.kernel.inject.free_before_flush) tlb.tlb_batch_pages_flush();
   tlb.tlb_end_vma(vma);
+}
+
+}  // namespace
+
+void unmap_single_vma(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma, arch::VirtAddr start,
+                      arch::VirtAddr end) {
+  start = std::max(start, vma.start);
+  end = std::min(end, vma.end);
+  if (vma.is_hugetlb()) {
+    unmap_hugepage_range(cpu, mm, tlb, vma, start, end);
+  } else {
+    unmap_page_range(cpu, mm, tlb, vma, start, end);
+  }
 }
 
 void zap_page_range_single(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr start,
                            arch::VirtAddr end) {
   const FunctionTrace trace(cpu, "zap_page_range_single");
   KernelGather gather(cpu, mm);
-  const MmuNotifierRange range{.mm = mm, .start = start, .end = end};
+  MmuNotifierRange range{.mm = mm, .start = start, .end = end};
+  adjust_range_if_pmd_sharing_possible(vma, range);
   mmu_notifier_invalidate_range_start(cpu, range);
-  unmap_page_range(cpu, mm, gather.tlb, vma, start, end);
+  unmap_single_vma(cpu, mm, gather.tlb, vma, start, end);
   mmu_notifier_invalidate_range_end(cpu, range);
   gather.finish();
 }

@@ -10,9 +10,8 @@
 
 namespace shootdown::sw {
 
-/// unmap_page_range(), between tlb_start_vma() and tlb_end_vma(): the part of an area that lies in
-/// [start, end).
-void unmap_page_range(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma, arch::VirtAddr start,
+/// unmap_single_vma(): the part of an area that lies in [start, end), with the hooks around it.
+void unmap_single_vma(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma, arch::VirtAddr start,
                       arch::VirtAddr end);
 /// The same with a gather and a notifier section of its own, of part of one area. mmap_lock held,
 /// or the area found through its file.

@@ -46,7 +46,7 @@ class MmTest : public testing::TestWithParam<sw::Release> {
         arch_({}, kernel_.behaviour),
         mm_(sw::mm_create(cpu_, kernel_, arch_, 1, {kAsid})),
         empty_pages_(kernel_.pages.allocated()),
-        empty_tables_(mm_->pgtable_pages) {
+        empty_tables_(kernel_.nr_page_table) {
     mm_->notifiers.push_back(&notifier_);
     cpu_.forget();
   }
@@ -133,7 +133,7 @@ class MmTest : public testing::TestWithParam<sw::Release> {
   }
   /// Nothing is left but the top table, and `kept` pages of files and the zero page.
   void expect_all_freed(std::uint64_t kept = 0) const {
-    EXPECT_EQ(mm_->pgtable_pages, empty_tables_);
+    EXPECT_EQ(kernel_.nr_page_table, empty_tables_);
     EXPECT_EQ(kernel_.pages.allocated(), empty_pages_ + kept);
   }
 

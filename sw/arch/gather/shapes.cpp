@@ -49,6 +49,7 @@ GatherShape arm64(std::string_view name, const KernelBehaviour& kernel) {
     config.tables[index(TableLevel::kPud)].route = TableRoute::kFolded;
   }
   shape.arm64_ttl_unknown = kernel.arm64_ttl_unknown;
+  shape.arm64_unshare_walk_cache = kernel.arm64_unshare_walk_cache;
   return shape;
 }
 

@@ -32,9 +32,10 @@ struct GatherShape {
   GatherConfig config;
   TlbFlushRule rule{};
   // What the rules ask of the release.
-  bool riscv_range_flush{};   ///< c5e9b2c2ae82
-  bool ppc_lazy_shootdown{};  ///< e43c0a0c3c28
-  bool arm64_ttl_unknown{};   ///< c910f2b65518
+  bool riscv_range_flush{};         ///< c5e9b2c2ae82
+  bool ppc_lazy_shootdown{};        ///< e43c0a0c3c28
+  bool arm64_ttl_unknown{};         ///< c910f2b65518
+  bool arm64_unshare_walk_cache{};  ///< c2ff4764e03e
 };
 
 struct GatherOptions {

@@ -24,7 +24,8 @@ int arm64_level(const GatherShape& shape, const MmuGather& tlb) {
 }
 
 void arm64_tlb_flush(const GatherShape& shape, const MmuGather& tlb, FlushFunctions& flush) {
-  const bool last_level = !tlb.freed_tables && !tlb.unshared_tables;
+  const bool unshared = shape.arm64_unshare_walk_cache && tlb.unshared_tables;
+  const bool last_level = !tlb.freed_tables && !unshared;
   if (tlb.fullmm) {
     // Without freed tables nothing is needed: the ASID is not used again before a full flush.
     if (!last_level) flush.flush_tlb_mm();
