@@ -202,6 +202,10 @@ class History : public EventSubscriber {
 
   /// The last store that took the table at `page` out of its parent, or null.
   const StoreRecord* unhooked(arch::PhysAddr page) const;
+  /// The store that took the table of `slot` out of where `mm` maps `va`, before event `sequence`;
+  /// null if it was linked there then, or never had been.
+  const StoreRecord* taken_out(arch::PhysAddr slot, unsigned mm, arch::VirtAddr va,
+                               std::uint64_t sequence) const;
   /// The store that took the entry's table out before it was read through a walk cache, or null.
   const StoreRecord* unlinked_table(const CachedEntry& entry) const;
   /// The same of the table that the last walk of an access ended in.
@@ -359,10 +363,6 @@ class History : public EventSubscriber {
   };
   /// What comes of it for `asid` at `va`.
   DescriptorRead read_by_walk(const LeafRead& read, arch::Asid asid, arch::VirtAddr va) const;
-  /// The store that took the table of `slot` out of where `va` is mapped, before `sequence`; null
-  /// if it is linked there.
-  const StoreRecord* taken_out(arch::PhysAddr slot, unsigned mm, arch::VirtAddr va,
-                               std::uint64_t sequence) const;
   const EventLog& log_;
   std::set<ActorId> cpus_;
   ActorId smmu_{};

@@ -34,8 +34,22 @@ void TableChecker::on_event(const Event& event) {
     // A thread holds its mm, and so the first table.
     on_read(event, read->entry, read->level, read->level == 0 ? 0 : link_seen(event, read->entry),
             true);
+    if (taken_over(event, *read)) {
+      report(event, read->entry, read->level, pages_[arch::page_of(read->entry).value], true);
+    }
     follow(event, arch::to_vmsa64(history_.format(), read->value, read->level), read->level);
   }
+}
+
+bool TableChecker::taken_over(const Event& event, const sw::LocklessRead& read) const {
+  if (history_.taken_out(read.entry, read.mm, read.va, event.sequence) == nullptr) return false;
+  const std::uint64_t entry = arch::to_vmsa64(history_.format(), read.value, read.level);
+  if (vmsa64::is_table(entry, read.level)) return true;
+  const arch::PhysAddr output = vmsa64::leaf_output(entry, read.level);
+  const auto page = pages_.find(output.value);
+  return vmsa64::is_leaf(entry, read.level) && page != pages_.end() &&
+         page->second.use == sw::PageUse::kAnonymous &&
+         history_.belongs_to_another(output, read.mm);
 }
 
 std::uint64_t TableChecker::root_meant(const Event& event, const hw::WalkRead& read) const {
@@ -83,8 +97,9 @@ void TableChecker::report(const Event& event, arch::PhysAddr address, int level,
   const std::string walker =
       lockless ? history_.log().thread_name(event.thread) : actor_name(event.actor);
   const arch::PhysAddr table = arch::page_of(address);
-  const std::string what = page.freed
-                               ? "was freed at " + microseconds(page.freed.time_ps)
+  const std::string what = page.freed ? "was freed at " + microseconds(page.freed.time_ps)
+                           : page.use == sw::PageUse::kTable
+                               ? std::string("serves another by now")
                                : fmt::format("is a page of kind {} by now", name_of(page.use));
   const std::string headline =
       fmt::format("{} reads the level-{} table {}, which {}", walker, level, hex(table), what);

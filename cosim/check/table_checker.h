@@ -41,6 +41,9 @@ class TableChecker : public Checker {
   /// The walker now holds the table that `link`, in VMSAv8-64 terms, names.
   void follow(const Event& event, std::uint64_t link, int level);
   std::uint64_t link_seen(const Event& event, arch::PhysAddr address) const;
+  /// Whether a lockless reader found in a table what another address space has put there since the
+  /// table was taken out of his own: another table, or private memory.
+  bool taken_over(const Event& event, const sw::LocklessRead& read) const;
   void report(const Event& event, arch::PhysAddr address, int level, const PageState& page,
               bool lockless);
 

@@ -234,6 +234,26 @@ RegionConfig read_region(const YamlValue& name, const YamlValue& value) {
   return region;
 }
 
+/// What the pages of a file are: of the page cache, of a driver or of hugetlbfs.
+enum class FileKind { kPageCache, kDriver, kHugetlbfs };
+
+FileKind file_kind(const RegionConfig& region) {
+  if (region.kind == RegionKind::kPfnmap) return FileKind::kDriver;
+  return region.kind == RegionKind::kHugetlb ? FileKind::kHugetlbfs : FileKind::kPageCache;
+}
+
+void check_file_kind(const YamlValue& value, const RegionConfig& region,
+                     const std::vector<RegionConfig>& others) {
+  for (const RegionConfig& other : others) {
+    if (region.file.empty() || region.file != other.file) continue;
+    if (file_kind(region) == file_kind(other)) continue;
+    value.fail(fmt::format("maps file '{}', of which region '{}' makes another kind of file",
+                           region.file, other.name),
+               "a file is mapped by regions of kind shared_file and private_file, or of pfnmap, or "
+               "of hugetlb");
+  }
+}
+
 ProcessConfig read_process(const YamlValue& name, const YamlValue& value,
                            const std::vector<ProcessConfig>& others) {
   YamlMap map(value);
@@ -254,11 +274,18 @@ ProcessConfig read_process(const YamlValue& name, const YamlValue& value,
   for (const auto& [region_name, region_value] : region_map.entries()) {
     RegionConfig region = read_region(region_name, region_value);
     for (const RegionConfig& other : process.regions) {
+      // What is mapped by a step finds its place free, or is refused by the kernel then.
+      if (region.mapped_by_step || other.mapped_by_step) continue;
       if (region.start < other.end() && other.start < region.end()) {
-        region_value.fail(fmt::format("overlaps region '{}' at {:#x} to {:#x}", other.name,
-                                      other.start.value, other.end().value),
-                          "regions of a process do not overlap");
+        region_value.fail(
+            fmt::format("overlaps region '{}' at {:#x} to {:#x}", other.name, other.start.value,
+                        other.end().value),
+            "regions of a process do not overlap, but for those with mapped: by_step");
       }
+    }
+    check_file_kind(region_value, region, process.regions);
+    for (const ProcessConfig& other : others) {
+      check_file_kind(region_value, region, other.regions);
     }
     process.regions.push_back(std::move(region));
   }

@@ -228,8 +228,14 @@ KernelBehaviour KernelVersion::behaviour() const {
 
 std::string KernelVersion::name() const {
   std::string result = to_string(base);
-  for (const KernelChange* change : revert) result += " without " + std::string(change->hash);
-  for (const KernelChange* change : apply) result += " with " + std::string(change->hash);
+  const auto list = [&](const char* word, const std::vector<const KernelChange*>& changes) {
+    for (const KernelChange* change : changes) {
+      result += change == changes.front() ? word : ", ";
+      result += change->hash;
+    }
+  };
+  list(" without ", revert);
+  list(" with ", apply);
   return result;
 }
 

@@ -1,5 +1,7 @@
 #include "sw/mm/gup.h"
 
+#include <array>
+
 #include "sw/mm/memory.h"
 #include "sw/mm/pgtable.h"
 #include "sw/mm/zap.h"
@@ -49,6 +51,18 @@ Page* gup_leaf(Cpu& cpu, Mm& mm, const PteSlot& slot, const PteSlot* parent, Pte
   return page;
 }
 
+/// gup_pgd_range() and those below it: the entry `slot` above the last level.
+Page* gup_range(Cpu& cpu, Mm& mm, const PteSlot& slot, arch::VirtAddr address, bool write) {
+  constexpr std::array kNames{"gup_pgd_range", "gup_pud_range", "gup_pmd_range"};
+  const FunctionTrace trace(cpu, kNames.at(static_cast<std::size_t>(slot.level)));
+  const Pte seen = read_lockless(cpu, mm, slot);
+  if (!mm.arch.pte_present(seen)) return nullptr;
+  if (!mm.arch.pte_table(seen, slot.level)) return gup_leaf(cpu, mm, slot, nullptr, seen, write);
+  const PteSlot next = slot_in(mm.arch.pte_address(seen), address, slot.level + 1);
+  if (next.level == 3) return gup_leaf(cpu, mm, next, &slot, seen, write);
+  return gup_range(cpu, mm, next, address, write);
+}
+
 /// lockless_pages_from_mm(): interrupts are off, so that tables of an IPI architecture, or those
 /// freed by RCU, stay.
 Page* lockless_page_from_mm(Cpu& cpu, Mm& mm, arch::VirtAddr address, bool write) {
@@ -57,24 +71,7 @@ Page* lockless_page_from_mm(Cpu& cpu, Mm& mm, arch::VirtAddr address, bool write
   if (seq % 2 != 0) return nullptr;
   const IrqGuard irqs(cpu);
   const RcuReadGuard rcu(mm.kernel.rcu, cpu);
-  PteSlot parent{};
-  Pte seen;
-  PteSlot slot = slot_in(mm.pgd, address, 0);
-  Page* page = nullptr;
-  for (;;) {
-    if (slot.level == 3) {
-      page = gup_leaf(cpu, mm, slot, &parent, seen, write);
-      break;
-    }
-    seen = read_lockless(cpu, mm, slot);
-    if (!mm.arch.pte_present(seen)) break;
-    if (!mm.arch.pte_table(seen, slot.level)) {
-      page = gup_leaf(cpu, mm, slot, nullptr, seen, write);
-      break;
-    }
-    parent = slot;
-    slot = slot_in(mm.arch.pte_address(seen), address, slot.level + 1);
-  }
+  Page* page = gup_range(cpu, mm, slot_in(mm.pgd, address, 0), address, write);
   // A fork that write-protects meanwhile may have missed the pin.
   if (page != nullptr && mm.write_protect_seq != seq) {
     ungrab(cpu, mm, *page);

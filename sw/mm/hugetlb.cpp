@@ -407,6 +407,8 @@ void hugetlb_vmdelete_list(Cpu& cpu, File& file, std::uint64_t offset, std::uint
     }
     mmu_notifier_invalidate_range_end(cpu, range);
     gather.finish();
+    cpu.trace(ProtectionRemoved{
+        .mm = mapping.mm->id, .start = start, .end = limit, .operation = "hugetlb_vmdelete_list"});
   }
 }
 

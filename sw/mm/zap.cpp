@@ -192,6 +192,8 @@ void unmap_mapping_range(Cpu& cpu, File& file, std::uint64_t offset, std::uint64
     const arch::VirtAddr start = mapping.start + (first - mapping.offset);
     const arch::VirtAddr limit = mapping.start + (last - mapping.offset);
     zap_page_range_single(cpu, *mapping.mm, *mapping.vma, start, limit);
+    cpu.trace(ProtectionRemoved{
+        .mm = mapping.mm->id, .start = start, .end = limit, .operation = "unmap_mapping_range"});
   }
 }
 

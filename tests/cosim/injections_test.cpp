@@ -49,6 +49,8 @@ constexpr Case kCases[] = {
     {"reserved_range_command", "permission_upgrade", "fault-loop", "command"},
     {"skip_mprotect_flush", "mprotect_downgrade", "write-after-protect", "flush"},
     {"free_before_flush", "unmap", "use-after-free", "flush"},
+    {"skip_unshare_flush", "hugetlb_unshare", "use-after-free", "flush"},
+    {"skip_unshare_flush", "hugetlb_split", "use-after-free", "flush"},
     {"lax_pte_needs_flush", "changes/mprotect_needs_flush", "write-after-protect", "flush"},
     {"unmasked_page_flag", "changes/encoded_pages", "accounting", "mask"},
     {"table_freed_as_page", "changes/page_table_descriptors", "accounting", "dtor"},
