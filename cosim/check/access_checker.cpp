@@ -46,7 +46,7 @@ void AccessChecker::on_access(const Event& event, const hw::AccessDone& done) {
   }
   const auto mm = history_.mm_of(done.requester.asid);
   if (!mm) return;
-  const History::Leaf leaf = history_.leaf(*mm, done.va);
+  const PageTables::Leaf leaf = history_.tables().leaf(*mm, done.va);
   const bool permitted = arch::vmsa64::is_leaf(leaf.entry, leaf.level) &&
                          leaf.output(done.va) == done.pa &&
                          arch::vmsa64::leaf_permissions(leaf.entry, {}).permits(done.access, false);
@@ -82,9 +82,9 @@ void AccessChecker::judge(const Event& event, const hw::AccessDone& done, unsign
                                  ? hit_read.sequence
                              : stale.entry == nullptr ? 0
                                                       : stale.entry->read.at.sequence;
-  for (const StoreRecord* store : history_.stores(mm, done.va)) {
+  for (const StoreRecord* store : history_.tables().stores(mm, done.va)) {
     if (store->at.sequence <= read) continue;
-    const History::Leaf after{.entry = store->after, .level = store->level};
+    const PageTables::Leaf after{.entry = store->after, .level = store->level};
     const bool good = arch::vmsa64::is_leaf(after.entry, after.level) &&
                       after.output(done.va) == done.pa &&
                       arch::vmsa64::leaf_permissions(after.entry, {}).permits(done.access, false);
@@ -119,7 +119,7 @@ void AccessChecker::judge(const Event& event, const hw::AccessDone& done, unsign
     return;
   }
   // Losing write permission on the same frame is a matter of protection, all else of mapping.
-  const History::Leaf now = history_.leaf(mm, done.va);
+  const PageTables::Leaf now = history_.tables().leaf(mm, done.va);
   const bool same_frame =
       arch::vmsa64::is_leaf(now.entry, now.level) && now.output(done.va) == done.pa;
   const bool protection = same_frame && done.access == arch::Access::kWrite;

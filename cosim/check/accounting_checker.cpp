@@ -53,7 +53,7 @@ void AccountingChecker::on_end(bool quiet) {
            fmt::format("NR_PAGETABLE is {} with {} tables at the end", counted_, tables_.size()),
            "dtor", "a table was freed without its destructor");
   }
-  const auto mapped = history_.mapped_frames();
+  const auto mapped = history_.tables().mapped_frames();
   for (const auto& [page, count] : pages_) {
     if (count.use != sw::PageUse::kAnonymous && count.use != sw::PageUse::kFile) continue;
     int entries = 0;

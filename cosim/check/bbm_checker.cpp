@@ -9,7 +9,7 @@ namespace shootdown::cosim {
 namespace vmsa64 = arch::vmsa64;
 
 void BbmChecker::on_event(const Event& event) {
-  if (history_.format() != arch::TableFormat::kVmsa64) return;
+  if (history_.tables().format() != arch::TableFormat::kVmsa64) return;
   if (const auto* store = event.payload.get<sw::PteStore>()) {
     on_store(event, *store);
   } else if (const auto* fill = event.payload.get<hw::TlbFill>()) {
@@ -66,7 +66,7 @@ void BbmChecker::on_store(const Event& event, const sw::PteStore& store) {
   // The break was made: is the old translation gone from everywhere?
   for (const auto& [tlb, entry] : history_.live_at(store.mm, store.va, store.level)) {
     const arch::VirtAddr va = std::max(store.va, entry->fill.page);
-    const History::Leaf made{.entry = store.after, .level = store.level};
+    const PageTables::Leaf made{.entry = store.after, .level = store.level};
     const std::uint64_t offset = va.value - entry->fill.page.value;
     if (made.output(va).value == entry->fill.output.value + offset) continue;
     findings_.note(

@@ -7,7 +7,8 @@ namespace shootdown::cosim {
 void CostChecker::on_event(const Event& event) {
   if (const auto* flush = event.payload.get<sw::FlushBegin>()) {
     ++flushes_;
-    if (!history_.changed_since_flush(flush->mm, flush->start, flush->end)) ++needless_flushes_;
+    if (!history_.tables().changed_since_flush(flush->mm, flush->start, flush->end))
+      ++needless_flushes_;
   } else if (event.payload.get<hw::TlbInvalidate>() != nullptr) {
     dropped_ += history_.just_dropped().dropped;
     needless_ += history_.just_dropped().needless;

@@ -72,7 +72,7 @@ void DirtyChecker::on_end(bool quiet) {
   for (const auto& [address, frame] : frames_) {
     if (!frame.file || frame.written.sequence <= frame.saved.sequence) continue;
     if (history_.freed({address}) || heads_[frame.head].dirty) continue;
-    if (history_.dirty_entry_maps({address})) continue;
+    if (history_.tables().dirty_entry_maps({address})) continue;
     report(frame, {address}, {}, "clean to the kernel at the end");
   }
 }
@@ -102,7 +102,7 @@ void DirtyChecker::report(const Frame& frame, arch::PhysAddr page, const Stamp& 
   };
   // The last store before the write that took its entry's dirty flag away, and the flush it owed.
   const StoreRecord* cleaned = nullptr;
-  for (const StoreRecord* store : history_.stores(frame.mm, frame.va)) {
+  for (const StoreRecord* store : history_.tables().stores(frame.mm, frame.va)) {
     if (store->at.sequence < frame.written.sequence) cleaned = store;
   }
   if (cleaned != nullptr) add(cleaned->at, cleaned->functions + ": the entry is cleared");

@@ -63,7 +63,7 @@ void FaultLoopChecker::on_fault(const Event& event, const hw::TranslationFault& 
   if (!mm) return;
   const Key key{requester_name(event.actor, fault.requester), arch::page_of(fault.va).value,
                 fault.access};
-  if (!history_.leaf(*mm, fault.va).permits(fault.access)) {
+  if (!history_.tables().leaf(*mm, fault.va).permits(fault.access)) {
     loops_.erase(key);
     refused_[key] = {.time_ps = event.time_ps,
                      .happened = true,
@@ -99,11 +99,11 @@ StaleEntry FaultLoopChecker::stale_entry(ActorId actor, const hw::Requester& req
     stale.requester.asid = binding->asid;
   }
   stale.entry = history_.cached(actor, va, stale.requester.asid);
-  for (const StoreRecord* store : history_.stores(mm, va)) {
+  for (const StoreRecord* store : history_.tables().stores(mm, va)) {
     if (stale.entry != nullptr && store->at.sequence <= stale.entry->read.at.sequence) continue;
     // The first store that changes what hardware sees is the one whose flush was due.
-    const History::Leaf before{.entry = store->before, .level = store->level};
-    const History::Leaf after{.entry = store->after, .level = store->level};
+    const PageTables::Leaf before{.entry = store->before, .level = store->level};
+    const PageTables::Leaf after{.entry = store->after, .level = store->level};
     if (before.permits(arch::Access::kWrite) == after.permits(arch::Access::kWrite) &&
         before.permits(arch::Access::kRead) == after.permits(arch::Access::kRead) &&
         before.output(va) == after.output(va)) {
@@ -118,9 +118,9 @@ StaleEntry FaultLoopChecker::stale_entry(ActorId actor, const hw::Requester& req
 const StoreRecord* FaultLoopChecker::permitted_since(const StaleEntry& stale,
                                                      arch::Access access) const {
   const StoreRecord* since = nullptr;
-  for (const StoreRecord* store : history_.stores(stale.mm, stale.va)) {
+  for (const StoreRecord* store : history_.tables().stores(stale.mm, stale.va)) {
     const bool permits =
-        History::Leaf{.entry = store->after, .level = store->level}.permits(access);
+        PageTables::Leaf{.entry = store->after, .level = store->level}.permits(access);
     if (!permits) {
       since = nullptr;
     } else if (since == nullptr) {
@@ -187,9 +187,10 @@ void FaultLoopChecker::report(const Event& event, const hw::TranslationFault& fa
 void FaultLoopChecker::on_policy(const Event& event, const hw::PermissionPolicy& policy) {
   if (!policy.rewalk) return;
   // An x86 CPU may be relied on to walk again: there the kernel owes no flush of an upgrade.
-  if (history_.is_cpu(event.actor) && history_.format() == arch::TableFormat::kX86_64) return;
+  if (history_.is_cpu(event.actor) && history_.tables().format() == arch::TableFormat::kX86_64)
+    return;
   const auto mm = history_.mm_of(policy.requester.asid);
-  if (!mm || !history_.leaf(*mm, policy.va).permits(policy.access)) return;
+  if (!mm || !history_.tables().leaf(*mm, policy.va).permits(policy.access)) return;
   const StaleEntry stale = stale_entry(event.actor, policy.requester, policy.va, *mm);
   if (stale.store == nullptr) return;
   const MissingHop missing = find_missing_hop(history_, stale);

@@ -13,37 +13,14 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
+#include "cosim/check/page_tables.h"
+#include "cosim/check/stamp.h"
 #include "cosim/observe/event_log.h"
 #include "hw/arch/tlbi.h"
-#include "hw/arch/vmsa64.h"
 
 namespace shootdown::cosim {
-
-/// When something happened and who did it.
-struct Stamp {
-  std::uint64_t sequence{};  ///< 0: not (yet)
-  std::uint64_t time_ps{};
-  ActorId actor{};
-  ThreadId thread{kNoThread};
-  explicit operator bool() const { return sequence != 0; }
-};
-
-/// A store to a table entry.
-struct StoreRecord {
-  Stamp at;
-  unsigned mm{};
-  arch::VirtAddr va{};
-  int level{};
-  std::uint64_t before{};  ///< in VMSAv8-64 terms, whatever the format
-  std::uint64_t after{};
-  std::uint64_t raw_before{};  ///< as stored
-  std::uint64_t raw_after{};
-  bool with_table{};      ///< not stored itself: a table above it was linked or taken out
-  std::string functions;  ///< outermost > innermost
-};
 
 /// Where a translation comes from: one read of a leaf descriptor.
 struct DescriptorRead {
@@ -184,28 +161,11 @@ class History : public EventSubscriber {
   std::uint64_t generation() const { return generation_; }
 
   // Address spaces.
-  /// Of all tables of the run.
-  arch::TableFormat format() const { return format_; }
   std::optional<unsigned> mm_of(arch::Asid asid) const;
   const Binding* binding(arch::StreamId stream) const;
 
   // Page tables.
-  struct Leaf {
-    std::uint64_t entry{};  ///< 0: nothing is mapped
-    int level{3};
-    arch::PhysAddr output(arch::VirtAddr va) const;
-    bool permits(arch::Access access) const;  ///< for user accesses, to hardware
-  };
-  Leaf leaf(unsigned mm, arch::VirtAddr va) const;
-  /// Stores to the leaf entries that map `va`, oldest first.
-  std::vector<const StoreRecord*> stores(unsigned mm, arch::VirtAddr va) const;
-
-  /// The last store that took the table at `page` out of its parent, or null.
-  const StoreRecord* unhooked(arch::PhysAddr page) const;
-  /// The store that took the table of `slot` out of where `mm` maps `va`, before event `sequence`;
-  /// null if it was linked there then, or never had been.
-  const StoreRecord* taken_out(arch::PhysAddr slot, unsigned mm, arch::VirtAddr va,
-                               std::uint64_t sequence) const;
+  const PageTables& tables() const { return tables_; }
   /// The store that took the entry's table out before it was read through a walk cache, or null.
   const StoreRecord* unlinked_table(const CachedEntry& entry) const;
   /// The same of the table that the last walk of an access ended in.
@@ -213,13 +173,6 @@ class History : public EventSubscriber {
                                     arch::VirtAddr va) const;
   /// The first flush after a store that covers it, or null.
   const FlushRecord* flush_after(const StoreRecord& store) const;
-  /// Whether an entry maps the frame and is dirty.
-  bool dirty_entry_maps(arch::PhysAddr page) const;
-  /// How many entries map each frame, by the first frame of what an entry maps. An entry of a table
-  /// that several address spaces share counts once.
-  std::map<std::uint64_t, int> mapped_frames() const;
-  /// Whether a leaf in [start, limit) has changed for hardware since a flush last covered it.
-  bool changed_since_flush(unsigned mm, arch::VirtAddr start, arch::VirtAddr limit) const;
   /// Whether the frame's owner by now is someone else than `mm`: mapped by others alone, or not a
   /// page for users at all.
   bool belongs_to_another(arch::PhysAddr page, unsigned mm) const;
@@ -323,39 +276,6 @@ class History : public EventSubscriber {
   void retire(CachedEntry& entry, const Event& event);
   bool still_good(const CachedEntry& entry) const;
 
-  using LeafKey = std::array<std::uint64_t, 3>;  // mm, level, first address
-  /// Where a table is linked: its first entry is of `level` and maps `base` in `mm`.
-  struct Place {
-    unsigned mm{};
-    int level{};
-    std::uint64_t base{};
-    bool operator==(const Place&) const = default;
-  };
-  /// A table came to a place, or left it.
-  struct PlaceChange {
-    StoreRecord store;
-    Place place;
-    bool linked{};
-  };
-  struct Slot {
-    std::uint64_t entry{};     ///< in VMSAv8-64 terms
-    std::uint64_t raw{};       ///< as stored
-    std::uint64_t protnone{};  ///< the frame that software maps and hardware does not, or 0
-  };
-  /// The contents of a table are what every place makes of them. Several address spaces can share
-  /// one (hugetlb), and one can be filled before it is linked.
-  struct Table {
-    bool allocated{};  ///< the log has seen where it comes from: it is linked only where it says so
-    std::vector<Place> places;
-    std::array<Slot, 512> slots{};
-  };
-  /// The table that holds `slot`, which the one who stores there says to be of `place`.
-  Table& table_of(arch::PhysAddr slot, const Place& place);
-  /// An entry changes for one address space: stored, or because a table above it came or went.
-  void change(const StoreRecord& record, const Slot& slot);
-  static bool maps(const Place& place, unsigned mm, arch::VirtAddr va);
-  void link(arch::PhysAddr page, const Place& place, const StoreRecord& cause);
-  void unlink(arch::PhysAddr page, const Place& place, const StoreRecord& cause);
   /// A walk has read a leaf descriptor at `slot`.
   struct LeafRead {
     Stamp at;
@@ -371,8 +291,7 @@ class History : public EventSubscriber {
   std::uint64_t generation_{1};
   std::map<std::uint16_t, unsigned> mm_by_asid_;
   std::map<std::uint32_t, Binding> bindings_;
-  std::map<LeafKey, std::uint64_t> entries_;
-  std::map<LeafKey, std::vector<StoreRecord>> stores_;
+  PageTables tables_;
   std::map<ActorId, std::vector<CachedEntry>> live_;
   std::map<ActorId, std::vector<CachedEntry>> retired_;  // the last one per page and ASID
   std::map<ActorId, std::map<std::uint64_t, LeafRead>> leaf_reads_;  // by access
@@ -404,21 +323,12 @@ class History : public EventSubscriber {
   std::map<std::uint64_t, Stamp> last_freed_;
   std::map<ThreadId, std::vector<const char*>> stacks_;
   std::map<ThreadId, Stamp> entered_kernel_;  // the outermost function of each
-  arch::TableFormat format_{};
   std::vector<IpiRecord> ipis_;
   bool local_invalidation_{};
   std::map<ActorId, unsigned> active_mm_;  // of CPUs that tell
   std::set<unsigned> exiting_;             // address spaces no CPU loads again
   std::map<unsigned, int> pending_;        // tlb_flush_pending, by mm
   Dropped just_dropped_;
-  struct Owner {
-    sw::PageUse use{};
-    std::set<unsigned> mms;  // that have mapped it since it was allocated
-  };
-  std::map<std::uint64_t, Owner> owners_;                            // by frame
-  std::unordered_map<std::uint64_t, Table> tables_;                  // by page
-  std::map<std::uint64_t, std::vector<PlaceChange>> place_changes_;  // by table, oldest first
-  std::map<LeafKey, Stamp> unflushed_;  // leaves that changed for hardware since their last flush
 };
 
 }  // namespace shootdown::cosim

@@ -482,7 +482,7 @@ StaleEntry stale_entry(const History& history, ActorId tlb, const CachedEntry& e
                    .freed = {}};
   stale.from_unlinked_table = stale.store != nullptr;
   if (stale.from_unlinked_table) return stale;
-  for (const StoreRecord* store : history.stores(mm, entry.fill.page)) {
+  for (const StoreRecord* store : history.tables().stores(mm, entry.fill.page)) {
     if (store->at.sequence <= entry.read.at.sequence) continue;
     stale.store = store;
     break;

@@ -29,7 +29,8 @@ void TableChecker::on_event(const Event& event) {
   } else if (const auto* walk = event.payload.get<hw::WalkRead>()) {
     on_read(event, walk->address, walk->level,
             walk->level == 0 ? root_meant(event, *walk) : link_seen(event, walk->address), false);
-    follow(event, arch::to_vmsa64(history_.format(), walk->descriptor, walk->level), walk->level);
+    follow(event, arch::to_vmsa64(history_.tables().format(), walk->descriptor, walk->level),
+           walk->level);
   } else if (const auto* read = event.payload.get<sw::LocklessRead>()) {
     // A thread holds its mm, and so the first table.
     on_read(event, read->entry, read->level, read->level == 0 ? 0 : link_seen(event, read->entry),
@@ -37,13 +38,15 @@ void TableChecker::on_event(const Event& event) {
     if (taken_over(event, *read)) {
       report(event, read->entry, read->level, pages_[arch::page_of(read->entry).value], true);
     }
-    follow(event, arch::to_vmsa64(history_.format(), read->value, read->level), read->level);
+    follow(event, arch::to_vmsa64(history_.tables().format(), read->value, read->level),
+           read->level);
   }
 }
 
 bool TableChecker::taken_over(const Event& event, const sw::LocklessRead& read) const {
-  if (history_.taken_out(read.entry, read.mm, read.va, event.sequence) == nullptr) return false;
-  const std::uint64_t entry = arch::to_vmsa64(history_.format(), read.value, read.level);
+  if (history_.tables().taken_out(read.entry, read.mm, read.va, event.sequence) == nullptr)
+    return false;
+  const std::uint64_t entry = arch::to_vmsa64(history_.tables().format(), read.value, read.level);
   if (vmsa64::is_table(entry, read.level)) return true;
   const arch::PhysAddr output = vmsa64::leaf_output(entry, read.level);
   const auto page = pages_.find(output.value);
@@ -113,7 +116,7 @@ void TableChecker::report(const Event& event, arch::PhysAddr address, int level,
                       .hop_text = "the checker cannot tell which store unhooked the table",
                       .chain = {},
                       .count = 1};
-  const StoreRecord* unhook = history_.unhooked(table);
+  const StoreRecord* unhook = history_.tables().unhooked(table);
   if (unhook != nullptr) {
     violation.address = unhook->va;
     violation.chain.push_back({.time_ps = unhook->at.time_ps,
