@@ -42,7 +42,6 @@ void History::reset() {
   stacks_.clear();
   entered_kernel_.clear();
   ipis_.clear();
-  local_invalidation_ = false;
   active_mm_.clear();
   exiting_.clear();
   pending_.clear();
@@ -312,7 +311,6 @@ void History::on(const Event& event, const hw::TlbInvalidate& e) {
   };
   auto& live = live_[event.actor];
   just_dropped_ = {};
-  if (e.cause == hw::InvalidationCause::kLocal) local_invalidation_ = true;
   // A TLB that removed fewer than it holds is not believed: its entries stay.
   if (e.removed < static_cast<std::size_t>(std::count_if(live.begin(), live.end(), covered)))
     return;

@@ -144,6 +144,8 @@ class History : public EventSubscriber {
   void reset();
   /// What the platform is made of; not reset. A device without an ATC gives its own actor twice.
   void add_cpu(ActorId actor) { cpus_.insert(actor); }
+  /// CPUs invalidate by themselves, when told by an IPI: no broadcast.
+  void set_local_invalidation(bool local) { local_invalidation_ = local; }
   void add_smmu(ActorId actor) { smmu_ = actor; }
   void add_device(arch::StreamId stream, ActorId actor, ActorId atc) {
     devices_[stream.value] = actor;
@@ -208,7 +210,6 @@ class History : public EventSubscriber {
   // Hops.
   const std::vector<FlushRecord>& flushes() const { return flushes_; }
   const std::vector<IpiRecord>& ipis() const { return ipis_; }
-  /// CPUs invalidate by themselves, when told by an IPI: no broadcast.
   bool local_invalidation() const { return local_invalidation_; }
   /// The kernel functions a thread is in, outermost first.
   std::string functions_of(ThreadId thread) const;

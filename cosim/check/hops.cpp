@@ -140,7 +140,7 @@ class HopFinder {
 
   /// TLBI, DSB and the effect in this TLB. Returns true if nothing is missing.
   bool follow_cpu() {
-    if (history_.local_invalidation() && history_.tlbis().empty()) return follow_ipi();
+    if (history_.local_invalidation()) return follow_ipi();
     const TlbiRecord* covering = nullptr;
     const TlbiRecord* wrong_asid = nullptr;
     const TlbiRecord* any = nullptr;

@@ -30,6 +30,7 @@ Experiment::Experiment(const Config& config)
   for (unsigned cpu = 0; cpu < config.hardware.cpus; ++cpu) {
     history_.add_cpu(platform_.cpu_actor(cpu));
   }
+  history_.set_local_invalidation(!config.architecture.broadcast);
   history_.add_smmu(platform_.smmu_actor());
   for (std::size_t i = 0; i < config.devices.size(); ++i) {
     history_.add_device(config.devices[i].dma.stream_id, platform_.device_actor(i),

@@ -17,8 +17,6 @@ std::optional<Options> parse_options(int argc, const char* const* argv, int& exi
 
   const auto add_common = [&](CLI::App* command) {
     command->add_option("CONFIG", options.config, "configuration file (YAML)")->required();
-    command->add_option("--kernel", options.kernel,
-                        "kernel release instead of the file's: v5.18 to v6.7");
     command
         ->add_option("--set", options.set,
                      "key.key=value: replaces a value of the file; may be repeated")
@@ -29,8 +27,13 @@ std::optional<Options> parse_options(int argc, const char* const* argv, int& exi
           return text.starts_with('-') ? "a seed is 0 or more" : "";
         });
   };
+  const auto add_kernel = [&](CLI::App* command) {
+    command->add_option("--kernel", options.kernel,
+                        "kernel release instead of the file's: v5.18 to v6.7");
+  };
   CLI::App* run = app.add_subcommand("run", "run a configuration and say what happened");
   add_common(run);
+  add_kernel(run);
   run->add_option("--seeds", options.seeds,
                   "run the random schedules of seeds 1 to N on all processors")
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000'000}))
@@ -48,6 +51,7 @@ std::optional<Options> parse_options(int argc, const char* const* argv, int& exi
   add_common(bisect);
   CLI::App* check = app.add_subcommand("check", "validate a configuration");
   add_common(check);
+  add_kernel(check);
   CLI::App* list = app.add_subcommand("list", "list what there is");
   list->add_option("WHAT", options.list, "configs, kernels, changes, checkers or injections")
       ->check(CLI::IsMember({"configs", "kernels", "changes", "checkers", "injections"}))

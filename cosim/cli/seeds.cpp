@@ -147,9 +147,10 @@ SeedsResult run_seeds(const Config& config, std::uint64_t count) {
 }
 
 std::string seeds_text(const Config& config, const SeedsResult& result) {
-  std::string text = describe_run(config) + "\n";
-  text += fmt::format("random schedules 1 to {}: {} violate, {} ended at a limit\n", result.runs,
-                      result.violating, result.limited);
+  std::string text =
+      describe_run(config, fmt::format("random schedules 1 to {}", result.runs)) + "\n";
+  text += fmt::format("{} of {} violate, {} ended at a limit\n", result.violating, result.runs,
+                      result.limited);
   for (const auto& [kind, runs] : result.kinds) text += fmt::format("{:8}  {}\n", runs, kind);
   const auto replay = [&](const char* what, const std::optional<std::uint64_t>& seed) {
     if (!seed) return;

@@ -138,7 +138,7 @@ struct Expectation {
   std::vector<std::string> violations;     ///< all must be found; empty: none may be found
   std::optional<std::string> missing_hop;  ///< of each of them
   std::vector<CostExpectation> cost;
-  unsigned line{};  ///< in the file
+  std::string origin;  ///< `file:line`, or --set
 };
 
 struct CheckerConfig {

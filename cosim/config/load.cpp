@@ -165,7 +165,7 @@ CostExpectation read_cost(const YamlValue& name, const YamlValue& value) {
 Expectation read_expectation(const YamlValue& value) {
   YamlMap map(value);
   Expectation result;
-  result.line = value.line();
+  result.origin = value.origin();
   if (const auto kernel = map.find("kernel")) result.kernel = read_condition(*kernel);
   std::vector<std::string> allowed = violation_names();
   allowed.push_back("none");
@@ -364,8 +364,11 @@ void read_injections(const YamlValue& value, Config& config) {
 
 Config load_config(const std::string& path, const LoadOptions& options) {
   YAML::Node root = load_yaml(path);
-  for (const std::string& assignment : options.set) set_in_yaml(root, assignment);
-  YamlMap map(YamlValue(path, "", root));
+  YamlSource source{.file = path, .assigned = {}};
+  for (const std::string& assignment : options.set) {
+    source.assigned.push_back(set_in_yaml(root, assignment));
+  }
+  YamlMap map(YamlValue(source, "", root));
 
   // A misspelt section would otherwise show as an error somewhere else.
   for (const char* key :
@@ -383,12 +386,13 @@ Config load_config(const std::string& path, const LoadOptions& options) {
   const YamlValue kernel = map.require("kernel");
   config.kernel = read_kernel(kernel);
   if (options.kernel) {
-    for (const std::string& assignment : options.set) {
-      if (!assignment.starts_with("kernel")) continue;
+    for (const std::string& key : source.assigned) {
+      if (key != "kernel" && !key.starts_with("kernel.")) continue;
       throw ConfigError("--kernel:1:1: kernel: given together with --set kernel (one of them)");
     }
     config.kernel = {};
-    const YamlValue given("--kernel", "kernel", YAML::Node(*options.kernel));
+    const YamlValue given({.file = "--kernel", .assigned = {}}, "kernel",
+                          YAML::Node(*options.kernel));
     config.kernel.base = read_release(given, *options.kernel);
   }
   if (const auto architecture = map.find("architecture")) {

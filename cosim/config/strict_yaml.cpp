@@ -13,6 +13,7 @@ namespace shootdown::cosim {
 namespace {
 
 constexpr std::uintmax_t kMaxFileBytes = 1 << 20;
+const std::string kSet = "--set";
 
 std::string place(const std::string& file, const YAML::Mark& mark) {
   // A node that --set made has no place in the file.
@@ -42,8 +43,21 @@ std::string join(const std::vector<std::string>& words, std::string_view separat
 }
 
 void YamlValue::fail(const std::string& problem, const std::string& allowed) const {
+  const std::string& source = assigned() ? kSet : source_->file;
   throw ConfigError(
-      fmt::format("{}: {}: {} ({})", place(file_, node_.Mark()), key_, problem, allowed));
+      fmt::format("{}: {}: {} ({})", place(source, node_.Mark()), key_, problem, allowed));
+}
+
+bool YamlValue::assigned() const {
+  return std::any_of(
+      source_->assigned.begin(), source_->assigned.end(), [&](const std::string& key) {
+        return key_.starts_with(key) &&
+               (key_.size() == key.size() || key_[key.size()] == '.' || key_[key.size()] == '[');
+      });
+}
+
+std::string YamlValue::origin() const {
+  return assigned() ? kSet : fmt::format("{}:{}", source_->file, node_.Mark().line + 1);
 }
 
 std::string YamlValue::text() const {
@@ -99,7 +113,7 @@ std::vector<YamlValue> YamlValue::elements() const {
   if (!node_.IsSequence()) fail("is " + describe(node_), "a list");
   std::vector<YamlValue> result;
   for (std::size_t i = 0; i < node_.size(); ++i) {
-    result.emplace_back(file_, fmt::format("{}[{}]", key_, i), node_[i]);
+    result.push_back(child(fmt::format("{}[{}]", key_, i), node_[i]));
   }
   return result;
 }
@@ -209,7 +223,7 @@ YAML::Node load_yaml(const std::string& path) {
   }
 }
 
-void set_in_yaml(YAML::Node& root, const std::string& assignment) {
+std::string set_in_yaml(YAML::Node& root, const std::string& assignment) {
   const auto fail = [&](const std::string& problem) {
     throw ConfigError(fmt::format("--set:1:1: {}: {} (key.key=value, the keys of a configuration)",
                                   assignment, problem));
@@ -231,7 +245,7 @@ void set_in_yaml(YAML::Node& root, const std::string& assignment) {
     if (key.empty()) fail("has an empty key");
     if (dot == std::string::npos) {
       node[key] = value;
-      return;
+      return assignment.substr(0, equals);
     }
     if (!node[key].IsDefined() || node[key].IsNull()) node[key] = YAML::Node(YAML::NodeType::Map);
     YAML::Node next = node[key];

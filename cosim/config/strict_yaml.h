@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <optional>
 #include <set>
 #include <stdexcept>
@@ -23,15 +24,24 @@ class ConfigError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// What a tree was read from, for messages.
+struct YamlSource {
+  std::string file;
+  std::vector<std::string> assigned;  ///< keys whose values --set gave
+};
+
 /// A node together with its name for messages. Copies are cheap.
 class YamlValue {
  public:
-  YamlValue(std::string file, std::string key, YAML::Node node)
-      : file_(std::move(file)), key_(std::move(key)), node_(std::move(node)) {}
+  YamlValue(YamlSource source, std::string key, YAML::Node node)
+      : source_(std::make_shared<const YamlSource>(std::move(source))),
+        key_(std::move(key)),
+        node_(std::move(node)) {}
 
   const std::string& key() const { return key_; }
   const YAML::Node& node() const { return node_; }
-  unsigned line() const { return static_cast<unsigned>(node_.Mark().line + 1); }
+  /// `file:line`, or the --set that it comes from.
+  std::string origin() const;
   [[noreturn]] void fail(const std::string& problem, const std::string& allowed) const;
 
   bool is_scalar() const { return node_.IsScalar(); }
@@ -48,13 +58,17 @@ class YamlValue {
   std::size_t word(const std::vector<std::string>& words) const;
   /// A value below this one, for messages.
   YamlValue child(const std::string& key, const YAML::Node& node) const {
-    return {file_, key, node};
+    return YamlValue(source_, key, node);
   }
   /// The elements of a list; an element's key is `key[i]`.
   std::vector<YamlValue> elements() const;
 
  private:
-  std::string file_;
+  YamlValue(std::shared_ptr<const YamlSource> source, std::string key, YAML::Node node)
+      : source_(std::move(source)), key_(std::move(key)), node_(std::move(node)) {}
+  bool assigned() const;
+
+  std::shared_ptr<const YamlSource> source_;
   std::string key_;
   YAML::Node node_;
 };
@@ -89,8 +103,8 @@ class YamlMap {
 
 /// Reads a file. Directories, binary files and files over 1 MiB are errors.
 YAML::Node load_yaml(const std::string& path);
-/// Replaces or adds the value at a dotted path of keys.
-void set_in_yaml(YAML::Node& root, const std::string& assignment);
+/// Replaces or adds the value at a dotted path of keys, which is returned.
+std::string set_in_yaml(YAML::Node& root, const std::string& assignment);
 std::string join(const std::vector<std::string>& words, std::string_view separator);
 
 }  // namespace shootdown::cosim

@@ -49,7 +49,7 @@ void judge(const Config& config, RunResult& result) {
     result.expected += fmt::format(" (found {})", value);
     result.met = false;
   }
-  result.expected += fmt::format(" ({}:{})", config.path, expectation->line);
+  result.expected += fmt::format(" ({})", expectation->origin);
 }
 
 }  // namespace shootdown::cosim

@@ -104,7 +104,7 @@ std::string better_kernel(const Config& config) {
 
 }  // namespace
 
-std::string describe_run(const Config& config) {
+std::string describe_run(const Config& config, const std::string& which) {
   const HardwareConfig& hardware = config.hardware;
   std::string text =
       fmt::format("{}   Linux {}, {}   {} CPU{} (TLB {}), SMMUv3 ({}, {}, TLB {})", config.name,
@@ -116,10 +116,15 @@ std::string describe_run(const Config& config) {
   for (const DeviceConfig& device : config.devices) {
     text += fmt::format(", {} ({})", device.name, device.dma.atc ? "ATC" : "no ATC");
   }
-  text += config.random_schedule ? fmt::format("   random schedule {}", *config.random_schedule)
-                                 : fmt::format("   seed {}", config.seed);
+  text += "   " + which;
   if (!config.injections.empty()) text += "   injected: " + join(config.injections, ", ");
   return text + "\n";
+}
+
+std::string describe_run(const Config& config) {
+  return describe_run(config, config.random_schedule
+                                  ? fmt::format("random schedule {}", *config.random_schedule)
+                                  : fmt::format("seed {}", config.seed));
 }
 
 std::string verdict_text(const RunResult& result) {

@@ -9,7 +9,8 @@
 
 namespace shootdown::cosim {
 
-/// One line: what was run on what.
+/// One line: what was run on what; `which` of its runs, if several are spoken of.
+std::string describe_run(const Config& config, const std::string& which);
 std::string describe_run(const Config& config);
 /// What was found, without what was expected: violations with their chains, or a summary.
 std::string verdict_text(const RunResult& result);

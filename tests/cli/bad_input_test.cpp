@@ -313,11 +313,11 @@ TEST(BadInputTest, OutputsThatCannotBeWritten) {
 }
 
 TEST(BadInputTest, OptionsThatDoNotFit) {
-  for (const char* arguments :
-       {"", "walk", "run", "run configs/permission_upgrade.yaml --sed 3",
-        "run configs/permission_upgrade.yaml --seed x",
-        "run configs/permission_upgrade.yaml --seed -1",
-        "run configs/permission_upgrade.yaml --seed=-1", "list everything"}) {
+  for (const char* arguments : {"", "walk", "run", "run configs/permission_upgrade.yaml --sed 3",
+                                "run configs/permission_upgrade.yaml --seed x",
+                                "run configs/permission_upgrade.yaml --seed -1",
+                                "run configs/permission_upgrade.yaml --seed=-1", "list everything",
+                                "bisect configs/permission_upgrade.yaml --kernel v6.6"}) {
     const auto result = run_program(arguments);
     EXPECT_EQ(result.status, 2) << arguments;
     EXPECT_NE(result.err, "") << arguments;
@@ -329,7 +329,15 @@ TEST(BadInputTest, OptionsThatDoNotFit) {
         run_program(std::string("run configs/permission_upgrade.yaml ") + arguments);
     EXPECT_EQ(result.status, 2) << arguments;
     EXPECT_NE(result.err.find(" ("), std::string::npos) << result.err;
+    EXPECT_TRUE(result.err.starts_with("--")) << "not a place in the file: " << result.err;
   }
+}
+
+TEST(BadInputTest, AMistakeOfTheFileIsNotBlamedOnSet) {
+  const ScratchFolder scratch;
+  const std::string file = scratch / "bad.yaml";
+  std::ofstream(file) << edited({"", "cpus: 2", "cpus: 0", "", "", ""});
+  expect_refused(run_program("run " + file + " --set hardware.memory.size_bytes=0x4000000"), file);
 }
 
 }  // namespace

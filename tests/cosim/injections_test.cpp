@@ -86,6 +86,18 @@ TEST(InjectionTest, PermissionBlindTlbIsCaughtAsWriteAfterProtect) {
   EXPECT_TRUE(has_violation(result, "write-after-protect", "hardware"));
 }
 
+TEST(InjectionTest, AMissingInvalidationIsNamedInTheTermsOfTheArchitecture) {
+  const auto chain_of = [](const char* architecture) {
+    const auto result =
+        run(load_file("configs/unmap.yaml",
+                      {std::string("architecture=") + architecture, "inject=[skip_cpu_tlbi]"}));
+    EXPECT_FALSE(result.violations.empty());
+    return result.violations.empty() ? std::string() : result.violations.front().hop_text;
+  };
+  EXPECT_EQ(chain_of("arm64"), "the flush issued no TLBI");
+  EXPECT_EQ(chain_of("x86"), "the CPU that flushed did not invalidate the address");
+}
+
 TEST(InjectionTest, EveryInjectionIsListedOnce) {
   std::set<std::string_view> names;
   for (const cosim::Injection& injection : cosim::injections()) {
