@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 
 namespace shootdown::cosim {
@@ -14,6 +15,8 @@ constexpr unsigned kMaxLatencyCycles = 1'000'000;
 
 void read_geometry(YamlMap& map, hw::TlbGeometry& geometry) {
   map.read("entries", geometry.entries, 1, 4096);
+  // A small one without a word about its ways is fully associative.
+  geometry.ways = std::min(geometry.ways, geometry.entries);
   map.read("ways", geometry.ways, 1, 4096);
   map.read_word("replacement", geometry.replacement, kReplacements);
   const auto complain = [&](const char* key, const std::string& problem, const std::string& ok) {
