@@ -99,6 +99,9 @@ void AccessChecker::judge(const Event& event, const hw::AccessDone& done, unsign
           stale.entry == nullptr ? nullptr : history_.unlinked_table(*stale.entry)) {
     stale.store = unlinked;
     stale.from_unlinked_table = true;
+    if (history_.private_to_another(done.pa, mm)) {
+      report(event, done, stale, "isolation", "in a frame that belongs to another");
+    }
   }
   if (stale.store == nullptr) {
     // Memory never said what the access used: hardware made it up, or did not look at permissions.

@@ -16,6 +16,13 @@ void DirtyChecker::for_each_frame(arch::PhysAddr head, Action&& action) {
   }
 }
 
+void DirtyChecker::nobody_wants(arch::PhysAddr page, const Stamp& now) {
+  for_each_frame(page, [&](arch::PhysAddr, Frame& frame) {
+    frame.saved = now;
+    frame.written_back = false;
+  });
+}
+
 void DirtyChecker::on_event(const Event& event) {
   const Stamp now{event.sequence, event.time_ps, event.actor, event.thread};
   if (const auto* done = event.payload.get<hw::AccessDone>()) {
@@ -54,10 +61,9 @@ void DirtyChecker::on_event(const Event& event) {
     to->second.head = head;
     from->second.saved = now;
   } else if (const auto* given_up = event.payload.get<sw::FolioGivenUp>()) {
-    for_each_frame(given_up->page, [&](arch::PhysAddr, Frame& frame) {
-      frame.saved = now;
-      frame.written_back = false;
-    });
+    nobody_wants(given_up->page, now);
+  } else if (const auto* truncated = event.payload.get<sw::FolioTruncated>()) {
+    nobody_wants(truncated->page, now);
   } else if (const auto* discarded = event.payload.get<sw::FolioDiscarded>()) {
     for_each_frame(discarded->page, [&](arch::PhysAddr address, Frame& frame) {
       if (frame.written.sequence > frame.saved.sequence) {

@@ -15,7 +15,7 @@ class DirtyChecker : public Checker {
   using Checker::Checker;
   EventKinds interests() const override {
     return kinds_of<hw::AccessDone, sw::PageAllocated, sw::FolioDirtied, sw::FolioWritten,
-                    sw::FolioMoved, sw::FolioGivenUp, sw::FolioDiscarded>();
+                    sw::FolioMoved, sw::FolioGivenUp, sw::FolioTruncated, sw::FolioDiscarded>();
   }
   void on_event(const Event& event) override;
   void on_end(bool quiet) override;
@@ -40,6 +40,8 @@ class DirtyChecker : public Checker {
     bool dirty{};
     unsigned order{};
   };
+  /// The contents of the page so far may be lost.
+  void nobody_wants(arch::PhysAddr page, const Stamp& now);
   template <class Action>
   void for_each_frame(arch::PhysAddr head, Action&& action);
   void report(const Frame& frame, arch::PhysAddr page, const Stamp& lost, const std::string& how);

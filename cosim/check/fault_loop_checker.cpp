@@ -134,10 +134,9 @@ void FaultLoopChecker::report(const Event& event, const hw::TranslationFault& fa
                               const Loop& loop, unsigned mm) {
   const std::string requester = requester_name(event.actor, fault.requester);
   StaleEntry stale = stale_entry(event.actor, fault.requester, fault.va, mm);
-  if (const StoreRecord* unlinked =
-          fault.source != hw::TranslationSource::kWalk
-              ? nullptr
-              : history_.unlinked_table(event.actor, fault.access_id, mm, fault.va)) {
+  if (const StoreRecord* unlinked = fault.source != hw::TranslationSource::kWalk
+                                        ? nullptr
+                                        : history_.unlinked_table(event.actor, fault.access_id)) {
     // It walks, by a walk cache, where nothing is to be found any more.
     stale.entry = nullptr;
     stale.store = unlinked;

@@ -22,7 +22,8 @@ void History::reset() {
   bindings_.clear();
   live_.clear();
   retired_.clear();
-  leaf_reads_.clear();
+  walks_.clear();
+  strays_.clear();
   recent_fills_.clear();
   ats_reads_.clear();
   just_ended_ = {};
@@ -225,46 +226,71 @@ const std::vector<OpenAccess>& History::open_accesses(ActorId actor) const {
   return actor < open_.size() ? open_[actor] : kNone;
 }
 
-void History::on(const Event& event, const hw::WalkRead& e) {
-  auto& reads = leaf_reads_[event.actor];
-  // Only the last descriptor read by an access counts; finished accesses need not be kept.
-  reads[e.access_id] = {stamp(event), e.address};
-  if (reads.size() > 1024) reads.erase(reads.begin());
+void History::on(const Event& event, const hw::WalkBegin& e) {
+  auto& walks = walks_[event.actor];
+  walks[e.access_id] = {.asid = e.requester.asid, .va = e.va, .last = {}};
+  // Finished accesses need not be kept.
+  if (walks.size() > 1024) walks.erase(walks.begin());
 }
 
-DescriptorRead History::read_by_walk(const LeafRead& read, arch::Asid asid,
-                                     arch::VirtAddr va) const {
+std::uint64_t History::unlinked_table_of(ActorId actor, const Walk& walk, arch::PhysAddr slot,
+                                         std::uint64_t sequence) const {
+  const auto mm = mm_of(walk.asid);
+  if (!mm) return 0;
+  const std::uint64_t table = arch::page_of(slot).value;
+  if (tables_.taken_out(slot, *mm, walk.va, sequence) != nullptr) return table;
+  const auto strays = strays_.find({actor, walk.asid.value});
+  if (strays == strays_.end()) return 0;
+  const auto stray = strays->second.find(table);
+  // Somebody may have linked it where it is read by now.
+  return stray == strays->second.end() || tables_.linked(slot, *mm, walk.va) ? 0 : stray->second;
+}
+
+void History::on(const Event& event, const hw::WalkRead& e) {
+  Walk& walk = walks_[event.actor][e.access_id];
+  walk.last = {.at = stamp(event),
+               .unlinked_table = unlinked_table_of(event.actor, walk, e.address, event.sequence)};
+  const std::uint64_t entry = arch::to_vmsa64(tables_.format(), e.descriptor, e.level);
+  if (vmsa64::is_table(entry, e.level)) {
+    const std::uint64_t next = vmsa64::next_table(entry).value;
+    auto& strays = strays_[{event.actor, walk.asid.value}];
+    if (walk.last.unlinked_table != 0) {
+      strays[next] = walk.last.unlinked_table;
+    } else {
+      strays.erase(next);
+    }
+  }
+  const StoreRecord* unlinked = unlinked_by(walk.last, walk.asid, walk.va);
+  if (unlinked == nullptr) return;
+  walk.last.at = unlinked->at;
+  --walk.last.at.sequence;
+}
+
+const StoreRecord* History::unlinked_by(const DescriptorRead& read, arch::Asid asid,
+                                        arch::VirtAddr va) const {
   const auto mm = mm_of(asid);
-  const StoreRecord* unlinked =
-      mm ? tables_.taken_out(read.slot, *mm, va, read.at.sequence) : nullptr;
-  if (unlinked == nullptr) return {.at = read.at};
-  DescriptorRead last{.at = unlinked->at, .unlinked_table = arch::page_of(read.slot).value};
-  --last.at.sequence;
-  return last;
+  if (read.unlinked_table == 0 || !mm) return nullptr;
+  return tables_.taken_out({read.unlinked_table}, *mm, va, read.at.sequence + 1);
 }
 
 const StoreRecord* History::unlinked_table(const CachedEntry& entry) const {
-  const auto mm = mm_of(entry.fill.requester.asid);
-  if (entry.read.unlinked_table == 0 || !mm) return nullptr;
-  return tables_.taken_out({entry.read.unlinked_table}, *mm, entry.fill.page,
-                           entry.read.at.sequence + 1);
+  return unlinked_by(entry.read, entry.fill.requester.asid, entry.fill.page);
 }
 
-const StoreRecord* History::unlinked_table(ActorId actor, std::uint64_t access_id, unsigned mm,
-                                           arch::VirtAddr va) const {
-  const auto reads = leaf_reads_.find(actor);
-  if (reads == leaf_reads_.end()) return nullptr;
-  const auto read = reads->second.find(access_id);
-  if (read == reads->second.end()) return nullptr;
-  return tables_.taken_out(read->second.slot, mm, va, read->second.at.sequence);
+const StoreRecord* History::unlinked_table(ActorId actor, std::uint64_t access_id) const {
+  const auto walks = walks_.find(actor);
+  if (walks == walks_.end()) return nullptr;
+  const auto walk = walks->second.find(access_id);
+  if (walk == walks->second.end()) return nullptr;
+  return unlinked_by(walk->second.last, walk->second.asid, walk->second.va);
 }
 
 void History::on(const Event& event, const hw::TlbFill& e) {
   ++generation_;
   CachedEntry entry{.filled = stamp(event), .read = {.at = stamp(event)}, .removed = {}, .fill = e};
-  const auto& reads = leaf_reads_[event.actor];
-  if (const auto read = reads.find(e.access_id); read != reads.end()) {
-    entry.read = read_by_walk(read->second, e.requester.asid, e.page);
+  const auto& walks = walks_[event.actor];
+  if (const auto walk = walks.find(e.access_id); walk != walks.end()) {
+    entry.read = walk->second.last;
   }
   const auto ats = ats_reads_.find(e.access_id);
   if (is_atc(event.actor) && ats != ats_reads_.end()) {
@@ -338,11 +364,9 @@ void History::on(const Event& event, const hw::TranslationFault& e) {
 void History::on(const Event& event, const hw::AtsAnswered& e) {
   close(event.actor, e.access_id);
   // The answer comes from a walk of this access, or from the entry that it hit.
-  const auto& reads = leaf_reads_[event.actor];
-  const auto walked = reads.find(e.access_id);
-  ats_reads_[e.access_id] = walked != reads.end()
-                                ? read_by_walk(walked->second, e.requester.asid, e.va)
-                                : just_ended_.hit_read;
+  const auto& walks = walks_[event.actor];
+  const auto walk = walks.find(e.access_id);
+  ats_reads_[e.access_id] = walk != walks.end() ? walk->second.last : just_ended_.hit_read;
 }
 
 void History::on(const Event& event, const hw::CommandFetched& e) {
@@ -505,6 +529,10 @@ const FlushRecord* History::flush_after(const StoreRecord& store) const {
     if (flush.start.value <= last && store.va < flush.limit) return &flush;
   }
   return nullptr;
+}
+
+bool History::private_to_another(arch::PhysAddr page, unsigned mm) const {
+  return belongs_to_another(page, mm) && !tables_.is_file_page(page);
 }
 
 bool History::belongs_to_another(arch::PhysAddr page, unsigned mm) const {

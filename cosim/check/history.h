@@ -170,14 +170,15 @@ class History : public EventSubscriber {
   const PageTables& tables() const { return tables_; }
   /// The store that took the entry's table out before it was read through a walk cache, or null.
   const StoreRecord* unlinked_table(const CachedEntry& entry) const;
-  /// The same of the table that the last walk of an access ended in.
-  const StoreRecord* unlinked_table(ActorId actor, std::uint64_t access_id, unsigned mm,
-                                    arch::VirtAddr va) const;
+  /// The same of what the walk of an access read last.
+  const StoreRecord* unlinked_table(ActorId actor, std::uint64_t access_id) const;
   /// The first flush after a store that covers it, or null.
   const FlushRecord* flush_after(const StoreRecord& store) const;
   /// Whether the frame's owner by now is someone else than `mm`: mapped by others alone, or not a
   /// page for users at all.
   bool belongs_to_another(arch::PhysAddr page, unsigned mm) const;
+  /// The same of what is no page of a file: nobody may come to it by sharing.
+  bool private_to_another(arch::PhysAddr page, unsigned mm) const;
 
   // Cached translations.
   /// Live entries of `mm` that translate a part of what the entry of `level` at `va` maps.
@@ -246,6 +247,7 @@ class History : public EventSubscriber {
   void on(const Event& event, const sw::FlushPending& e);
   void on(const Event& event, const hw::DescriptorUpdate& e);
   void on(const Event& event, const hw::TlbLookup& e);
+  void on(const Event& event, const hw::WalkBegin& e);
   void on(const Event& event, const hw::WalkRead& e);
   void on(const Event& event, const hw::TlbFill& e);
   void on(const Event& event, const hw::TlbEvict& e);
@@ -277,13 +279,18 @@ class History : public EventSubscriber {
   void retire(CachedEntry& entry, const Event& event);
   bool still_good(const CachedEntry& entry) const;
 
-  /// A walk has read a leaf descriptor at `slot`.
-  struct LeafRead {
-    Stamp at;
-    arch::PhysAddr slot{};
+  /// What a walk comes from, and the last descriptor that it has read.
+  struct Walk {
+    arch::Asid asid{};
+    arch::VirtAddr va{};
+    DescriptorRead last;
   };
-  /// What comes of it for `asid` at `va`.
-  DescriptorRead read_by_walk(const LeafRead& read, arch::Asid asid, arch::VirtAddr va) const;
+  using Walker = std::pair<ActorId, std::uint16_t>;  // with an ASID
+  const StoreRecord* unlinked_by(const DescriptorRead& read, arch::Asid asid,
+                                 arch::VirtAddr va) const;
+  /// The table that is linked no more, by which the walk came to read at `slot`; or 0.
+  std::uint64_t unlinked_table_of(ActorId actor, const Walk& walk, arch::PhysAddr slot,
+                                  std::uint64_t sequence) const;
   const EventLog& log_;
   std::set<ActorId> cpus_;
   ActorId smmu_{};
@@ -294,8 +301,11 @@ class History : public EventSubscriber {
   std::map<std::uint32_t, Binding> bindings_;
   PageTables tables_;
   std::map<ActorId, std::vector<CachedEntry>> live_;
-  std::map<ActorId, std::vector<CachedEntry>> retired_;  // the last one per page and ASID
-  std::map<ActorId, std::map<std::uint64_t, LeafRead>> leaf_reads_;  // by access
+  std::map<ActorId, std::vector<CachedEntry>> retired_;     // the last one per page and ASID
+  std::map<ActorId, std::map<std::uint64_t, Walk>> walks_;  // by access
+  /// Tables that a walker, or its walk cache, came to by way of one that was linked no more: that
+  /// one, by walker and table.
+  std::map<Walker, std::map<std::uint64_t, std::uint64_t>> strays_;
   std::map<ActorId, std::deque<CachedEntry>> recent_fills_;
   std::vector<std::vector<OpenAccess>> open_;  // by actor; few at a time
   OpenAccess just_ended_;

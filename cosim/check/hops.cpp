@@ -37,7 +37,12 @@ class HopFinder {
       return std::move(result_);
     }
     const bool flushed = flush_ != nullptr && flush_->end;
-    if (stale_.freed && (!flushed || flush_->end.sequence > stale_.freed.sequence)) {
+    if (const FlushRecord* part = flush_of_a_part(); part != nullptr && !flushed) {
+      happened(part->begin, fmt::format("flush {} to {}", hex(part->start), hex(part->limit)),
+               "a part of what the table maps");
+      missing("range", "the flush covers a part of what was unmapped with the table",
+              "flush that covers " + hex(page_), actor(part->begin));
+    } else if (stale_.freed && (!flushed || flush_->end.sequence > stale_.freed.sequence)) {
       missing("flush", "the frame was freed before its translations were flushed",
               "flush before the frame was freed", store_actor());
     } else if (stale_.where == StaleEntry::Where::kCpu) {
@@ -83,6 +88,21 @@ class HopFinder {
       }
     }
   }
+  /// The flush, by the function that took a table out, of another part of what it maps.
+  const FlushRecord* flush_of_a_part() const {
+    if (stale_.store == nullptr || !stale_.store->with_table) return nullptr;
+    const StoreRecord& store = *stale_.store;
+    const std::string caller = store.functions.substr(0, store.functions.rfind('>'));
+    const std::uint64_t bytes = arch::page_bytes(arch::vmsa64::level_shift(store.level - 1));
+    const std::uint64_t table = store.va.value & ~(bytes - 1);
+    const auto& flushes = history_.flushes();
+    const auto flush = std::find_if(flushes.begin(), flushes.end(), [&](const FlushRecord& one) {
+      return one.begin.sequence > since_ && one.begin.thread == store.at.thread &&
+             one.functions.starts_with(caller) && one.start.value < table + bytes &&
+             table < one.limit.value;
+    });
+    return flush != flushes.end() && !covers(flush->start, flush->limit) ? &*flush : nullptr;
+  }
   bool covers(arch::VirtAddr start, arch::VirtAddr limit) const {
     return start.value <= last_ && (first_ < limit.value || limit.value == ~std::uint64_t{0});
   }
@@ -95,10 +115,6 @@ class HopFinder {
   bool matches_any_asid(arch::Invalidation what) const {
     what.asid = stale_.requester.asid;
     return matches(what);
-  }
-  void missing_walk_cache(const std::string& actor) {
-    missing("walk-cache", "the invalidation was of last-level entries: walk caches keep the table",
-            "invalidation of table entries too", actor);
   }
 
   /// The same where each CPU invalidates by itself: IPI and instruction.
@@ -147,15 +163,12 @@ class HopFinder {
     const TlbiRecord* leaf_only = nullptr;
     for (const TlbiRecord& tlbi : history_.tlbis()) {
       if (tlbi.at.sequence < since_) continue;
-      // What came after the fill could remove the entry itself, and did not get the chance yet.
-      if (stale_.from_unlinked_table && stale_.entry != nullptr &&
-          tlbi.at.sequence > stale_.entry->filled.sequence) {
-        break;
-      }
-      if (leaf_only == nullptr && covers(tlbi.what) && tlbi.what.leaf_only) leaf_only = &tlbi;
       const bool ours = flush_ != nullptr && tlbi.at.actor == flush_->begin.actor &&
                         tlbi.at.sequence > flush_->begin.sequence &&
                         (!flush_->end || tlbi.at.sequence < flush_->end.sequence);
+      // The flush that owes it decides. Others may be under way when the walk goes astray.
+      if (stale_.from_unlinked_table && flush_ != nullptr && !ours) continue;
+      if (leaf_only == nullptr && covers(tlbi.what) && tlbi.what.leaf_only) leaf_only = &tlbi;
       if (matches(tlbi.what)) {
         if (covering == nullptr) covering = &tlbi;
       } else if (ours) {
@@ -166,7 +179,9 @@ class HopFinder {
     if (covering == nullptr) {
       if (leaf_only != nullptr && stale_.from_unlinked_table) {
         happened(leaf_only->at, tlbi_text(*leaf_only), "last level only");
-        missing_walk_cache(actor(leaf_only->at));
+        missing("walk-cache",
+                "the invalidation was of last-level entries: walk caches keep the table",
+                "invalidation of table entries too", actor(leaf_only->at));
       } else if (flush_ == nullptr) {
         missing("flush", "nobody flushed after the entry changed",
                 "no flush function was called for " + hex(page_), store_actor());
@@ -312,7 +327,6 @@ class HopFinder {
   const CommandRecord* follow_command(const NotifierRecord& notifier) {
     const CommandRecord* wrong_asid = nullptr;
     const CommandRecord* any = nullptr;
-    const CommandRecord* leaf_only = nullptr;
     const CommandRecord* refused = nullptr;
     for (const CommandRecord& command : history_.commands()) {
       if (!belongs(command, notifier)) continue;
@@ -327,13 +341,9 @@ class HopFinder {
         return &command;
       }
       any = &command;
-      if (covers(what)) leaf_only = &command;
       if (matches_any_asid(what)) wrong_asid = &command;
     }
-    if (leaf_only != nullptr) {
-      happened(leaf_only->submitted, command_text(*leaf_only), "leaf entries only");
-      missing_walk_cache(actor(notifier.at));
-    } else if (refused != nullptr) {
+    if (refused != nullptr) {
       happened(refused->submitted, command_text(*refused),
                "refused by the SMMU at " + microseconds(refused->refused.time_ps));
       missing("command", "the SMMU refused the invalidation", "a legal CMD_TLBI_NH_VA",

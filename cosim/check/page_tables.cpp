@@ -211,6 +211,13 @@ bool PageTables::Place::maps(unsigned other, arch::VirtAddr va) const {
   return mm == other && va.value >= base && va.value - base < 512 * bytes_of(level);
 }
 
+bool PageTables::linked(arch::PhysAddr slot, unsigned mm, arch::VirtAddr va) const {
+  const auto table = tables_.find(arch::page_of(slot).value);
+  return table != tables_.end() &&
+         std::any_of(table->second.places.begin(), table->second.places.end(),
+                     [&](const Place& place) { return place.maps(mm, va); });
+}
+
 const StoreRecord* PageTables::taken_out(arch::PhysAddr slot, unsigned mm, arch::VirtAddr va,
                                          std::uint64_t sequence) const {
   const auto changes = place_changes_.find(arch::page_of(slot).value);
@@ -268,6 +275,11 @@ bool PageTables::changed_since_flush(unsigned mm, arch::VirtAddr start,
     const LeafKey& key = entry.first;
     return key[0] == mm && start.value <= last_of(key) && key[2] < limit.value;
   });
+}
+
+bool PageTables::is_file_page(arch::PhysAddr page) const {
+  const auto owner = owners_.find(arch::page_of(page).value);
+  return owner != owners_.end() && owner->second.use == sw::PageUse::kFile;
 }
 
 bool PageTables::belongs_to_another(arch::PhysAddr page, unsigned mm) const {

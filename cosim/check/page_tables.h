@@ -57,6 +57,8 @@ class PageTables {
   /// Of all tables of the run.
   arch::TableFormat format() const { return format_; }
   Leaf leaf(unsigned mm, arch::VirtAddr va) const;
+  /// Whether the table of `slot` is linked where `mm` maps `va`.
+  bool linked(arch::PhysAddr slot, unsigned mm, arch::VirtAddr va) const;
   /// Whether an entry maps the frame and is dirty.
   bool dirty_entry_maps(arch::PhysAddr page) const;
   /// How many entries map each frame, by the first frame of what an entry maps. An entry of a table
@@ -67,6 +69,7 @@ class PageTables {
   /// Whether a frame is mapped by others than `mm` alone since it was allocated, or is not a page
   /// for users at all.
   bool belongs_to_another(arch::PhysAddr page, unsigned mm) const;
+  bool is_file_page(arch::PhysAddr page) const;
 
   // What was.
   /// Stores to the leaf entries that map `va`, oldest first.

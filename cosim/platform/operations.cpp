@@ -140,11 +140,7 @@ bool perform(sw::Cpu& cpu, SoftwareStack& software, std::size_t process, const M
       return true;
     case Kind::kUnmapMappingRange: {
       const FileRange range = file_range(software, process, op);
-      if (software.region(process, op.region).kind == RegionKind::kHugetlb) {
-        sw::hugetlb_vmdelete_list(cpu, range.file, range.offset, range.end);
-      } else {
-        sw::unmap_mapping_range(cpu, range.file, range.offset, range.end);
-      }
+      sw::unmap_mapping_range(cpu, range.file, range.offset, range.end);
       return true;
     }
     case Kind::kNumaHint:

@@ -68,10 +68,12 @@ Mmu::Outcome Mmu::walk(std::uint64_t access_id, const Requester& requester,
     if (walker_.transport(tlm::TLM_READ_COMMAND, address, &descriptor, sizeof descriptor, delay)) {
       events_.write(WalkRead{
           .access_id = access_id, .level = level, .address = address, .descriptor = descriptor});
-      if (config_.format == arch::TableFormat::kX86_64) {
-        descriptor = use_x86_entry(access_id, requester, va, access, walk, address, descriptor);
-      }
-      walk.feed(descriptor);
+      if (config_.format != arch::TableFormat::kX86_64) {
+        walk.feed(descriptor);
+      } else if (const auto used =
+                     use_x86_entry(access_id, requester, va, access, walk, address, descriptor)) {
+        walk.feed(*used);
+      }  // else it has changed meanwhile, and is read again
     } else {
       walk.feed_abort();
     }
@@ -103,34 +105,35 @@ Mmu::Outcome Mmu::walk(std::uint64_t access_id, const Requester& requester,
   return outcome;
 }
 
-std::uint64_t Mmu::use_x86_entry(std::uint64_t access_id, const Requester& requester,
-                                 arch::VirtAddr va, arch::Access access, const Stage1Walk& walk,
-                                 arch::PhysAddr address, std::uint64_t seen) {
+std::optional<std::uint64_t> Mmu::use_x86_entry(std::uint64_t access_id, const Requester& requester,
+                                                arch::VirtAddr va, arch::Access access,
+                                                const Stage1Walk& walk, arch::PhysAddr address,
+                                                std::uint64_t entry) {
   namespace x86 = arch::x86_64;
   const int level = walk.level();
-  // Whoever heard of the read may have let time pass: the update is of what is there now.
-  std::uint64_t entry = seen;
-  sc_core::sc_time no_time;
-  if (!walker_.transport(tlm::TLM_READ_COMMAND, address, &entry, sizeof entry, no_time)) {
-    return x86::to_vmsa64(seen, level, true);
-  }
   if (!x86::is_leaf(entry, level)) return x86::to_vmsa64(entry, level, true);
   const bool writes = access == arch::Access::kWrite && x86::entry::Rw::get(entry) != 0 &&
                       x86::entry::User::get(entry) != 0 && walk.tables_permit_write();
-  const std::uint64_t updated =
+  std::uint64_t updated =
       entry | x86::entry::Accessed::kMask | (writes ? x86::entry::Dirty::kMask : 0);
-  if (updated != entry) {
-    std::uint64_t value = updated;
-    walker_.transport(tlm::TLM_WRITE_COMMAND, address, &value, sizeof value, no_time);
-    events_.write(DescriptorUpdate{.access_id = access_id,
-                                   .requester = requester,
-                                   .va = arch::page_of(va, arch::vmsa64::level_shift(level)),
-                                   .level = level,
-                                   .address = address,
-                                   .before = entry,
-                                   .after = updated});
+  if (updated == entry) return x86::to_vmsa64(entry, level, true);
+  // Whoever heard of the read may have let time pass. The flags are set by a locked operation.
+  std::uint64_t now = 0;
+  sc_core::sc_time no_time;
+  if (!walker_.transport(tlm::TLM_READ_COMMAND, address, &now, sizeof now, no_time)) {
+    return x86::to_vmsa64(entry, level, true);
   }
-  return x86::to_vmsa64(updated, level, true);
+  if (now != entry) return std::nullopt;
+  const std::uint64_t fed = x86::to_vmsa64(updated, level, true);
+  walker_.transport(tlm::TLM_WRITE_COMMAND, address, &updated, sizeof updated, no_time);
+  events_.write(DescriptorUpdate{.access_id = access_id,
+                                 .requester = requester,
+                                 .va = arch::page_of(va, arch::vmsa64::level_shift(level)),
+                                 .level = level,
+                                 .address = address,
+                                 .before = entry,
+                                 .after = updated});
+  return fed;
 }
 
 void Mmu::invalidate(const arch::Invalidation& what, InvalidationCause cause,

@@ -7,6 +7,7 @@
 #define SHOOTDOWN_HW_MMU_MMU_H
 
 #include <cstdint>
+#include <optional>
 
 #include "hw/events.h"
 #include "hw/interconnect/bus.h"
@@ -47,9 +48,11 @@ class Mmu {
 
  private:
   /// Takes an x86-64 entry that was read: sets its flags in memory, and returns what a walk is fed.
-  std::uint64_t use_x86_entry(std::uint64_t access_id, const Requester& requester,
-                              arch::VirtAddr va, arch::Access access, const Stage1Walk& walk,
-                              arch::PhysAddr address, std::uint64_t seen);
+  /// Nothing if the entry has changed since.
+  std::optional<std::uint64_t> use_x86_entry(std::uint64_t access_id, const Requester& requester,
+                                             arch::VirtAddr va, arch::Access access,
+                                             const Stage1Walk& walk, arch::PhysAddr address,
+                                             std::uint64_t entry);
   Outcome walk(std::uint64_t access_id, const Requester& requester, const Stage1Context& context,
                arch::VirtAddr va, arch::Access access, bool privileged);
 

@@ -291,6 +291,16 @@ struct FolioMoved {
   }
 };
 
+/// A page was taken out of its file; nobody wants the contents (truncation, hole punching).
+struct FolioTruncated {
+  static constexpr std::string_view kName = "mm_filemap_delete_from_page_cache";
+  arch::PhysAddr page{};
+  template <class Visitor>
+  void fields(Visitor&& v) const {
+    v("page", page);
+  }
+};
+
 /// The contents so far need not be kept (MADV_FREE).
 struct FolioGivenUp {
   static constexpr std::string_view kName = "folio_mark_lazyfree";
@@ -393,8 +403,9 @@ using TraceEvent =
     arch::PayloadRef<FunctionEnter, FunctionExit, MmCreated, SvaBound, PteStore, FlushBegin,
                      FlushEnd, NotifierCalled, CommandSubmitted, SyncObserved, PageAllocated,
                      PageFreed, FaultHandled, ProtectionRemoved, IpiSent, LocklessRead,
-                     FolioDirtied, FolioWritten, FolioMoved, FolioGivenUp, FolioDiscarded,
-                     MapcountChanged, TableAccounted, FlushPending, BadPage, MmExiting, MmActive>;
+                     FolioDirtied, FolioWritten, FolioMoved, FolioGivenUp, FolioTruncated,
+                     FolioDiscarded, MapcountChanged, TableAccounted, FlushPending, BadPage,
+                     MmExiting, MmActive>;
 
 }  // namespace shootdown::sw
 

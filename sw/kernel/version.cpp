@@ -6,7 +6,7 @@ namespace shootdown::sw {
 
 namespace {
 
-constexpr std::array<KernelChange, 29> kChanges{{
+constexpr std::array<KernelChange, 30> kChanges{{
     {.hash = "c9fe66560bf2",
      .title = "mm/mprotect: do not flush when not required architecturally",
      .first_release = {5, 19},
@@ -171,6 +171,12 @@ constexpr std::array<KernelChange, 29> kChanges{{
      .member = &KernelBehaviour::arm64_max_range_allowed,
      .needs = "",
      .switches = "a range of just MAX_TLBI_RANGE_PAGES is flushed as a range (arm64)"},
+    {.hash = "081056dc00a2",
+     .title = "mm/hugetlb: unshare page tables during VMA split, not before",
+     .first_release = {6, 16},
+     .member = &KernelBehaviour::unshare_in_split,
+     .needs = "b30c14cd6102",
+     .switches = "an area of hugetlb pages is split under the locks that keep others from sharing"},
     {.hash = "1013af4f585f",
      .title = "mm/hugetlb: fix huge_pmd_unshare() vs GUP-fast race",
      .first_release = {6, 16},

@@ -65,6 +65,7 @@ struct KernelBehaviour {
   bool arm64_max_range_allowed{};   ///< 73301e464a72
   bool folio_entries{};             ///< d7f861b9c43a
   bool expensive_free_by_pages{};   ///< e61abd449068
+  bool unshare_in_split{};          ///< 081056dc00a2
   bool unshare_sync{};              ///< 1013af4f585f
   bool unshare_by_gather{};         ///< 8ce720d5bd91
   bool arm64_unshare_walk_cache{};  ///< c2ff4764e03e

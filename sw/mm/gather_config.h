@@ -53,6 +53,9 @@ struct GatherConfig {
   unsigned p4d_shift{39};
   std::uint64_t task_size{std::uint64_t{1} << 48};
 
+  /// ARCH_WANT_HUGE_PMD_SHARE. No matter of the gather, but of what it may meet.
+  bool huge_pmd_share{true};
+
   // What releases change.
   bool vma_hooks_by_knob{true};    ///< 1e9fdf21a433, v5.19
   bool vma_hooks_single{true};     ///< 18ba064e42df, v5.19

@@ -1,8 +1,8 @@
 #include "sw/mm/hugetlb.h"
 
 #include <algorithm>
+#include <memory>
 #include <optional>
-#include <vector>
 
 #include "hw/arch/check.h"
 #include "sw/mm/kernel_gather.h"
@@ -60,26 +60,30 @@ Page* find_shared_table(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr address
   return nullptr;
 }
 
-/// huge_pmd_share(): links the table of another area into an empty entry, if there is one.
-void huge_pmd_share(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr address, const PteSlot& pud) {
+/// huge_pmd_share(): links the table of another area into an empty entry, or a new one if there is
+/// none to share; under the i_mmap lock, so that of two who look for each other's one finds it.
+std::optional<PteSlot> huge_pmd_share(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr address,
+                                      const PteSlot& pud) {
   const FunctionTrace trace(cpu, "huge_pmd_share");
   const ReadGuard i_mmap(vma.file->lock, cpu);
-  Page* table = find_shared_table(cpu, mm, vma, address);
-  if (table == nullptr) return;
-  const SpinGuard ptl(pte_lockptr(mm, pud), cpu);
-  if (ptep_get(cpu, pud) == Pte{}) {
-    set_pte_at(cpu, mm, pud, mm.arch.mk_table(table->address));
-  } else {
-    mm.kernel.pages.put_page(cpu, *table);
+  if (Page* table = find_shared_table(cpu, mm, vma, address)) {
+    const SpinGuard ptl(pte_lockptr(mm, pud), cpu);
+    if (ptep_get(cpu, pud) == Pte{}) {
+      set_pte_at(cpu, mm, pud, mm.arch.mk_table(table->address));
+    } else {
+      mm.kernel.pages.put_page(cpu, *table);
+    }
   }
+  return pte_alloc(cpu, mm, address, kPmdLevel);
 }
 
 /// huge_pte_alloc()
 std::optional<PteSlot> huge_pte_alloc(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr address) {
   const auto pud = pte_alloc(cpu, mm, address, kPudLevel);
   if (!pud) return std::nullopt;
-  if (vma_shareable(vma, address) && ptep_get(cpu, *pud) == Pte{}) {
-    huge_pmd_share(cpu, mm, vma, address, *pud);
+  const bool want_pmd_share = mm.arch.gather_config().huge_pmd_share && vma_shareable(vma, address);
+  if (want_pmd_share && ptep_get(cpu, *pud) == Pte{}) {
+    return huge_pmd_share(cpu, mm, vma, address, *pud);
   }
   return pte_alloc(cpu, mm, address, kPmdLevel);
 }
@@ -109,9 +113,10 @@ bool huge_pmd_unshare(Cpu& cpu, Mm& mm, const Vma& vma, const PteSlot& slot, Mmu
   return true;
 }
 
-/// Flushes what unsharing left in the gather, before the locks are dropped: the table may be the
-/// last other sharer's to change by then.
-void flush_unshared(Mm& mm, MmuGather& tlb) {
+/// huge_pmd_unshare_flush(): flushes what unsharing left in the gather, before the locks are
+/// dropped: the table may be the last other sharer's to change by then. Before 8ce720d5bd91 that
+/// is tlb_flush_mmu_tlbonly().
+void huge_pmd_unshare_flush(Mm& mm, MmuGather& tlb) {
   if (mm.kernel.behaviour.unshare_by_gather) {
     tlb.tlb_flush_unshared_tables();
   } else {
@@ -228,9 +233,9 @@ void adjust_range_if_pmd_sharing_possible(const Vma& vma, MmuNotifierRange& rang
 
 namespace {
 
-/// __unmap_hugepage_range(), both locks held.
-void unmap_locked(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma, arch::VirtAddr start,
-                  arch::VirtAddr end) {
+/// __unmap_hugepage_range(). Both locks held.
+void unmap_hugepage_range_locked(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma,
+                                 arch::VirtAddr start, arch::VirtAddr end) {
   const FunctionTrace trace(cpu, "__unmap_hugepage_range");
   tlb.tlb_change_page_size(kPmdSize);
   tlb.tlb_start_vma(vma);
@@ -252,49 +257,47 @@ void unmap_locked(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma, arch::VirtAd
         tlb.tlb_remove_page(mm.kernel.pages.page_address(*page), kPmdSize);
       });
   tlb.tlb_end_vma(vma);
-  if (unshared && !mm.kernel.inject.skip_unshare_flush) flush_unshared(mm, tlb);
+  if (unshared && !mm.kernel.inject.skip_unshare_flush) huge_pmd_unshare_flush(mm, tlb);
 }
 
 }  // namespace
 
-void unmap_hugepage_range(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma, arch::VirtAddr start,
-                          arch::VirtAddr end) {
+void unmap_hugepage_range_final(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma,
+                                arch::VirtAddr start, arch::VirtAddr end) {
   const UnshareLocks locks(vma, cpu);
-  unmap_locked(cpu, mm, tlb, vma, start, end);
+  unmap_hugepage_range_locked(cpu, mm, tlb, vma, start, end);
 }
 
 // ---- split, mprotect, mremap -------------------------------------------------------------------
 
 namespace {
 
-/// What is flushed, and told, for a change of entries of [start, end).
+/// What is told and flushed around a change of entries of [start, end) that may unshare tables:
+/// construct it (notifiers are told), take the locks, walk, flush(), drop the locks, end(). Each
+/// step once, in this order; mremap alone ends before it drops the locks, as in the kernel.
 class RangeFlush {
  public:
   RangeFlush(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr start, arch::VirtAddr end)
-      : cpu_(cpu), mm_(mm), start_(start), end_(end), range_{.mm = mm, .start = start, .end = end} {
-    adjust_range_if_pmd_sharing_possible(vma, range_);
-    if (mm.kernel.behaviour.unshare_by_gather) gather_.emplace(cpu, mm);
-    if (gather_) gather_->tlb.tlb_start_vma(vma);
+      : cpu_(cpu), mm_(mm), range_{.mm = mm, .start = start, .end = end} {
     mmu_notifier_invalidate_range_start(cpu, range_);
+    if (mm.kernel.behaviour.unshare_by_gather) gather_.emplace(cpu, mm, vma);
   }
   RangeFlush(const RangeFlush&) = delete;
   RangeFlush& operator=(const RangeFlush&) = delete;
 
+  /// Null before 8ce720d5bd91.
   MmuGather* tlb() { return gather_ ? &gather_->tlb : nullptr; }
   void unshared() { unshared_ = true; }
   void changed(const PteSlot& slot) {
     if (gather_) gather_->tlb.tlb_remove_huge_tlb_entry(slot.va, kPmdSize);
   }
-  /// Before the locks are dropped.
   void flush() {
     if (mm_.kernel.inject.skip_unshare_flush && unshared_) return;
     if (gather_) {
       gather_->tlb.tlb_flush_mmu_tlbonly();
       gather_->tlb.tlb_flush_unshared_tables();
-    } else if (unshared_) {
-      mm_.arch.flush_tlb_range(cpu_, mm_, range_.start, range_.end, kPmdShift);
     } else {
-      mm_.arch.flush_tlb_range(cpu_, mm_, start_, end_, kPmdShift);
+      mm_.arch.flush_tlb_range(cpu_, mm_, range_.start, range_.end, kPmdShift);
     }
   }
   void end() {
@@ -305,22 +308,18 @@ class RangeFlush {
  private:
   Cpu& cpu_;
   Mm& mm_;
-  arch::VirtAddr start_;
-  arch::VirtAddr end_;
   MmuNotifierRange range_;
   std::optional<KernelGather> gather_;
   bool unshared_{};
 };
 
-}  // namespace
-
-void hugetlb_split(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr at) {
-  const arch::VirtAddr floor = pud_of(at);
-  if (!mm.kernel.behaviour.unshare_on_split || floor == at || !vma_shareable(vma, at)) return;
-  const FunctionTrace trace(cpu, "hugetlb_split");
+/// hugetlb_unshare_pmds() of the one table around `floor`. With `locks`, which take the locks.
+template <class Locks>
+void hugetlb_unshare_pmds(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr floor, Locks&& locks) {
+  const FunctionTrace trace(cpu, "hugetlb_unshare_pmds");
   RangeFlush flush(cpu, mm, vma, floor, floor + kPudSize);
   {
-    const UnshareLocks locks(vma, cpu);
+    [[maybe_unused]] const auto held = locks();
     if (const auto slot = pte_offset(cpu, mm, floor, kPmdLevel)) {
       const SpinGuard ptl(pte_lockptr(mm, *slot), cpu);
       if (huge_pmd_unshare(cpu, mm, vma, *slot, flush.tlb())) flush.unshared();
@@ -330,21 +329,46 @@ void hugetlb_split(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr at) {
   flush.end();
 }
 
-void hugetlb_change_protection(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr start,
-                               arch::VirtAddr end) {
+struct HeldAlready {};
+
+}  // namespace
+
+void hugetlb_split(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr at,
+                   const std::function<void()>& split) {
+  const KernelBehaviour& behaviour = mm.kernel.behaviour;
+  const arch::VirtAddr floor = pud_of(at);
+  const bool around = behaviour.unshare_on_split && floor != at && vma_shareable(vma, at);
+  if (behaviour.unshare_in_split) {
+    const UnshareLocks locks(vma, cpu);
+    if (around) {
+      const FunctionTrace trace(cpu, "hugetlb_split");
+      hugetlb_unshare_pmds(cpu, mm, vma, floor, [] { return HeldAlready{}; });
+    }
+    return split();
+  }
+  if (around) {
+    const FunctionTrace trace(cpu, "hugetlb_vm_op_split");
+    hugetlb_unshare_pmds(cpu, mm, vma, floor, [&] { return UnshareLocks(vma, cpu); });
+  }
+  split();
+}
+
+void hugetlb_change_protection(Cpu& cpu, Mm& mm, const Vma& vma) {
   const FunctionTrace trace(cpu, "hugetlb_change_protection");
-  RangeFlush flush(cpu, mm, vma, start, end);
+  RangeFlush flush(cpu, mm, vma, vma.start, vma.end);
   {
     const UnshareLocks locks(vma, cpu);
     walk_hugetlb_range(
-        cpu, mm, vma, start, end, flush.tlb(), [&](arch::VirtAddr) { flush.unshared(); },
+        cpu, mm, vma, vma.start, vma.end, flush.tlb(), [&](arch::VirtAddr) { flush.unshared(); },
         [&](const PteSlot& slot) {
           const SpinGuard ptl(pte_lockptr(mm, slot), cpu);
           if (ptep_get(cpu, slot) == Pte{}) return;
-          // huge_ptep_modify_prot_start(), huge_ptep_modify_prot_commit()
+          // huge_ptep_modify_prot_start(), huge_pte_modify(), huge_ptep_modify_prot_commit()
           const Pte old = ptep_get_and_clear(cpu, mm, slot);
-          const Pte changed =
+          Pte changed =
               vma.protection.write ? mm.arch.pte_mkwrite(old) : mm.arch.pte_wrprotect(old);
+          // arm64 keeps a clean entry read-only for hardware.
+          if (!mm.arch.pte_dirty(old)) changed = mm.arch.pte_mkclean(changed);
           set_pte_at(cpu, mm, slot, changed);
           flush.changed(slot);
         });
@@ -356,61 +380,113 @@ void hugetlb_change_protection(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr 
 void move_hugetlb_page_tables(Cpu& cpu, Mm& mm, const Vma& old_vma, const Vma& new_vma) {
   const FunctionTrace trace(cpu, "move_hugetlb_page_tables");
   RangeFlush flush(cpu, mm, old_vma, old_vma.start, old_vma.end);
-  {
-    const UnshareLocks locks(old_vma, cpu);
-    walk_hugetlb_range(
-        cpu, mm, old_vma, old_vma.start, old_vma.end, flush.tlb(),
-        [&](arch::VirtAddr) { flush.unshared(); },
-        [&](const PteSlot& from) {
-          if (ptep_get(cpu, from) == Pte{}) return;
-          // A table of its own: sharing would take the i_mmap lock again.
-          const auto to =
-              pte_alloc(cpu, mm, new_vma.start + (from.va.value - old_vma.start.value), kPmdLevel);
-          if (!to) return;
-          const DoublePtl both(cpu, mm, from, mm, *to);
-          set_pte_at(cpu, mm, *to, ptep_get_and_clear(cpu, mm, from));
-          flush.changed(from);
-        });
-    flush.flush();
+  const UnshareLocks locks(old_vma, cpu);
+  for (arch::VirtAddr va = old_vma.start; va < old_vma.end; va = va + kPmdSize) {
+    const auto from = pte_offset(cpu, mm, va, kPmdLevel);
+    const auto skip_table = [&] { va = pud_of(va) + (kPudSize - kPmdSize); };
+    if (!from) {
+      skip_table();
+      continue;
+    }
+    if (ptep_get(cpu, *from) == Pte{}) continue;
+    bool unshared = false;
+    {
+      const SpinGuard ptl(pte_lockptr(mm, *from), cpu);
+      unshared = huge_pmd_unshare(cpu, mm, old_vma, *from, flush.tlb());
+    }
+    if (unshared) {
+      flush.unshared();
+      skip_table();
+      continue;
+    }
+    // A table of its own: to share one would take the i_mmap lock again.
+    const auto to = pte_alloc(cpu, mm, new_vma.start + (va.value - old_vma.start.value), kPmdLevel);
+    if (!to) break;
+    const DoublePtl both(cpu, mm, *from, mm, *to);
+    set_pte_at(cpu, mm, *to, ptep_get_and_clear(cpu, mm, *from));
+    flush.changed(*from);
   }
+  flush.flush();
   flush.end();
 }
 
 // ---- The file ----------------------------------------------------------------------------------
 
-void hugetlb_vmdelete_list(Cpu& cpu, File& file, std::uint64_t offset, std::uint64_t end) {
-  std::vector<AddressSpace::Mapping> mappings;
-  {
-    const ReadGuard i_mmap(file.lock, cpu);
-    mappings = file.i_mmap();
+namespace {
+
+/// The part of an area that maps [offset, end) of its file; empty: start is not before end.
+struct MappedPart {
+  arch::VirtAddr start;
+  arch::VirtAddr end;
+};
+MappedPart mapped_part(const AddressSpace::Mapping& mapping, std::uint64_t offset,
+                       std::uint64_t end) {
+  const std::uint64_t bytes = mapping.end.value - mapping.start.value;
+  const std::uint64_t first = std::clamp(offset, mapping.offset, mapping.offset + bytes);
+  const std::uint64_t last = std::clamp(end, mapping.offset, mapping.offset + bytes);
+  return {mapping.start + (first - mapping.offset), mapping.start + (last - mapping.offset)};
+}
+
+/// unmap_hugepage_range(), with a gather of its own. Both locks held.
+void unmap_hugepage_range(Cpu& cpu, const AddressSpace::Mapping& mapping, const MappedPart& part) {
+  Mm& mm = *mapping.mm;
+  MmuNotifierRange range{.mm = mm, .start = part.start, .end = part.end};
+  adjust_range_if_pmd_sharing_possible(*mapping.vma, range);
+  mmu_notifier_invalidate_range_start(cpu, range);
+  KernelGather gather(cpu, mm);
+  unmap_hugepage_range_locked(cpu, mm, gather.tlb, *mapping.vma, part.start, part.end);
+  mmu_notifier_invalidate_range_end(cpu, range);
+  gather.finish();
+  cpu.trace(ProtectionRemoved{
+      .mm = mm.id, .start = part.start, .end = part.end, .operation = "unmap_hugepage_range"});
+}
+
+/// hugetlb_vma_maps_page()
+bool maps_page(Cpu& cpu, const AddressSpace::Mapping& mapping, arch::VirtAddr va,
+               const Page& page) {
+  const auto slot = pte_offset(cpu, *mapping.mm, va, kPmdLevel);
+  if (!slot) return false;
+  const Pte pte = ptep_get(cpu, *slot);
+  return mapping.mm->arch.pte_present(pte) && mapping.mm->arch.pte_address(pte) == page.address;
+}
+
+/// Unmaps the page from the areas whose lock is to be had; the lock of one where it is not.
+std::shared_ptr<RwSemaphore> try_unmap_folio(Cpu& cpu, File& file, const Page& page) {
+  const WriteGuard i_mmap(file.lock, cpu);
+  for (const AddressSpace::Mapping& mapping : file.i_mmap()) {
+    const MappedPart part = mapped_part(mapping, page.index, page.index + kPmdSize);
+    if (part.start >= part.end || !maps_page(cpu, mapping, part.start, page)) continue;
+    const std::shared_ptr<RwSemaphore> vma_lock = mapping.vma->hugetlb_vma_lock;
+    if (!vma_lock->try_write_lock()) return vma_lock;
+    unmap_hugepage_range(cpu, mapping, part);
+    vma_lock->write_unlock(cpu);
   }
-  for (const AddressSpace::Mapping& mapping : mappings) {
-    const std::uint64_t first = std::max(offset, mapping.offset);
-    const std::uint64_t last =
-        std::min(end, mapping.offset + (mapping.end.value - mapping.start.value));
-    if (first >= last) continue;
-    const arch::VirtAddr start = mapping.start + (first - mapping.offset);
-    MmuNotifierRange range{
-        .mm = *mapping.mm, .start = start, .end = mapping.start + (last - mapping.offset)};
-    const arch::VirtAddr limit = range.end;
-    adjust_range_if_pmd_sharing_possible(*mapping.vma, range);
-    KernelGather gather(cpu, *mapping.mm);
-    mmu_notifier_invalidate_range_start(cpu, range);
-    {
-      const UnshareLocks locks(*mapping.vma, cpu);
-      // Who unmaps the area meanwhile has taken its entries out already.
-      const auto& now = file.i_mmap();
-      const bool linked = std::any_of(now.begin(), now.end(), [&](const auto& other) {
-        return other.mm == mapping.mm && other.start == mapping.start;
-      });
-      if (linked) unmap_locked(cpu, *mapping.mm, gather.tlb, *mapping.vma, start, limit);
-    }
-    mmu_notifier_invalidate_range_end(cpu, range);
-    gather.finish();
-    cpu.trace(ProtectionRemoved{
-        .mm = mapping.mm->id, .start = start, .end = limit, .operation = "hugetlb_vmdelete_list"});
+  return nullptr;
+}
+
+/// hugetlb_unmap_file_folio(). The fault mutex is held: nobody maps the page anew.
+void hugetlb_unmap_file_folio(Cpu& cpu, File& file, const Page& page) {
+  const FunctionTrace trace(cpu, "hugetlb_unmap_file_folio");
+  while (const auto vma_lock = try_unmap_folio(cpu, file, page)) {
+    // Its holder may want the i_mmap lock, which is free now.
+    const WriteGuard wait(*vma_lock, cpu);
   }
 }
+
+/// hugetlb_vmdelete_list(): unmaps [offset, end) of a file wherever it is mapped, but where an
+/// area's lock is not to be had at once: it comes before the i_mmap lock, which is held.
+void hugetlb_vmdelete_list(Cpu& cpu, File& file, std::uint64_t offset, std::uint64_t end) {
+  const FunctionTrace trace(cpu, "hugetlb_vmdelete_list");
+  const WriteGuard i_mmap(file.lock, cpu);
+  for (const AddressSpace::Mapping& mapping : file.i_mmap()) {
+    const MappedPart part = mapped_part(mapping, offset, end);
+    if (part.start >= part.end || !mapping.vma->hugetlb_vma_lock->try_write_lock()) continue;
+    unmap_hugepage_range(cpu, mapping, part);
+    mapping.vma->hugetlb_vma_lock->write_unlock(cpu);
+  }
+}
+
+}  // namespace
 
 void hugetlbfs_punch_hole(Cpu& cpu, KernelState& kernel, File& file, std::uint64_t offset,
                           std::uint64_t end) {
@@ -420,10 +496,10 @@ void hugetlbfs_punch_hole(Cpu& cpu, KernelState& kernel, File& file, std::uint64
   const WriteGuard mutex(file.hugetlb_fault_mutex, cpu);
   for (auto it = file.pages.lower_bound(offset); it != file.pages.end() && it->first < end;) {
     Page* page = it->second;
-    // Faulted in again meanwhile: hugetlb_unmap_file_folio().
-    if (page->mapcount != 0) hugetlb_vmdelete_list(cpu, file, it->first, it->first + kPmdSize);
+    // Left out above, or faulted in again meanwhile.
+    if (page->mapcount != 0) hugetlb_unmap_file_folio(cpu, file, *page);
     it = file.pages.erase(it);
-    cpu.trace(FolioGivenUp{.page = page->address});
+    cpu.trace(FolioTruncated{.page = page->address});
     page->mapping = nullptr;
     kernel.pages.put_page(cpu, *page);
   }

@@ -16,6 +16,9 @@ namespace shootdown::sw {
 KernelGather::KernelGather(Cpu& cpu, Mm& mm, bool fullmm)
     : host_(cpu, mm), tlb(mm.arch.gather_config(), host_, fullmm), cpu_(cpu) {}
 
+KernelGather::KernelGather(Cpu& cpu, Mm& mm, const Vma& vma)
+    : host_(cpu, mm), tlb(mm.arch.gather_config(), host_, vma), cpu_(cpu) {}
+
 void KernelGather::finish() {
   const FunctionTrace trace(cpu_, "tlb_finish_mmu");
   tlb.tlb_finish_mmu();

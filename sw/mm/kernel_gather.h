@@ -51,6 +51,8 @@ class KernelGather {
  public:
   /// tlb_gather_mmu(), or with `fullmm` tlb_gather_mmu_fullmm(). Both arguments outlive it.
   KernelGather(Cpu& cpu, Mm& mm, bool fullmm = false);
+  /// tlb_gather_mmu_vma(): of one area of one page size.
+  KernelGather(Cpu& cpu, Mm& mm, const Vma& vma);
   /// tlb_finish_mmu(). Must be the last call.
   void finish();
   MmuGather tlb;

@@ -74,7 +74,7 @@ struct Vma {
   bool mixedmap{};                        ///< VM_MIXEDMAP
   std::uint64_t hugetlb_page_size{};      ///< VM_HUGETLB, bytes; 0: not one
   /// struct hugetlb_vma_lock: held for reading by faults, for writing by who unshares tables.
-  /// Before v6.1 i_mmap_rwsem alone did this.
+  /// The halves of a split area share one here.
   std::shared_ptr<RwSemaphore> hugetlb_vma_lock;
 
   /// Shared writable file mappings map clean pages read-only, to learn of the first write

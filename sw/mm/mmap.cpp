@@ -81,17 +81,18 @@ bool do_mmap(Cpu& cpu, Mm& mm, Vma vma) {
 }
 
 void split_vma(Cpu& cpu, Mm& mm, arch::VirtAddr at) {
-  for (std::size_t i = 0; i < mm.vmas.size(); ++i) {
-    Vma& vma = mm.vmas[i];
-    if (at <= vma.start || at >= vma.end) continue;
-    if (vma.is_hugetlb()) hugetlb_split(cpu, mm, vma, at);
-    Vma upper = vma;
-    upper.file_offset += at.value - vma.start.value;
+  const auto found = std::find_if(mm.vmas.begin(), mm.vmas.end(),
+                                  [&](const Vma& vma) { return vma.start < at && at < vma.end; });
+  if (found == mm.vmas.end()) return;
+  const auto split = [&] {
+    Vma upper = *found;
+    upper.file_offset += at.value - found->start.value;
     upper.start = at;
-    vma.end = at;
-    mm.vmas.insert(mm.vmas.begin() + static_cast<std::ptrdiff_t>(i) + 1, upper);
-    return;
-  }
+    found->end = at;
+    mm.vmas.insert(found + 1, upper);
+  };
+  if (!found->is_hugetlb()) return split();
+  hugetlb_split(cpu, mm, *found, at, split);
 }
 
 // ---- munmap ----------------------------------------------------------------------------------
@@ -172,7 +173,6 @@ void do_munmap(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end) {
     std::erase_if(mm.vmas, [&](const Vma& vma) { return vma.overlaps(start, end); });
     KernelGather gather(cpu, mm);
     MmuNotifierRange range{.mm = mm, .start = start, .end = end};
-    for (const Vma& vma : detached) adjust_range_if_pmd_sharing_possible(vma, range);
     mmu_notifier_invalidate_range_start(cpu, range);
     for (const Vma& vma : detached) unmap_single_vma(cpu, mm, gather.tlb, vma, start, end);
     // The notifier section ends before the last flush and before anything is freed.

@@ -154,7 +154,7 @@ void do_mprotect(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end,
       if (!vma.overlaps(start, end)) continue;
       vma.protection = protection;
       if (vma.is_hugetlb()) {
-        hugetlb_change_protection(cpu, mm, vma, vma.start, vma.end);
+        hugetlb_change_protection(cpu, mm, vma);
         continue;
       }
       change_protection(cpu, mm, gather.tlb, vma, vma.start, vma.end,

@@ -163,7 +163,7 @@ void unmap_single_vma(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma, arch::Vi
   start = std::max(start, vma.start);
   end = std::min(end, vma.end);
   if (vma.is_hugetlb()) {
-    unmap_hugepage_range(cpu, mm, tlb, vma, start, end);
+    unmap_hugepage_range_final(cpu, mm, tlb, vma, start, end);
   } else {
     unmap_page_range(cpu, mm, tlb, vma, start, end);
   }

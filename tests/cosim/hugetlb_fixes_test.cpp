@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <ostream>
 #include <string>
+#include <utility>
 
 #include "cosim/cli/seeds.h"
 #include "support/scenario.h"
@@ -36,28 +37,46 @@ TEST_P(HugetlbFixTest, MakesTheDifference) {
 
 INSTANTIATE_TEST_SUITE_P(
     Fixes, HugetlbFixTest,
-    testing::Values(Fix{"hugetlb_split", "v6.1", "v6.2", "use-after-free/flush"},
-                    Fix{"hugetlb_split", "{base: v6.7, revert: [b30c14cd6102]}", "v6.7",
-                        "use-after-free/flush"},
-                    Fix{"hugetlb_gup_fast", "v6.7", "{base: v6.7, apply: [1013af4f585f]}",
-                        "table-use-after-free/table-sync"},
-                    Fix{"hugetlb_gup_fast", "v6.1",
-                        "{base: v6.7, apply: [1013af4f585f, 8ce720d5bd91]}",
-                        "table-use-after-free/table-sync"},
-                    Fix{"hugetlb_walk_cache", "v6.7",
-                        "{base: v6.7, apply: [1013af4f585f, 8ce720d5bd91, c2ff4764e03e]}",
-                        "stale-access/walk-cache"},
-                    Fix{"hugetlb_walk_cache", "{base: v6.7, apply: [1013af4f585f, 8ce720d5bd91]}",
-                        "{base: v6.1, apply: [1013af4f585f, 8ce720d5bd91, c2ff4764e03e]}",
-                        "stale-access/walk-cache"}));
+    testing::Values(
+        Fix{"hugetlb_split", "v6.1", "v6.2", "use-after-free/range"},
+        Fix{"hugetlb_split", "{base: v6.7, revert: [b30c14cd6102]}", "v6.7",
+            "use-after-free/range"},
+        Fix{"hugetlb_split_race", "v6.7", "{base: v6.7, apply: [081056dc00a2]}",
+            "use-after-free/range"},
+        Fix{"hugetlb_split_race", "v6.2",
+            "{base: v6.7, apply: [081056dc00a2, 1013af4f585f, 8ce720d5bd91, c2ff4764e03e]}",
+            "use-after-free/range"},
+        Fix{"hugetlb_gup_fast", "v6.7", "{base: v6.7, apply: [1013af4f585f]}",
+            "table-use-after-free/table-sync"},
+        Fix{"hugetlb_gup_fast", "v6.1", "{base: v6.7, apply: [1013af4f585f, 8ce720d5bd91]}",
+            "table-use-after-free/table-sync"},
+        Fix{"hugetlb_walk_cache", "v6.7",
+            "{base: v6.7, apply: [1013af4f585f, 8ce720d5bd91, c2ff4764e03e]}",
+            "stale-access/walk-cache"},
+        Fix{"hugetlb_walk_cache", "{base: v6.7, apply: [1013af4f585f, 8ce720d5bd91]}",
+            "{base: v6.1, apply: [1013af4f585f, 8ce720d5bd91, c2ff4764e03e]}",
+            "stale-access/walk-cache"}));
 
-TEST(HugetlbTest, GupFastIsFoundByRandomSchedulesAndNotWithItsFix) {
-  const std::string path = "configs/hugetlb_gup_fast.yaml";
-  EXPECT_TRUE(cosim::run_seeds(load_file(path), 2000).met);
+TEST(HugetlbTest, RandomSchedulesFindTheRacesAndNoneWithTheFix) {
+  for (const auto& [config, fix] : {std::pair{"configs/hugetlb_gup_fast.yaml", "1013af4f585f"},
+                                    std::pair{"configs/hugetlb_split_race.yaml", "081056dc00a2"}}) {
+    EXPECT_TRUE(cosim::run_seeds(load_file(config), 2000).met) << config;
+    const auto fixed = cosim::run_seeds(
+        load_file(config, {std::string("kernel={base: v6.7, apply: [") + fix + "]}"}), 2000);
+    EXPECT_EQ(fixed.violating, 0U) << config;
+    EXPECT_EQ(fixed.limited, 0U) << config;
+  }
+}
+
+TEST(HugetlbTest, AWalkThatGoesAstrayIntoAnothersTableIsNoFaultOfTheHardware) {
+  const auto result = run(load_file("tests/cosim/defects/hugetlb_stray_walk.yaml"));
+  EXPECT_TRUE(has_violation(result, "isolation", "walk-cache"))
+      << testing::PrintToString(violations_of(result));
+  for (const auto& violation : result.violations) EXPECT_EQ(violation.missing_hop, "walk-cache");
   const auto fixed =
-      cosim::run_seeds(load_file(path, {"kernel={base: v6.7, apply: [1013af4f585f]}"}), 2000);
-  EXPECT_EQ(fixed.violating, 0U);
-  EXPECT_EQ(fixed.limited, 0U);
+      run(load_file("tests/cosim/defects/hugetlb_stray_walk.yaml",
+                    {"kernel={base: v6.7, apply: [1013af4f585f, 8ce720d5bd91, c2ff4764e03e]}"}));
+  EXPECT_TRUE(fixed.violations.empty()) << testing::PrintToString(violations_of(fixed));
 }
 
 TEST(HugetlbTest, AnArchitectureThatFlushesByIpiNeedsNeitherWaitNorWalkCacheFlush) {

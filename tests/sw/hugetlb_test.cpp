@@ -63,6 +63,7 @@ class HugetlbTest : public MmTest {
       write(*other_, kThere + page);
     }
     ASSERT_EQ(table_of(*mm_, kHere), table_of(*other_, kThere));
+    EXPECT_EQ(count("tlbi"), 0U) << whole_log();
     cpu_.forget();
   }
   /// The descriptor of `level` that maps `va`; 0 if a table above it is missing.
@@ -122,7 +123,6 @@ TEST_P(HugetlbTest, WholeGibibytesOfOneFileAreMappedThroughOneTable) {
   EXPECT_EQ(sharers(table_of(*mm_, kHere)), 2);
   EXPECT_EQ(kernel_.nr_page_table, empty_tables_ + 1) << "those of level 1 count from v6.7 on";
   EXPECT_EQ(kernel_.pages.find({descriptor(*mm_, kHere, 2) & kAddressBits})->mapcount, 1);
-  EXPECT_EQ(count("tlbi"), 0U) << whole_log();
   write(*mm_, kHere + 5 * kMiB2);
   EXPECT_EQ(descriptor(*other_, kThere + 5 * kMiB2, 2), descriptor(*mm_, kHere + 5 * kMiB2, 2))
       << "what one faults in the other has";
@@ -217,14 +217,59 @@ TEST_P(HugetlbTest, ASplitUnsharesAndFlushesTheWholeTableFromV62On) {
       << "b30c14cd6102" << whole_log();
 }
 
-TEST_P(HugetlbTest, ASplitAtAWholeGibibyteLeavesTheTableAlone) {
+TEST_P(HugetlbTest, ASplitAtAWholeGibibyteLeavesTablesAlone) {
   map_pool(*mm_, kHere, 2 * kGiB);
   map_pool(*other_, kThere, 2 * kGiB);
+  for (const std::uint64_t at : {std::uint64_t{0}, kGiB}) {
+    write(*mm_, kHere + at);
+    write(*other_, kThere + at);
+    ASSERT_EQ(sharers(table_of(*mm_, kHere + at)), 2);
+  }
+  sw::do_mprotect(cpu_, *mm_, {kHere}, {kHere + kGiB}, kReadOnly);
+  EXPECT_EQ(table_of(*mm_, kHere), 0U);
+  EXPECT_EQ(sharers(table_of(*mm_, kHere + kGiB)), 2) << "on the other side of the split";
+}
+
+/// As kernels from v6.16 on, where the gather does it.
+TEST_P(HugetlbTest, WithAGatherUnsharingIsFlushedUnderTheLockToo) {
+  kernel_.behaviour.unshare_on_split = true;
+  kernel_.behaviour.unshare_in_split = true;
+  kernel_.behaviour.unshare_sync = true;
+  kernel_.behaviour.unshare_by_gather = true;
+  share();
+  watch_first_flush();
+  sw::do_mprotect(cpu_, *mm_, {kHere + 3 * kMiB2}, {kHere + 5 * kMiB2}, kReadOnly);
+  EXPECT_EQ(first_flush_locked_, true) << "split" << whole_log();
+  EXPECT_EQ(table_of(*mm_, kHere), 0U);
+  sw::do_munmap(cpu_, *mm_, {kHere}, {kHere + kGiB});
+
+  map_pool(*mm_, kHere);
   write(*mm_, kHere);
-  write(*other_, kThere);
-  ASSERT_EQ(sharers(table_of(*mm_, kHere)), 2);
-  sw::do_mprotect(cpu_, *mm_, {kHere + kGiB}, {kHere + 2 * kGiB}, kReadOnly);
-  EXPECT_EQ(sharers(table_of(*mm_, kHere)), 2);
+  ASSERT_EQ(table_of(*mm_, kHere), table_of(*other_, kThere));
+  first_flush_locked_.reset();
+  sw::do_mprotect(cpu_, *mm_, {kHere}, {kHere + kGiB}, kReadOnly);
+  EXPECT_EQ(first_flush_locked_, true) << "mprotect" << whole_log();
+
+  sw::do_mprotect(cpu_, *mm_, {kHere}, {kHere + kGiB}, kReadWrite);
+  write(*mm_, kHere);
+  ASSERT_EQ(table_of(*mm_, kHere), table_of(*other_, kThere));
+  first_flush_locked_.reset();
+  ASSERT_TRUE(sw::do_mremap(cpu_, *mm_, {kHere}, {kHere + kGiB}, {0x7e80'0000'0000}));
+  EXPECT_EQ(first_flush_locked_, true) << "mremap" << whole_log();
+}
+
+TEST_P(HugetlbTest, MprotectMakesDirtyEntriesWritableAndCleanOnesByAFault) {
+  map_pool(*mm_, kHere);
+  write(*mm_, kHere);
+  const auto read_only = [&] { return (descriptor(*mm_, kHere, 2) & 0x80) != 0; };
+  sw::do_mprotect(cpu_, *mm_, {kHere}, {kHere + kGiB}, kReadOnly);
+  EXPECT_TRUE(read_only());
+  sw::do_mprotect(cpu_, *mm_, {kHere}, {kHere + kGiB}, kReadWrite);
+  EXPECT_FALSE(read_only());
+  sw::do_mprotect(cpu_, *mm_, {kHere}, {kHere + kGiB}, kReadOnly);
+  read(*mm_, kHere + 2 * kMiB2);
+  sw::do_mprotect(cpu_, *mm_, {kHere}, {kHere + kGiB}, kReadWrite);
+  EXPECT_NE(descriptor(*mm_, kHere + 2 * kMiB2, 2) & 0x80, 0U) << "read-only for hardware";
 }
 
 TEST_P(HugetlbTest, MremapMovesItsOwnEntriesAndLeavesSharedOnesToFaults) {

@@ -159,6 +159,7 @@ std::optional<GatherShape> gather_shape(std::string_view name, const KernelBehav
                       : name.starts_with("riscv")   ? riscv(name, kernel)
                                                     : generic(name, kernel);
   GatherConfig& config = shape.config;
+  config.huge_pmd_share = !name.starts_with("powerpc") && name != "s390" && name != "sparc64";
   config.vma_hooks_by_knob = kernel.vma_hooks_by_knob;
   config.vma_hooks_single = kernel.vma_hooks_single;
   config.no_range_vma_flags = kernel.no_range_vma_flags;
