@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "cosim/check/hops.h"
 #include "cosim/observe/format.h"
 
 namespace shootdown::cosim {
@@ -95,6 +96,15 @@ void TableChecker::on_read(const Event& event, arch::PhysAddr address, int level
   }
 }
 
+namespace {
+
+std::uint64_t access_of(const Event& event) {
+  const auto* read = event.payload.get<hw::WalkRead>();
+  return read == nullptr ? 0 : read->access_id;
+}
+
+}  // namespace
+
 void TableChecker::report(const Event& event, arch::PhysAddr address, int level,
                           const PageState& page, bool lockless) {
   const std::string walker =
@@ -116,7 +126,12 @@ void TableChecker::report(const Event& event, arch::PhysAddr address, int level,
                       .hop_text = "the checker cannot tell which store unhooked the table",
                       .chain = {},
                       .count = 1};
-  const StoreRecord* unhook = history_.tables().unhooked(table);
+  const auto walk = walks_.find({event.actor, access_of(event)});
+  // Where this walker came from, if that is known: others may have unhooked it elsewhere.
+  const StoreRecord* unhook =
+      walk == walks_.end() ? nullptr : history_.unlinked_table(event.actor, access_of(event));
+  const bool from_here = unhook != nullptr;
+  if (!from_here) unhook = history_.tables().unhooked(table);
   if (unhook != nullptr) {
     violation.address = unhook->va;
     violation.chain.push_back({.time_ps = unhook->at.time_ps,
@@ -132,6 +147,7 @@ void TableChecker::report(const Event& event, arch::PhysAddr address, int level,
                                  .text = "flush " + flush->functions,
                                  .note = ""});
     }
+    MissingHop missing;
     if (lockless) {
       violation.missing_hop = "table-sync";
       violation.hop_text = "nobody waited for walkers with interrupts off";
@@ -139,17 +155,32 @@ void TableChecker::report(const Event& event, arch::PhysAddr address, int level,
                (page.freed && flush->end.sequence > page.freed.sequence)) {
       violation.missing_hop = "flush";
       violation.hop_text = "the table was freed before walk caches were flushed";
+    } else if (from_here) {
+      missing = find_missing_hop(history_, {.where = where_of(history_, event.actor),
+                                            .tlb = event.actor,
+                                            .requester = {.asid = walk->second},
+                                            .mm = unhook->mm,
+                                            .va = unhook->va,
+                                            .entry = nullptr,
+                                            .store = unhook,
+                                            .from_unlinked_table = true,
+                                            .freed = {}});
+      violation.missing_hop = missing.hop;
+      violation.hop_text = missing.text;
+      violation.chain.insert(violation.chain.end(), missing.items.begin(), missing.items.end());
     } else {
       violation.missing_hop = history_.is_cpu(event.actor) ? "cpu-tlbi" : "command";
       violation.hop_text = "the flush left this walker's walk cache the way to the table";
     }
-    violation.chain.push_back(
-        {.time_ps = 0,
-         .happened = false,
-         .actor = actor_name(unhook->at.actor),
-         .text = lockless ? "tlb_remove_table_sync_one() or an RCU grace period: not waited for"
-                          : violation.hop_text,
-         .note = "MISSING"});
+    if (missing.items.empty()) {
+      violation.chain.push_back(
+          {.time_ps = 0,
+           .happened = false,
+           .actor = actor_name(unhook->at.actor),
+           .text = lockless ? "tlb_remove_table_sync_one() or an RCU grace period: not waited for"
+                            : violation.hop_text,
+           .note = "MISSING"});
+    }
   }
   if (page.freed) {
     violation.chain.push_back({.time_ps = page.freed.time_ps,
