@@ -69,11 +69,13 @@ void BbmChecker::on_store(const Event& event, const sw::PteStore& store) {
     const PageTables::Leaf made{.entry = store.after, .level = store.level};
     const std::uint64_t offset = va.value - entry->fill.page.value;
     if (made.output(va).value == entry->fill.output.value + offset) continue;
-    findings_.note(
-        {.kind = "early-make",
-         .text = fmt::format("{} maps {} anew while {} still has the old translation, whose flush "
-                             "is under way or owed",
-                             actor_name(event.actor), hex(store.va), actor_name(tlb))});
+    const bool owed =
+        history_.flush_pending(store.mm) || history_.flush_in_progress(store.mm, store.va);
+    findings_.note({.kind = "early-make",
+                    .text = fmt::format(
+                        "{} maps {} anew while {} still has the old translation, {}",
+                        actor_name(event.actor), hex(store.va), actor_name(tlb),
+                        owed ? "whose flush is under way or owed" : "which no flush has reached")});
   }
 }
 

@@ -6,9 +6,15 @@ namespace shootdown::cosim {
 
 void CostChecker::on_event(const Event& event) {
   if (const auto* flush = event.payload.get<sw::FlushBegin>()) {
-    ++flushes_;
-    if (!history_.tables().changed_since_flush(flush->mm, flush->start, flush->end))
-      ++needless_flushes_;
+    needless_now_[flush->flush] =
+        !history_.tables().changed_since_flush(flush->mm, flush->start, flush->end);
+  } else if (const auto* end = event.payload.get<sw::FlushEnd>()) {
+    const auto found = needless_now_.find(end->flush);
+    if (found == needless_now_.end()) return;
+    // One that found nothing to do does not count.
+    if (end->done) ++flushes_;
+    if (end->done && found->second) ++needless_flushes_;
+    needless_now_.erase(found);
   } else if (event.payload.get<hw::TlbInvalidate>() != nullptr) {
     dropped_ += history_.just_dropped().dropped;
     needless_ += history_.just_dropped().needless;

@@ -125,13 +125,12 @@ std::string bisection_text(const Bisection& bisection) {
     return "without it\n\n" + verdict_text(turn.before) + "with it\n\n" + verdict_text(turn.after);
   });
   if (!verdict) text += "no change of the kernel's history turns the verdict\n\n";
-  // What else differs is told in full only if that is all there is.
   tell(Turn::Kind::kCost, "the cost changes", [&](const Turn& turn) {
-    if (verdict) return std::string();
     return fmt::format("without it  {}\nwith it     {}\n\n",
                        to_string(cost_of(turn.before.counters)),
                        to_string(cost_of(turn.after.counters)));
   });
+  // Events are told only if the verdict does not say enough.
   tell(Turn::Kind::kLog, "only events change", [&](const Turn& turn) {
     if (verdict) return std::string();
     return fmt::format("without it  {}\nwith it     {}\n\n", turn.event_before, turn.event_after);

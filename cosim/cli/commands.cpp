@@ -160,8 +160,8 @@ int matrix_command(const Options& options) {
 int bisect_command(const Options& options) {
   const Bisection bisection = bisect(load(options));
   std::cout << bisection_text(bisection) << std::flush;
-  if (!bisection.turns.empty()) return kExitMet;
-  return bisection.limit.empty() ? kExitNotMet : kExitLimit;
+  if (!bisection.limit.empty()) return kExitLimit;
+  return bisection.turns.empty() ? kExitNotMet : kExitMet;
 }
 
 int check_command(const Options& options) {

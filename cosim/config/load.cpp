@@ -49,7 +49,10 @@ std::string known_changes() {
 
 sw::Release read_release(const YamlValue& value, const std::string& text) {
   const auto release = sw::parse_release(text);
-  if (!release) value.fail("unknown kernel '" + text + "'", known_releases());
+  if (!release) {
+    value.fail("unknown kernel '" + text + "'",
+               known_releases() + "; later changes by {base: ..., apply: [...]}");
+  }
   return *release;
 }
 
@@ -102,7 +105,7 @@ sw::KernelVersion read_kernel(const YamlValue& value) {
     if (change.needs.empty() || !kernel.has(change)) continue;
     if (kernel.has(*sw::find_change(change.needs))) continue;
     value.fail(fmt::format("has change {} without {}, which it needs", change.hash, change.needs),
-               "both or neither");
+               fmt::format("apply {} too, or neither", change.needs));
   }
   return kernel;
 }

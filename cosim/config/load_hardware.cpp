@@ -25,7 +25,7 @@ void read_geometry(YamlMap& map, hw::TlbGeometry& geometry) {
     (given ? *given : map.value()).fail(problem, ok);
   };
   if (geometry.ways > geometry.entries || geometry.entries % geometry.ways != 0) {
-    complain("ways", fmt::format("is {} with {} entries", geometry.ways, geometry.entries),
+    complain("ways", fmt::format("has {} ways for {} entries", geometry.ways, geometry.entries),
              "must divide entries");
   }
   const unsigned sets = geometry.entries / geometry.ways;

@@ -146,8 +146,9 @@ const std::vector<std::pair<std::string, Kind>>& range_steps() {
 const std::vector<std::string>& cpu_steps() {
   static const std::vector<std::string> kSteps = [] {
     std::vector<std::string> steps{
-        "read", "write", "mmap", "munmap",           "mprotect",     "madvise",  "mremap",
-        "fork", "exit",  "pin",  "clear_soft_dirty", "delay_cycles", "wait_for", "signal"};
+        "read",     "write",  "mmap",  "munmap", "mprotect",         "madvise",
+        "mremap",   "fork",   "exit",  "pin",    "clear_soft_dirty", "delay_cycles",
+        "wait_for", "signal", "repeat"};
     for (const auto& [name, kind] : range_steps()) steps.push_back(name);
     return steps;
   }();

@@ -28,6 +28,20 @@ bool is_identifier(std::string_view text) {
                      [&](char c) { return letter(c) || (c >= '0' && c <= '9') || c == '_'; });
 }
 
+/// Whether one could be a slip of the other: the letters are the same but for one or two.
+bool alike(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j < row.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i);
+    for (std::size_t j = 1; j < row.size(); ++j) {
+      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, replaced}));
+    }
+  }
+  return row.back() <= 2;
+}
+
 /// What a node is, for messages.
 std::string describe(const YAML::Node& node) {
   if (node.IsMap()) return "a map";
@@ -148,7 +162,12 @@ std::optional<YamlValue> YamlMap::find(const std::string& key) {
 YamlValue YamlMap::require(const std::string& key) {
   auto value = find(key);
   if (!value) {
-    value_.child(child_key(key), value_.node()).fail("is missing", "it has to be given");
+    std::string problem = "is missing";
+    for (const auto& entry : value_.node()) {
+      const std::string& given = entry.first.Scalar();
+      if (!known_.contains(given) && alike(given, key)) problem += ", '" + given + "' is given";
+    }
+    value_.child(child_key(key), value_.node()).fail(problem, "it has to be given");
   }
   return *value;
 }

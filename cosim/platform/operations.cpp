@@ -57,13 +57,20 @@ void page_out(sw::Cpu& cpu, SoftwareStack& software, std::size_t process,
   sw::shrink_file_pages(cpu, software.kernel(), range.file, range.offset, range.end);
 }
 
-void pin(sw::Cpu& cpu, sw::Mm& mm, const MemoryOperation& operation, PinnedPages& pinned) {
-  for (arch::VirtAddr va = operation.start; va < operation.end; va = va + arch::kPageSize) {
+/// False if a page could not be pinned. One call a page, as hugetlb has them: its 4 KiB parts are
+/// pinned at once.
+bool pin(sw::Cpu& cpu, sw::Mm& mm, const MemoryOperation& operation, std::uint64_t page_bytes,
+         PinnedPages& pinned) {
+  bool all = true;
+  for (arch::VirtAddr va = operation.start; va < operation.end; va = va + page_bytes) {
     if (pinned.contains(va.value)) continue;
     if (sw::Page* page = sw::pin_user_pages_fast(cpu, mm, va, operation.write)) {
       pinned[va.value] = page;
+    } else {
+      all = false;
     }
   }
+  return all;
 }
 
 /// False if nothing there is pinned.
@@ -103,8 +110,7 @@ bool perform(sw::Cpu& cpu, SoftwareStack& software, std::size_t process, const M
       sw::do_munmap(cpu, mm, op.start, op.end);
       return true;
     case Kind::kMprotect:
-      sw::do_mprotect(cpu, mm, op.start, op.end, {.read = true, .write = op.write});
-      return true;
+      return sw::do_mprotect(cpu, mm, op.start, op.end, {.read = true, .write = op.write});
     case Kind::kMadviseDontneed:
       sw::madvise_dontneed(cpu, mm, op.start, op.end);
       return true;
@@ -131,8 +137,10 @@ bool perform(sw::Cpu& cpu, SoftwareStack& software, std::size_t process, const M
       split(cpu, mm, op);
       return true;
     case Kind::kPin:
-      pin(cpu, mm, op, pinned);
-      return true;
+      return pin(cpu, mm, op,
+                 software.region(process, op.region).kind == RegionKind::kHugetlb ? sw::kPmdSize
+                                                                                  : arch::kPageSize,
+                 pinned);
     case Kind::kUnpin:
       return unpin(cpu, mm, op, pinned);
     case Kind::kRevoke:

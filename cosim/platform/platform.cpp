@@ -12,6 +12,26 @@ namespace shootdown::cosim {
 
 namespace {
 
+/// What a step that failed says of it.
+std::string failure_of(const MemoryOperation& operation) {
+  switch (operation.kind) {
+    case MemoryOperation::Kind::kPin:
+      return "could not pin all from " + hex(operation.start) + " on";
+    case MemoryOperation::Kind::kUnpin:
+      return "has pinned nothing at " + hex(operation.start);
+    case MemoryOperation::Kind::kMprotect:
+      return "mprotect met a hole after " + hex(operation.start);
+    case MemoryOperation::Kind::kMremap:
+      return "the kernel refused to map at " + hex(operation.to);
+    default:
+      return "the kernel refused to map at " + hex(operation.start);
+  }
+}
+
+}  // namespace
+
+namespace {
+
 constexpr std::uint64_t kPicosecondsPerMicrosecond = 1'000'000;
 constexpr unsigned kInterruptCpu = 0;  // where the SMMU's interrupts and fault worker run
 
@@ -225,11 +245,7 @@ void Platform::run_program(Task& task, std::size_t number) {
         return true;
       }
       if (!perform(task, *platform.software_, program.process, s, pinned)) {
-        platform.remarks_.push_back(
-            s.kind == MemoryOperation::Kind::kUnpin
-                ? fmt::format("{}: has pinned nothing at {}", program.name, hex(s.start))
-                : fmt::format("{}: the kernel refused to map at {}", program.name,
-                              hex(s.kind == MemoryOperation::Kind::kMremap ? s.to : s.start)));
+        platform.remarks_.push_back(program.name + ": " + failure_of(s));
       }
       return true;
     }

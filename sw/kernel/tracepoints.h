@@ -291,9 +291,9 @@ struct FolioMoved {
   }
 };
 
-/// A page was taken out of its file; nobody wants the contents (truncation, hole punching).
+/// A page was taken out of a file of hugetlbfs; nobody wants the contents (hole punching).
 struct FolioTruncated {
-  static constexpr std::string_view kName = "mm_filemap_delete_from_page_cache";
+  static constexpr std::string_view kName = "hugetlb_delete_from_page_cache";
   arch::PhysAddr page{};
   template <class Visitor>
   void fields(Visitor&& v) const {

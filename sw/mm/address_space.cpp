@@ -4,6 +4,20 @@
 
 namespace shootdown::sw {
 
+void AddressSpace::split(const Mm& mm, const Vma& lower, const Vma& upper) {
+  const auto whole = std::find_if(i_mmap_.begin(), i_mmap_.end(), [&](const Mapping& mapping) {
+    return mapping.mm == &mm && mapping.start < upper.start && upper.start < mapping.end;
+  });
+  if (whole == i_mmap_.end()) return;
+  Mapping above = *whole;
+  above.start = upper.start;
+  above.offset = whole->offset + (upper.start.value - whole->start.value);
+  above.vma = std::make_shared<const Vma>(upper);
+  whole->end = upper.start;
+  whole->vma = std::make_shared<const Vma>(lower);
+  i_mmap_.insert(whole + 1, std::move(above));
+}
+
 void AddressSpace::remove(const Mm& mm, arch::VirtAddr start, arch::VirtAddr end) {
   std::vector<Mapping> kept;
   for (const Mapping& mapping : i_mmap_) {

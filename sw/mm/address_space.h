@@ -26,13 +26,16 @@ class AddressSpace {
     arch::VirtAddr start{};
     arch::VirtAddr end{};  ///< exclusive
     std::uint64_t offset{};
-    std::shared_ptr<const Vma> vma;  ///< as it was linked
+    std::shared_ptr<const Vma> vma;  ///< as it was linked, or split
   };
   /// i_mmap_rwsem, anon_vma->rwsem
   RwSemaphore lock;
 
   /// vma_interval_tree_insert(). `lock` held for writing.
   void insert(const Mapping& mapping) { i_mmap_.push_back(mapping); }
+  /// __split_vma(): what was mapped by one area of `mm` is mapped by these two from now on. `lock`
+  /// held for writing.
+  void split(const Mm& mm, const Vma& lower, const Vma& upper);
   /// Takes [start, end) of `mm` out. `lock` held for writing.
   void remove(const Mm& mm, arch::VirtAddr start, arch::VirtAddr end);
   /// `lock` held.

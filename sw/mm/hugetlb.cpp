@@ -128,9 +128,10 @@ void huge_pmd_unshare_flush(Mm& mm, MmuGather& tlb) {
 class UnshareLocks {
  public:
   UnshareLocks(const Vma& vma, Cpu& cpu)
-      : vma_lock_(*vma.hugetlb_vma_lock, cpu), i_mmap_(vma.file->lock, cpu) {}
+      : keep_(vma.hugetlb_vma_lock), vma_lock_(*keep_, cpu), i_mmap_(vma.file->lock, cpu) {}
 
  private:
+  std::shared_ptr<RwSemaphore> keep_;
   WriteGuard vma_lock_;
   WriteGuard i_mmap_;
 };
@@ -350,6 +351,7 @@ void hugetlb_split(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr at,
     const FunctionTrace trace(cpu, "hugetlb_vm_op_split");
     hugetlb_unshare_pmds(cpu, mm, vma, floor, [&] { return UnshareLocks(vma, cpu); });
   }
+  const WriteGuard i_mmap(vma.file->lock, cpu);
   split();
 }
 

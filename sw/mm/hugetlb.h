@@ -28,9 +28,10 @@ namespace shootdown::sw {
 VmFault hugetlb_fault(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr address, bool write,
                       std::string_view& how);
 
-/// Splits an area at `at` by calling `split`, which may move it. Unshares the table around that
-/// address, which neither part can share: before, as hugetlb_vm_op_split() (b30c14cd6102), or under
-/// the same locks as the split, as hugetlb_split() (081056dc00a2). mmap_lock held for writing.
+/// Splits an area at `at` by calling `split`, with the i_mmap lock held; it may move the area.
+/// Unshares the table around that address, which neither part can share: before, as
+/// hugetlb_vm_op_split() (b30c14cd6102), or under the same locks as the split, as hugetlb_split()
+/// (081056dc00a2). mmap_lock held for writing.
 void hugetlb_split(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr at,
                    const std::function<void()>& split);
 

@@ -74,7 +74,6 @@ struct Vma {
   bool mixedmap{};                        ///< VM_MIXEDMAP
   std::uint64_t hugetlb_page_size{};      ///< VM_HUGETLB, bytes; 0: not one
   /// struct hugetlb_vma_lock: held for reading by faults, for writing by who unshares tables.
-  /// The halves of a split area share one here.
   std::shared_ptr<RwSemaphore> hugetlb_vma_lock;
 
   /// Shared writable file mappings map clean pages read-only, to learn of the first write

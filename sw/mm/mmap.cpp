@@ -80,19 +80,38 @@ bool do_mmap(Cpu& cpu, Mm& mm, Vma vma) {
   return true;
 }
 
+namespace {
+
+/// The areas themselves and where they stand in trees. The file's lock is held.
+void split_in_place(Cpu& cpu, Mm& mm, std::vector<Vma>::iterator vma, arch::VirtAddr at) {
+  Vma upper = *vma;
+  upper.file_offset += at.value - vma->start.value;
+  upper.start = at;
+  if (upper.is_hugetlb()) upper.hugetlb_vma_lock = std::make_shared<RwSemaphore>();
+  vma->end = at;
+  if (vma->file != nullptr) vma->file->split(mm, *vma, upper);
+  if (vma->anon_vma != nullptr) {
+    const WriteGuard lock(vma->anon_vma->lock, cpu);
+    vma->anon_vma->split(mm, *vma, upper);
+  }
+  mm.vmas.insert(vma + 1, upper);
+}
+
+}  // namespace
+
 void split_vma(Cpu& cpu, Mm& mm, arch::VirtAddr at) {
-  const auto found = std::find_if(mm.vmas.begin(), mm.vmas.end(),
-                                  [&](const Vma& vma) { return vma.start < at && at < vma.end; });
-  if (found == mm.vmas.end()) return;
-  const auto split = [&] {
-    Vma upper = *found;
-    upper.file_offset += at.value - found->start.value;
-    upper.start = at;
-    found->end = at;
-    mm.vmas.insert(found + 1, upper);
-  };
-  if (!found->is_hugetlb()) return split();
-  hugetlb_split(cpu, mm, *found, at, split);
+  const auto vma = std::find_if(mm.vmas.begin(), mm.vmas.end(), [&](const Vma& candidate) {
+    return candidate.start < at && at < candidate.end;
+  });
+  if (vma == mm.vmas.end()) return;
+  if (vma->is_hugetlb()) {
+    hugetlb_split(cpu, mm, *vma, at, [&] { split_in_place(cpu, mm, vma, at); });
+  } else if (vma->file != nullptr) {
+    const WriteGuard i_mmap(vma->file->lock, cpu);
+    split_in_place(cpu, mm, vma, at);
+  } else {
+    split_in_place(cpu, mm, vma, at);
+  }
 }
 
 // ---- munmap ----------------------------------------------------------------------------------

@@ -142,9 +142,10 @@ void change_areas(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end, Ch
 
 }  // namespace
 
-void do_mprotect(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end,
+bool do_mprotect(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end,
                  Protection protection) {
   const FunctionTrace trace(cpu, "do_mprotect");
+  std::uint64_t mapped = 0;
   {
     const WriteGuard lock(mm.mmap_lock, cpu);
     split_vma(cpu, mm, start);
@@ -153,6 +154,7 @@ void do_mprotect(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end,
     for (Vma& vma : mm.vmas) {
       if (!vma.overlaps(start, end)) continue;
       vma.protection = protection;
+      mapped += vma.end.value - vma.start.value;
       if (vma.is_hugetlb()) {
         hugetlb_change_protection(cpu, mm, vma);
         continue;
@@ -165,6 +167,7 @@ void do_mprotect(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end,
   if (!protection.write) {
     cpu.trace(ProtectionRemoved{.mm = mm.id, .start = start, .end = end, .operation = "mprotect"});
   }
+  return mapped == end.value - start.value;
 }
 
 void change_prot_numa(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end) {

@@ -10,8 +10,9 @@
 namespace shootdown::sw {
 
 /// Changes the protection of [start, end): mprotect(2). Areas are split where needed. Multiples of
-/// the areas' page size.
-void do_mprotect(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end, Protection protection);
+/// the areas' page size. False if a part of it is not mapped (ENOMEM); the rest is changed all the
+/// same.
+bool do_mprotect(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end, Protection protection);
 
 /// change_prot_numa(): makes the pages of [start, end) fault, to learn who uses them. mmap_lock is
 /// taken for reading.

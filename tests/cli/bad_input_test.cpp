@@ -63,6 +63,8 @@ const Case kCases[] = {
      "17:", "processes.app.regions.heap", "region 'buffer' makes another kind of file"},
     {"PunchHoleElsewhere", "{read: buffer}", "{punch_hole: buffer}",
      "21:", "threads.main.steps[0].punch_hole", "a region of kind hugetlb"},
+    {"MisspeltRequiredKey", "stream_id: 0x40", "streamid: 0x40", "19:", "devices.nic0.stream_id",
+     "'streamid' is given"},
     {"UnknownTlbKey", "entries: 32,", "entrys: 32,", "10:", "hardware.smmu.tlb.entrys",
      "unknown key"},
     {"UnknownRegionKey", "pages: 4, kind: shared_file", "pages: 4, kinds: shared_file",

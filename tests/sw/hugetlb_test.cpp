@@ -230,6 +230,17 @@ TEST_P(HugetlbTest, ASplitAtAWholeGibibyteLeavesTablesAlone) {
   EXPECT_EQ(sharers(table_of(*mm_, kHere + kGiB)), 2) << "on the other side of the split";
 }
 
+TEST_P(HugetlbTest, APunchedHoleIsToldOfTheAreasAsTheyAreByNow) {
+  map_pool(*mm_, kHere);
+  for (const std::uint64_t page : {std::uint64_t{0}, kMiB2, 2 * kMiB2}) write(*mm_, kHere + page);
+  ASSERT_TRUE(sw::do_mprotect(cpu_, *mm_, {kHere + 2 * kMiB2}, {kHere + kGiB}, kReadOnly));
+  cpu_.forget();
+  sw::hugetlbfs_punch_hole(cpu_, kernel_, pool_, 0, 3 * kMiB2);
+  EXPECT_GT(count(notify(kHere, kHere + 2 * kMiB2)), 0U) << whole_log();
+  EXPECT_GT(count(notify(kHere + 2 * kMiB2, kHere + 3 * kMiB2)), 0U) << whole_log();
+  EXPECT_FALSE(notified(kHere, kHere + 3 * kMiB2)) << "not as one area" << whole_log();
+}
+
 /// As kernels from v6.16 on, where the gather does it.
 TEST_P(HugetlbTest, WithAGatherUnsharingIsFlushedUnderTheLockToo) {
   kernel_.behaviour.unshare_on_split = true;

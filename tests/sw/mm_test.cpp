@@ -197,6 +197,12 @@ TEST_P(MmTest, MprotectSplitsAreasAndLeavesTheRestAlone) {
   EXPECT_EQ(pte(kVa + kPage) & ~kAddressBits, kWritablePte);
 }
 
+TEST_P(MmTest, MprotectOfAHoleFails) {
+  map(kVa, 4 * 4096, kReadWrite);
+  EXPECT_TRUE(sw::do_mprotect(cpu_, *mm_, {kVa}, {kVa + 4 * 4096}, kReadOnly));
+  EXPECT_FALSE(sw::do_mprotect(cpu_, *mm_, {kVa + 4096}, {kVa + 5 * 4096}, kReadWrite));
+}
+
 TEST_P(MmTest, MprotectOfUntouchedMemoryTellsNoOne) {
   // The notifier range starts at the first populated upper-level entry; there is none.
   map(kVa, 4 * kPage, kReadWrite);
