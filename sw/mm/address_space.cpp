@@ -4,6 +4,14 @@
 
 namespace shootdown::sw {
 
+AddressSpace::Mapping::Part AddressSpace::Mapping::part(std::uint64_t from,
+                                                        std::uint64_t to) const {
+  const std::uint64_t limit = offset + (end.value - start.value);
+  const std::uint64_t first = std::clamp(from, offset, limit);
+  const std::uint64_t last = std::clamp(to, offset, limit);
+  return {start + (first - offset), start + (last - offset)};
+}
+
 void AddressSpace::split(const Mm& mm, const Vma& lower, const Vma& upper) {
   const auto whole = std::find_if(i_mmap_.begin(), i_mmap_.end(), [&](const Mapping& mapping) {
     return mapping.mm == &mm && mapping.start < upper.start && upper.start < mapping.end;

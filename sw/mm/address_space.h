@@ -27,6 +27,14 @@ class AddressSpace {
     arch::VirtAddr end{};  ///< exclusive
     std::uint64_t offset{};
     std::shared_ptr<const Vma> vma;  ///< as it was linked, or split
+
+    /// Where it maps the bytes [from, to) of the object.
+    struct Part {
+      arch::VirtAddr start{};
+      arch::VirtAddr end{};
+      bool empty() const { return start >= end; }
+    };
+    Part part(std::uint64_t from, std::uint64_t to) const;
   };
   /// i_mmap_rwsem, anon_vma->rwsem
   RwSemaphore lock;

@@ -153,7 +153,7 @@ void walk_hugetlb_range(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr start, 
       unshared = huge_pmd_unshare(cpu, mm, vma, *slot, tlb);
     }
     if (unshared) {
-      shared(va);
+      shared();
       va = pud_of(va) + kPudSize;
       continue;
     }
@@ -242,7 +242,7 @@ void unmap_hugepage_range_locked(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vm
   tlb.tlb_start_vma(vma);
   bool unshared = false;
   walk_hugetlb_range(
-      cpu, mm, vma, start, end, &tlb, [&](arch::VirtAddr) { unshared = true; },
+      cpu, mm, vma, start, end, &tlb, [&] { unshared = true; },
       [&](const PteSlot& slot) {
         Page* page = nullptr;
         {
@@ -314,23 +314,25 @@ class RangeFlush {
   bool unshared_{};
 };
 
-/// hugetlb_unshare_pmds() of the one table around `floor`. With `locks`, which take the locks.
-template <class Locks>
-void hugetlb_unshare_pmds(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr floor, Locks&& locks) {
+/// hugetlb_unshare_pmds() of the one table around `floor`. Without `take_locks` they are held.
+void hugetlb_unshare_pmds(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr floor, bool take_locks) {
   const FunctionTrace trace(cpu, "hugetlb_unshare_pmds");
   RangeFlush flush(cpu, mm, vma, floor, floor + kPudSize);
-  {
-    [[maybe_unused]] const auto held = locks();
+  const auto unshare = [&] {
     if (const auto slot = pte_offset(cpu, mm, floor, kPmdLevel)) {
       const SpinGuard ptl(pte_lockptr(mm, *slot), cpu);
       if (huge_pmd_unshare(cpu, mm, vma, *slot, flush.tlb())) flush.unshared();
     }
     flush.flush();
+  };
+  if (take_locks) {
+    const UnshareLocks locks(vma, cpu);
+    unshare();
+  } else {
+    unshare();
   }
   flush.end();
 }
-
-struct HeldAlready {};
 
 }  // namespace
 
@@ -343,13 +345,13 @@ void hugetlb_split(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr at,
     const UnshareLocks locks(vma, cpu);
     if (around) {
       const FunctionTrace trace(cpu, "hugetlb_split");
-      hugetlb_unshare_pmds(cpu, mm, vma, floor, [] { return HeldAlready{}; });
+      hugetlb_unshare_pmds(cpu, mm, vma, floor, /*take_locks=*/false);
     }
     return split();
   }
   if (around) {
     const FunctionTrace trace(cpu, "hugetlb_vm_op_split");
-    hugetlb_unshare_pmds(cpu, mm, vma, floor, [&] { return UnshareLocks(vma, cpu); });
+    hugetlb_unshare_pmds(cpu, mm, vma, floor, /*take_locks=*/true);
   }
   const WriteGuard i_mmap(vma.file->lock, cpu);
   split();
@@ -361,7 +363,7 @@ void hugetlb_change_protection(Cpu& cpu, Mm& mm, const Vma& vma) {
   {
     const UnshareLocks locks(vma, cpu);
     walk_hugetlb_range(
-        cpu, mm, vma, vma.start, vma.end, flush.tlb(), [&](arch::VirtAddr) { flush.unshared(); },
+        cpu, mm, vma, vma.start, vma.end, flush.tlb(), [&] { flush.unshared(); },
         [&](const PteSlot& slot) {
           const SpinGuard ptl(pte_lockptr(mm, slot), cpu);
           if (ptep_get(cpu, slot) == Pte{}) return;
@@ -416,21 +418,9 @@ void move_hugetlb_page_tables(Cpu& cpu, Mm& mm, const Vma& old_vma, const Vma& n
 
 namespace {
 
-/// The part of an area that maps [offset, end) of its file; empty: start is not before end.
-struct MappedPart {
-  arch::VirtAddr start;
-  arch::VirtAddr end;
-};
-MappedPart mapped_part(const AddressSpace::Mapping& mapping, std::uint64_t offset,
-                       std::uint64_t end) {
-  const std::uint64_t bytes = mapping.end.value - mapping.start.value;
-  const std::uint64_t first = std::clamp(offset, mapping.offset, mapping.offset + bytes);
-  const std::uint64_t last = std::clamp(end, mapping.offset, mapping.offset + bytes);
-  return {mapping.start + (first - mapping.offset), mapping.start + (last - mapping.offset)};
-}
-
 /// unmap_hugepage_range(), with a gather of its own. Both locks held.
-void unmap_hugepage_range(Cpu& cpu, const AddressSpace::Mapping& mapping, const MappedPart& part) {
+void unmap_hugepage_range(Cpu& cpu, const AddressSpace::Mapping& mapping,
+                          const AddressSpace::Mapping::Part& part) {
   Mm& mm = *mapping.mm;
   MmuNotifierRange range{.mm = mm, .start = part.start, .end = part.end};
   adjust_range_if_pmd_sharing_possible(*mapping.vma, range);
@@ -456,8 +446,8 @@ bool maps_page(Cpu& cpu, const AddressSpace::Mapping& mapping, arch::VirtAddr va
 std::shared_ptr<RwSemaphore> try_unmap_folio(Cpu& cpu, File& file, const Page& page) {
   const WriteGuard i_mmap(file.lock, cpu);
   for (const AddressSpace::Mapping& mapping : file.i_mmap()) {
-    const MappedPart part = mapped_part(mapping, page.index, page.index + kPmdSize);
-    if (part.start >= part.end || !maps_page(cpu, mapping, part.start, page)) continue;
+    const auto part = mapping.part(page.index, page.index + kPmdSize);
+    if (part.empty() || !maps_page(cpu, mapping, part.start, page)) continue;
     const std::shared_ptr<RwSemaphore> vma_lock = mapping.vma->hugetlb_vma_lock;
     if (!vma_lock->try_write_lock()) return vma_lock;
     unmap_hugepage_range(cpu, mapping, part);
@@ -481,8 +471,8 @@ void hugetlb_vmdelete_list(Cpu& cpu, File& file, std::uint64_t offset, std::uint
   const FunctionTrace trace(cpu, "hugetlb_vmdelete_list");
   const WriteGuard i_mmap(file.lock, cpu);
   for (const AddressSpace::Mapping& mapping : file.i_mmap()) {
-    const MappedPart part = mapped_part(mapping, offset, end);
-    if (part.start >= part.end || !mapping.vma->hugetlb_vma_lock->try_write_lock()) continue;
+    const auto part = mapping.part(offset, end);
+    if (part.empty() || !mapping.vma->hugetlb_vma_lock->try_write_lock()) continue;
     unmap_hugepage_range(cpu, mapping, part);
     mapping.vma->hugetlb_vma_lock->write_unlock(cpu);
   }

@@ -191,7 +191,7 @@ void do_munmap(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end) {
     }
     std::erase_if(mm.vmas, [&](const Vma& vma) { return vma.overlaps(start, end); });
     KernelGather gather(cpu, mm);
-    MmuNotifierRange range{.mm = mm, .start = start, .end = end};
+    const MmuNotifierRange range{.mm = mm, .start = start, .end = end};
     mmu_notifier_invalidate_range_start(cpu, range);
     for (const Vma& vma : detached) unmap_single_vma(cpu, mm, gather.tlb, vma, start, end);
     // The notifier section ends before the last flush and before anything is freed.

@@ -64,13 +64,8 @@ void rmap_walk_unmapped(Cpu& cpu, Page& page,
   const ReadGuard lock(page.mapping->lock, cpu);
   const std::uint64_t bytes = arch::kPageSize << page.order;
   for (const AddressSpace::Mapping& mapping : page.mapping->i_mmap()) {
-    const std::uint64_t mapped = mapping.end.value - mapping.start.value;
-    // The part of the page that lies in the area, by offset.
-    const std::uint64_t first = std::max(page.index, mapping.offset);
-    const std::uint64_t last = std::min(page.index + bytes, mapping.offset + mapped);
-    if (first >= last) continue;
-    action(*mapping.mm, mapping.start + (first - mapping.offset),
-           mapping.start + (last - mapping.offset));
+    const auto part = mapping.part(page.index, page.index + bytes);
+    if (!part.empty()) action(*mapping.mm, part.start, part.end);
   }
 }
 

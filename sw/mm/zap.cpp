@@ -185,15 +185,13 @@ void unmap_mapping_range(Cpu& cpu, File& file, std::uint64_t offset, std::uint64
   const FunctionTrace trace(cpu, "unmap_mapping_range");
   const ReadGuard lock(file.lock, cpu);
   for (const AddressSpace::Mapping& mapping : file.i_mmap()) {
-    const std::uint64_t mapped = mapping.end.value - mapping.start.value;
-    const std::uint64_t first = std::max(offset, mapping.offset);
-    const std::uint64_t last = std::min(end, mapping.offset + mapped);
-    if (first >= last) continue;
-    const arch::VirtAddr start = mapping.start + (first - mapping.offset);
-    const arch::VirtAddr limit = mapping.start + (last - mapping.offset);
-    zap_page_range_single(cpu, *mapping.mm, *mapping.vma, start, limit);
-    cpu.trace(ProtectionRemoved{
-        .mm = mapping.mm->id, .start = start, .end = limit, .operation = "unmap_mapping_range"});
+    const auto part = mapping.part(offset, end);
+    if (part.empty()) continue;
+    zap_page_range_single(cpu, *mapping.mm, *mapping.vma, part.start, part.end);
+    cpu.trace(ProtectionRemoved{.mm = mapping.mm->id,
+                                .start = part.start,
+                                .end = part.end,
+                                .operation = "unmap_mapping_range"});
   }
 }
 
