@@ -23,7 +23,7 @@ class Machine {
  public:
   explicit Machine(unsigned entries, unsigned ways, unsigned walk_cache_entries)
       : memory_(kBase, 16 << 20),
-        smmu_({.stall_model = true},
+        smmu_({},
               {.tlb = {.entries = entries, .ways = ways}, .walk_cache_entries = walk_cache_entries},
               {.base = kStreamTable, .log2_size = 4}, memory_) {
     using namespace arch::smmuv3;

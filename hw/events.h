@@ -10,6 +10,7 @@
 #include <string_view>
 #include <tlm>
 
+#include "hw/arch/invalidation.h"
 #include "hw/arch/payload_ref.h"
 #include "hw/arch/smmuv3_commands.h"
 #include "hw/arch/smmuv3_events.h"
@@ -89,6 +90,7 @@ struct TlbFill {
   std::uint64_t access_id{};
   Requester requester;
   bool global{};
+  arch::Regime regime{};  ///< kStage2: `page` is an IPA
   arch::VirtAddr page{};
   unsigned page_shift{};
   arch::PhysAddr output{};
@@ -99,6 +101,7 @@ struct TlbFill {
     v("access_id", access_id);
     requester.fields(v);
     v("global", global);
+    v("regime", name_of(regime));
     v("page", page);
     v("page_shift", page_shift);
     v("output", output);
@@ -113,12 +116,14 @@ struct TlbEvict {
   static constexpr std::string_view kName = "tlb_evict";
   arch::Asid asid{};
   bool global{};
+  arch::Regime regime{};
   arch::VirtAddr page{};
   unsigned page_shift{};
   template <class Visitor>
   void fields(Visitor&& v) const {
     v("asid", asid.value);
     v("global", global);
+    v("regime", name_of(regime));
     v("page", page);
     v("page_shift", page_shift);
   }
@@ -179,12 +184,14 @@ struct WalkRead {
   static constexpr std::string_view kName = "walk_read";
   std::uint64_t access_id{};
   int level{};
+  bool stage2{};  ///< a descriptor of stage 2
   arch::PhysAddr address{};
   std::uint64_t descriptor{};
   template <class Visitor>
   void fields(Visitor&& v) const {
     v("access_id", access_id);
     v("level", level);
+    v("stage2", stage2);
     v("address", address);
     v("descriptor", arch::PhysAddr{descriptor});
   }
@@ -376,6 +383,24 @@ struct EventRecorded {
   }
 };
 
+/// The SMMU put a page request into its PRI queue.
+struct PageRequestRecorded {
+  static constexpr std::string_view kName = "page_request_recorded";
+  arch::StreamId stream_id{};
+  arch::SubstreamId substream_id{};
+  arch::VirtAddr address{};
+  unsigned group{};
+  bool last{};
+  template <class Visitor>
+  void fields(Visitor&& v) const {
+    v("stream_id", stream_id.value);
+    v("substream_id", substream_id.value);
+    v("address", address);
+    v("group", group);
+    v("last", last);
+  }
+};
+
 struct InterruptRaised {
   static constexpr std::string_view kName = "interrupt_raised";
   std::string_view line;  ///< static storage
@@ -481,12 +506,13 @@ struct RtlAssertionFailed {
 };
 
 /// One of them, by reference: a listener that wants to remember it copies what it needs.
-using Event = arch::PayloadRef<TlbLookup, TlbFill, TlbEvict, TlbInvalidate, WalkBegin, WalkRead,
-                               DescriptorUpdate, WalkEnd, AccessDone, TranslationFault, AccessHeld,
-                               PermissionPolicy, StallResumed, CommandFetched, SyncCompleted,
-                               CommandError, IllegalUse, EventRecorded, InterruptRaised, TlbiIssued,
-                               DsbCompleted, AtsAnswered, AtcInvalidationCompleted, DeviceRetry,
-                               LockstepMismatch, RtlAssertionFailed>;
+using Event =
+    arch::PayloadRef<TlbLookup, TlbFill, TlbEvict, TlbInvalidate, WalkBegin, WalkRead,
+                     DescriptorUpdate, WalkEnd, AccessDone, TranslationFault, AccessHeld,
+                     PermissionPolicy, StallResumed, CommandFetched, SyncCompleted, CommandError,
+                     IllegalUse, EventRecorded, PageRequestRecorded, InterruptRaised, TlbiIssued,
+                     DsbCompleted, AtsAnswered, AtcInvalidationCompleted, DeviceRetry,
+                     LockstepMismatch, RtlAssertionFailed>;
 
 using EventPort = tlm::tlm_analysis_port<Event>;
 

@@ -315,7 +315,7 @@ class HopFinder {
   }
 
   static std::string command_text(const CommandRecord& record) {
-    const arch::Invalidation what = smmuv3::decode_invalidation(record.command, true);
+    const arch::Invalidation what = smmuv3::decode_invalidation(record.command, {});
     const Opcode opcode = smmuv3::opcode_of(record.command);
     std::string text{name_of(opcode)};
     if (smmuv3::is_tlbi_by_address(opcode)) {
@@ -335,7 +335,7 @@ class HopFinder {
         refused = &command;
         continue;
       }
-      const arch::Invalidation what = smmuv3::decode_invalidation(command.command, true);
+      const arch::Invalidation what = smmuv3::decode_invalidation(command.command, {});
       if (matches(what)) {
         happened(command.submitted, command_text(command));
         return &command;
@@ -349,7 +349,7 @@ class HopFinder {
       missing("command", "the SMMU refused the invalidation", "a legal CMD_TLBI_NH_VA",
               actor(notifier.at));
     } else if (wrong_asid != nullptr) {
-      const auto what = smmuv3::decode_invalidation(wrong_asid->command, true);
+      const auto what = smmuv3::decode_invalidation(wrong_asid->command, {});
       happened(wrong_asid->submitted, command_text(*wrong_asid), "another ASID");
       missing("asid",
               fmt::format("the command names ASID {}, the entry has ASID {}", what.asid.value,

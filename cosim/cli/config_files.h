@@ -7,7 +7,8 @@
 
 namespace shootdown::cosim {
 
-/// Every .yaml below `folder`, by name; none if there is no such folder.
+/// Every .yaml below `folder` but the presets in `hardware/`, by name; none if there is no such
+/// folder.
 std::vector<std::string> config_files(const std::string& folder);
 
 }  // namespace shootdown::cosim

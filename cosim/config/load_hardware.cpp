@@ -1,70 +1,12 @@
 #include "cosim/config/load_hardware.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <bit>
+#include "cosim/config/load_smmu.h"
+#include "cosim/config/load_tlb.h"
+#include "cosim/config/presets.h"
 
 namespace shootdown::cosim {
 
 namespace {
-
-const std::vector<std::string> kReplacements{"plru", "lru", "random"};
-const std::vector<std::string> kPermissionPolicies{"fault", "rewalk", "ignore"};
-constexpr unsigned kMaxLatencyCycles = 1'000'000;
-
-void read_geometry(YamlMap& map, hw::TlbGeometry& geometry) {
-  map.read("entries", geometry.entries, 1, 4096);
-  // A small one without a word about its ways is fully associative.
-  geometry.ways = std::min(geometry.ways, geometry.entries);
-  map.read("ways", geometry.ways, 1, 4096);
-  map.read_word("replacement", geometry.replacement, kReplacements);
-  const auto complain = [&](const char* key, const std::string& problem, const std::string& ok) {
-    // Names the key that was given, or the map if the default is at fault.
-    const auto given = map.find(key);
-    (given ? *given : map.value()).fail(problem, ok);
-  };
-  if (geometry.ways > geometry.entries || geometry.entries % geometry.ways != 0) {
-    complain("ways", fmt::format("has {} ways for {} entries", geometry.ways, geometry.entries),
-             "must divide entries");
-  }
-  const unsigned sets = geometry.entries / geometry.ways;
-  if (!std::has_single_bit(sets)) {
-    complain("entries", fmt::format("gives {} sets of {} ways", sets, geometry.ways),
-             "entries / ways must be a power of two");
-  }
-  if (geometry.replacement == hw::Replacement::kPlru &&
-      (!std::has_single_bit(geometry.ways) || geometry.ways > 64)) {
-    complain("ways", fmt::format("is {} with plru", geometry.ways),
-             "a power of two up to 64; or replacement: lru");
-  }
-}
-
-void check_rtl(YamlMap& map, TlbModel model, const hw::TlbGeometry& geometry,
-               const RtlGeometries& rtl) {
-  if (model == TlbModel::kSystemc) return;
-  const YamlValue value = map.require("model");
-  if (geometry.replacement != hw::Replacement::kPlru) {
-    value.fail("the RTL replaces by plru only", "replacement: plru, or model: systemc");
-  }
-  std::vector<std::string> built;
-  for (const auto& [entries, ways] : rtl) {
-    if (entries == geometry.entries && ways == geometry.ways) return;
-    built.push_back(fmt::format("{}/{}", entries, ways));
-  }
-  value.fail(fmt::format("the RTL is not built for {} entries in {} ways", geometry.entries,
-                         geometry.ways),
-             "entries/ways " + join(built, ", ") + "; or model: systemc");
-}
-
-void read_tlb(YamlMap& map, TlbModel& model, hw::MmuConfig& mmu, const RtlGeometries& rtl) {
-  map.read_word("model", model, {"systemc", "rtl", "lockstep"});
-  read_geometry(map, mmu.translator.tlb);
-  check_rtl(map, model, mmu.translator.tlb, rtl);
-  map.read_word("hit_without_permission", mmu.hit_without_permission, kPermissionPolicies);
-  map.read("hit_latency_cycles", mmu.hit_latency_cycles, 1, kMaxLatencyCycles);
-  map.read("invalidate_latency_cycles", mmu.invalidate_latency_cycles, 1, kMaxLatencyCycles);
-}
 
 void read_memory(const YamlValue& value, MemoryConfig& memory) {
   YamlMap map(value);
@@ -82,45 +24,21 @@ void read_memory(const YamlValue& value, MemoryConfig& memory) {
   map.finish();
 }
 
-void read_smmu(const YamlValue& value, const RtlGeometries& rtl, HardwareConfig& hardware) {
-  YamlMap map(value);
-  hw::SmmuConfig& smmu = hardware.smmu;
-  if (const auto tlb = map.find("tlb")) {
-    YamlMap tlb_map(*tlb);
-    read_tlb(tlb_map, hardware.smmu_tlb_model, smmu.mmu, rtl);
-    tlb_map.finish();
-  }
-  map.read("walk_cache_entries", smmu.mmu.translator.walk_cache_entries, 0, 4096);
-  map.read("walkers", smmu.mmu.walkers, 1, 64);
-  map.read("walk_step_cycles", smmu.mmu.walk_step_cycles, 0, kMaxLatencyCycles);
-  map.read("config_cache_entries", smmu.config_cache_entries, 0, 4096);
-  std::size_t faults = 0;
-  map.read_word("faults", faults, {"stall", "terminate"});
-  smmu.features.stall_model = faults == 0;
-  map.read("broadcast_tlb_maintenance", smmu.features.broadcast);
-  map.read("range_invalidation", smmu.features.range_invalidation);
-  const auto read_queue = [&](const char* key, unsigned& log2, std::uint64_t min,
-                              std::uint64_t max) {
-    const auto found = map.find(key);
-    if (!found) return;
-    const auto entries = found->integer(min, max);
-    if (!std::has_single_bit(entries)) found->fail("is no power of two", "a power of two");
-    log2 = static_cast<unsigned>(std::countr_zero(entries));
-  };
-  // The driver puts up to 64 commands and a CMD_SYNC into the queue at once; and its allocator
-  // gives it at most 4 MiB in one piece.
-  read_queue("command_queue_entries", smmu.queues.command_log2, 128, 1 << 18);
-  read_queue("event_queue_entries", smmu.queues.event_log2, 1, 1 << 17);
-  map.read("stall_max", smmu.queues.stall_max, 1, 1024);
-  map.read("command_latency_cycles", smmu.commands.command_latency_cycles, 1, kMaxLatencyCycles);
-  map.read("register_latency_cycles", smmu.register_latency_cycles, 1, kMaxLatencyCycles);
-  map.finish();
-}
-
 }  // namespace
 
 void read_hardware(const YamlValue& value, const RtlGeometries& rtl, HardwareConfig& hardware) {
   YamlMap map(value);
+  // What the preset says comes first, and every other key changes something of it.
+  if (const auto preset = map.find("preset")) {
+    const std::size_t which = preset->word(preset_names());
+    const YamlValue root(YamlSource{"preset " + preset_names()[which], {}}, "hardware",
+                         YAML::Load(preset_texts()[which]));
+    YamlMap description(root);
+    description.require("description");
+    const YamlValue of_preset = description.require("hardware");
+    description.finish();
+    read_hardware(of_preset, rtl, hardware);
+  }
   map.read("clock_period_ps", hardware.clock_period_ps, 1, 1'000'000);
   map.read("quantum_cycles", hardware.quantum_cycles, 0, 1'000'000);
   map.read("cpus", hardware.cpus, 1, 64);
@@ -149,10 +67,11 @@ void read_atc(const YamlValue& value, hw::DmaDeviceConfig& device) {
   YamlMap map(value);
   hw::AtcConfig& atc = device.atc.emplace();
   read_geometry(map, atc.geometry);
-  const std::vector<std::string> policies{"fault", "rewalk"};
+  static const std::vector<std::string> policies{"fault", "rewalk"};
   map.read_word("hit_without_permission", atc.hit_without_permission, policies);
   map.read("hit_latency_cycles", atc.hit_latency_cycles, 1, kMaxLatencyCycles);
   map.read("invalidate_latency_cycles", atc.invalidate_latency_cycles, 1, kMaxLatencyCycles);
+  map.read("page_requests", atc.page_requests);
   map.finish();
 }
 

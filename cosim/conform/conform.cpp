@@ -9,8 +9,10 @@
 
 namespace shootdown::cosim {
 
+namespace fs = std::filesystem;
+
 namespace {
-const std::string kFormats = "formats mmu_gather-trace-1, arm64-tlbi/1";
+const std::string kFormats = "formats mmu_gather-trace-1, arm64-tlbi/1, smmuv3-qemu-vector/1";
 }
 
 unsigned ConformFile::failed() const {
@@ -18,25 +20,42 @@ unsigned ConformFile::failed() const {
       cases.begin(), cases.end(), [](const ConformCase& c) { return !c.difference.empty(); }));
 }
 
-std::vector<ConformFile> conform_folder(const std::string& folder) {
-  namespace fs = std::filesystem;
+namespace {
+
+bool is_recording(const fs::path& path) {
+  const std::string name = path.filename().string();
+  return (name.ends_with(".json") || name.ends_with(".json.gz")) && name != "index.json";
+}
+
+std::vector<std::string> recordings_below(const std::string& folder) {
   std::error_code error;
   std::vector<std::string> paths;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
-    const std::string path = entry.path().string();
-    if (path.ends_with(".json") || path.ends_with(".json.gz")) paths.push_back(path);
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder, error)) {
+    if (is_recording(entry.path())) paths.push_back(entry.path().string());
   }
   if (error)
     throw std::runtime_error(folder + ":1:1: folder: " + error.message() + " (a readable folder)");
   std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+ConformFile replay(const nlohmann::json& file) {
+  if (is_mmu_gather(file)) return replay_mmu_gather(file);
+  if (is_arm64_tlbi(file)) return replay_arm64_tlbi(file);
+  return replay_smmuv3(file);
+}
+
+}  // namespace
+
+std::vector<ConformFile> conform_folder(const std::string& folder) {
   std::vector<ConformFile> result;
-  for (const std::string& path : paths) {
+  for (const std::string& path : recordings_below(folder)) {
     const nlohmann::json file = read_json(path);
-    if (!is_mmu_gather(file) && !is_arm64_tlbi(file)) {
+    if (!is_mmu_gather(file) && !is_arm64_tlbi(file) && !is_smmuv3(file)) {
       throw std::runtime_error(path + ":1:1: format: is not one that is known (" + kFormats + ")");
     }
     try {
-      result.push_back(is_mmu_gather(file) ? replay_mmu_gather(file) : replay_arm64_tlbi(file));
+      result.push_back(replay(file));
     } catch (const std::exception& problem) {
       throw std::runtime_error(path + ":1:1: case: is not what the format says: " + problem.what() +
                                " (" + kFormats + ")");

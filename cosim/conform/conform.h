@@ -34,6 +34,10 @@ bool is_mmu_gather(const nlohmann::json& file);
 ConformFile replay_arm64_tlbi(const nlohmann::json& file);
 bool is_arm64_tlbi(const nlohmann::json& file);
 
+/// A recorded SMMUv3 sequence: format "smmuv3-qemu-vector/1". A case for each of its two modes.
+ConformFile replay_smmuv3(const nlohmann::json& file);
+bool is_smmuv3(const nlohmann::json& file);
+
 /// Every .json and .json.gz in a folder, by name, of a known format. Throws std::runtime_error if a
 /// file cannot be read or none is known.
 std::vector<ConformFile> conform_folder(const std::string& folder);

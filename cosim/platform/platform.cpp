@@ -165,11 +165,11 @@ void Platform::build_tasks() {
         fmt::format("ipi{}", cpu), place(cpu, true), Priority::kInterruptThread,
         [this](Task& task) { serve_interrupts(task); }));
   }
-  smmu_->event_interrupt.connect([this] {
+  smmu_->interrupt.event.connect([this] {
     software_->event_pending = true;
     event_thread_->wake_all(software_->event_interrupt());
   });
-  smmu_->gerror_interrupt.connect([this] { gerror_->start(); });
+  smmu_->interrupt.gerror.connect([this] { gerror_->start(); });
   for (std::size_t i = 0; i < config_.cpu_threads.size(); ++i) {
     const CpuThread& program = config_.cpu_threads[i];
     programs_.push_back(std::make_unique<Task>(program.name, place(program.cpu, false),

@@ -12,6 +12,16 @@ namespace {
 constexpr unsigned kRelaxCycles = 50;    // one turn of a polling loop
 constexpr unsigned kSwitchCycles = 100;  // a switch of user context
 constexpr unsigned kLineBytes = 64;
+
+/// TTBR0 and TCR of a process: its lower half alone.
+hw::Stage1Context stage1_of(const sw::UserContext& context) {
+  hw::Stage1Context stage1;
+  stage1.space.asid = context.asid;
+  stage1.half[0].ttb = context.pgd;
+  stage1.half[0].tsz = context.t0sz;
+  return stage1;
+}
+
 }  // namespace
 
 Task::Task(const std::string& name, const Place& place, Priority priority,
@@ -47,8 +57,7 @@ void Task::take_cpu() {
   place_.scheduler->acquire(static_cast<int>(priority_));
   // Kernel threads run in whatever user context is there.
   if (context_) {
-    place_.core.set_context(
-        {.asid = context_->asid, .ttb0 = context_->pgd, .t0sz = context_->t0sz});
+    place_.core.set_context(stage1_of(*context_));
   }
   if (!switch_in_ || switching_) return;
   switching_ = true;
@@ -181,7 +190,7 @@ void Task::send_ipi(unsigned target) {
 void Task::set_user_context(const sw::UserContext& context) {
   next_instruction();
   context_ = context;
-  place_.core.set_context({.asid = context.asid, .ttb0 = context.pgd, .t0sz = context.t0sz});
+  place_.core.set_context(stage1_of(context));
   owed_ += place_.simulation.clock_period() * kSwitchCycles;
 }
 

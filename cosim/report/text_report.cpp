@@ -110,7 +110,7 @@ std::string describe_run(const Config& config, const std::string& which) {
       fmt::format("{}   Linux {}, {}   {} CPU{} (TLB {}), SMMUv3 ({}, {}, TLB {})", config.name,
                   config.kernel.name(), config.architecture.name(), hardware.cpus,
                   hardware.cpus == 1 ? "" : "s", model_name(hardware.cpu_tlb_model),
-                  hardware.smmu.features.stall_model ? "stall" : "terminate",
+                  hardware.smmu.features.can_stall() ? "stall" : "terminate",
                   hardware.smmu.features.broadcast ? "broadcast" : "no broadcast",
                   model_name(hardware.smmu_tlb_model));
   for (const DeviceConfig& device : config.devices) {

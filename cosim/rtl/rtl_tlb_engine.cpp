@@ -1,6 +1,7 @@
 #include "cosim/rtl/rtl_tlb_engine.h"
 
 #include <algorithm>
+#include <array>
 
 #include "hw/arch/check.h"
 
@@ -12,6 +13,9 @@ constexpr unsigned kOperationsBetweenReports = 64;
 constexpr std::uint64_t kPageMask = (std::uint64_t{1} << 37) - 1;
 constexpr std::uint64_t kLowTop = (std::uint64_t{1} << 48) - 1;  // last byte of the lower half
 constexpr std::uint64_t kHighBase = ~kLowTop;                    // first byte of the upper half
+
+/// By the RTL's code for a page size.
+constexpr std::array<unsigned, 3> kPageShifts{12, 21, 30};
 
 std::uint64_t page_number(std::uint64_t va) { return (va >> arch::kPageShift) & kPageMask; }
 /// Sign-extends VA[48].
@@ -133,21 +137,21 @@ void RtlTlbEngine::clock_loop() {
 
 // ---- Operations ------------------------------------------------------------------------------
 
-const hw::TlbEntry* RtlTlbEngine::lookup(arch::VirtAddr va, arch::Asid asid) {
+const hw::TlbEntry* RtlTlbEngine::lookup(arch::VirtAddr va, const arch::TranslationSpace& space) {
   TlbRequest request{.operation = TlbOperation::kLookup};
   request.va_page = page_number(va.value);
-  request.asid = asid.value;
+  request.asid = space.asid.value;
   // The model acts when the operation joins the queue: in the order in which the RTL accepts.
   std::optional<hw::TlbEntry> expected;
   if (model_) {
-    if (const hw::TlbEntry* entry = model_->lookup(va, asid)) expected = *entry;
+    if (const hw::TlbEntry* entry = model_->lookup(va, space)) expected = *entry;
   }
   const TlbResponse response = execute(request);
   if (model_) compare_entry(expected ? &*expected : nullptr, response, va);
   if (!response.hit) return nullptr;
   result_.page = {address_of(response.va_page)};
-  result_.page_shift = hw::kPageShifts[std::min<unsigned>(response.size, 2)];
-  result_.asid = asid;
+  result_.page_shift = kPageShifts[std::min<unsigned>(response.size, 2)];
+  result_.asid = space.asid;
   result_.global = response.global;
   result_.output = {response.pa_page << arch::kPageShift};
   result_.permissions = unpack(response.permissions);
@@ -175,7 +179,7 @@ hw::TlbFillResult RtlTlbEngine::fill(const hw::TlbEntry& entry, std::uint64_t ep
   hw::TlbFillResult result{.dropped = response.dropped, .evicted = nullptr};
   if (response.evicted) {
     evicted_ = {.page = {address_of(response.evicted_va_page)},
-                .page_shift = hw::kPageShifts[std::min<unsigned>(response.evicted_size, 2)],
+                .page_shift = kPageShifts[std::min<unsigned>(response.evicted_size, 2)],
                 .asid = arch::Asid{response.evicted_asid},
                 .global = response.evicted_global};
     result.evicted = &evicted_;

@@ -28,7 +28,7 @@ class RtlTlbEngine : public hw::TlbEngine {
   RtlTlbEngine(hw::Simulation& simulation, RtlContext& context, const std::string& name,
                const hw::TlbGeometry& geometry, bool lockstep);
 
-  const hw::TlbEntry* lookup(arch::VirtAddr va, arch::Asid asid) override;
+  const hw::TlbEntry* lookup(arch::VirtAddr va, const arch::TranslationSpace& space) override;
   hw::TlbFillResult fill(const hw::TlbEntry& entry, std::uint64_t epoch) override;
   unsigned invalidate(const arch::Invalidation& what) override;
   std::uint64_t epoch() const override { return dut_->epoch(); }

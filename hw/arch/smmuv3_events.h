@@ -15,6 +15,7 @@ using EventRecord = std::array<std::uint64_t, 4>;
 
 enum class EventType : std::uint8_t {
   kNone = 0x00,
+  kFUut = 0x01,
   kCBadStreamid = 0x02,
   kFSteFetch = 0x03,
   kCBadSte = 0x04,
@@ -29,12 +30,17 @@ enum class EventType : std::uint8_t {
   kFAddrSize = 0x11,
   kFAccess = 0x12,
   kFPermission = 0x13,
+  kFTlbConflict = 0x20,
+  kFCfgConflict = 0x21,
+  kEPageRequest = 0x24,
 };
 
 constexpr std::string_view name_of(EventType type) {
   switch (type) {
     case EventType::kNone:
       return "none";
+    case EventType::kFUut:
+      return "F_UUT";
     case EventType::kCBadStreamid:
       return "C_BAD_STREAMID";
     case EventType::kFSteFetch:
@@ -63,6 +69,12 @@ constexpr std::string_view name_of(EventType type) {
       return "F_ACCESS";
     case EventType::kFPermission:
       return "F_PERMISSION";
+    case EventType::kFTlbConflict:
+      return "F_TLB_CONFLICT";
+    case EventType::kFCfgConflict:
+      return "F_CFG_CONFLICT";
+    case EventType::kEPageRequest:
+      return "E_PAGE_REQUEST";
   }
   return "unknown event";
 }
@@ -80,9 +92,32 @@ using Stall = BitField<31, 31>;
 using Pnu = BitField<33, 33>;
 using Ind = BitField<34, 34>;
 using Rnw = BitField<35, 35>;  ///< 1 = read
+using Nsipa = BitField<38, 38>;
 using S2 = BitField<39, 39>;
 using Class = BitField<41, 40>;  ///< 0 CD fetch, 1 table walk, 2 the input address
+using Ttrnw = BitField<44, 44>;  ///< of stage 2 for a stage 1 table: 1 = the table was read
 }  // namespace event1
+namespace event3 {
+using Ipa = AddressField<51, 12>;
+using FetchAddr = AddressField<51, 3>;
+}  // namespace event3
+
+/// PRI queue records, 16 bytes (section 8.1).
+inline constexpr std::uint64_t kPageRequestBytes = 16;
+namespace pri0 {
+using Sid = BitField<31, 0>;
+using Ssid = BitField<51, 32>;
+using Privileged = BitField<58, 58>;
+using Execute = BitField<59, 59>;
+using Read = BitField<60, 60>;
+using Write = BitField<61, 61>;
+using Last = BitField<62, 62>;
+using Ssv = BitField<63, 63>;
+}  // namespace pri0
+namespace pri1 {
+using PrgIndex = BitField<8, 0>;
+using Addr = AddressField<63, 12>;
+}  // namespace pri1
 
 inline constexpr unsigned kClassCd = 0;
 inline constexpr unsigned kClassTableWalk = 1;

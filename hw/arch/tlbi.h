@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "hw/arch/bit_field.h"
+#include "hw/arch/invalidation.h"
 #include "hw/arch/types.h"
 
 namespace shootdown::arch {
@@ -74,56 +75,6 @@ constexpr std::uint64_t tlbi_range_pages(unsigned scale, unsigned num) {
   return (std::uint64_t{num} + 1) << (5 * scale + 1);
 }
 static_assert(tlbi_range_pages(0, 0) == 2 && tlbi_range_pages(1, 7) == 512);
-
-/// What an invalidation removes, whoever asked for it (TLBI instruction, DVM message, SMMU command
-/// or ATC invalidation). An entry matches if it overlaps the range: a TLBI for any address of a
-/// block removes the block.
-struct Invalidation {
-  enum class Scope : std::uint8_t {
-    kAll,        ///< every entry
-    kAsid,       ///< the non-global entries of `asid`
-    kVa,         ///< [start, end) of `asid`, and global entries there
-    kVaAnyAsid,  ///< [start, end) whatever the ASID
-  };
-  Scope scope{Scope::kAll};
-  Asid asid{};
-  std::uint64_t start{};  ///< first byte
-  std::uint64_t last{};   ///< last byte, inclusive, so that a range can end at the top
-  bool leaf_only{};       ///< table descriptors in walk caches may stay
-
-  constexpr bool operator==(const Invalidation&) const = default;
-
-  /// Whether [first, last] of an entry tagged `entry_asid` (or global) is removed.
-  constexpr bool covers(std::uint64_t entry_first, std::uint64_t entry_last, Asid entry_asid,
-                        bool entry_global) const {
-    const bool overlap = entry_first <= last && start <= entry_last;
-    switch (scope) {
-      case Scope::kAll:
-        return true;
-      case Scope::kAsid:
-        return !entry_global && entry_asid == asid;
-      case Scope::kVa:
-        return overlap && (entry_global || entry_asid == asid);
-      case Scope::kVaAnyAsid:
-        return overlap;
-    }
-    return true;
-  }
-};
-
-constexpr std::string_view name_of(Invalidation::Scope scope) {
-  switch (scope) {
-    case Invalidation::Scope::kAll:
-      return "all";
-    case Invalidation::Scope::kAsid:
-      return "asid";
-    case Invalidation::Scope::kVa:
-      return "va";
-    case Invalidation::Scope::kVaAnyAsid:
-      return "va_any_asid";
-  }
-  return "?";
-}
 
 /// Sign-extends VA bit 48 downwards, so that both halves of the address space compare as numbers.
 constexpr std::uint64_t canonical(std::uint64_t va_bits_55_0) {

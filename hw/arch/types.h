@@ -20,7 +20,9 @@ struct StrongValue {
 
 using VirtAddr = StrongValue<struct VirtAddrTag>;  ///< byte address before translation (VA or IOVA)
 using PhysAddr = StrongValue<struct PhysAddrTag>;  ///< byte address after translation
+using IpaAddr = StrongValue<struct IpaAddrTag>;    ///< byte address between stage 1 and stage 2
 using Asid = StrongValue<struct AsidTag, std::uint16_t>;
+using Vmid = StrongValue<struct VmidTag, std::uint16_t>;
 using StreamId = StrongValue<struct StreamIdTag, std::uint32_t>;
 using SubstreamId = StrongValue<struct SubstreamIdTag, std::uint32_t>;  ///< PASID on PCIe
 
@@ -45,7 +47,7 @@ constexpr PhysAddr page_of(PhysAddr pa, unsigned page_shift = kPageShift) {
   return {align_down(pa.value, page_shift)};
 }
 
-/// What an access wants to do. Instruction fetches are not modelled.
+/// What an access wants to do with data. An instruction fetch is a read that says so besides.
 enum class Access : std::uint8_t { kRead, kWrite };
 
 }  // namespace shootdown::arch

@@ -1,5 +1,7 @@
-// VMSAv8-64 stage 1 translation table descriptors, 4 KiB granule.
-// Source: Arm ARM (DDI 0487), chapter D8. Not modelled: 52-bit addresses, other granules, XS.
+// VMSAv8-64 translation table descriptors, stage 1 and stage 2, granules of 4, 16 and 64 KiB.
+//
+// Source: Arm ARM (DDI 0487), chapter D8. Functions without a granule are those of 4 KiB. Not
+// modelled: FEAT_LPA2 (52-bit addresses with 4 and 16 KiB), FEAT_D128, XS.
 #ifndef SHOOTDOWN_HW_ARCH_VMSA64_H
 #define SHOOTDOWN_HW_ARCH_VMSA64_H
 
@@ -15,6 +17,15 @@ inline constexpr int kLastLevel = 3;
 inline constexpr unsigned kIndexBits = 9;  ///< address bits resolved by one level
 inline constexpr unsigned kEntriesPerTable = 1U << kIndexBits;
 
+/// The size of the smallest page and of a table.
+enum class Granule : std::uint8_t { k4k, k16k, k64k };
+
+constexpr unsigned granule_shift(Granule granule) {
+  return 12 + 2 * static_cast<unsigned>(granule);
+}
+/// Address bits resolved by one level: 9, 11, 13.
+constexpr unsigned index_bits(Granule granule) { return granule_shift(granule) - 3; }
+
 namespace desc {
 using Valid = BitField<0, 0>;
 using Type = BitField<1, 0>;  ///< kTypeBlock at levels 1-2; kTypeTableOrPage elsewhere
@@ -29,33 +40,58 @@ using Contiguous = BitField<52, 52>;
 using Pxn = BitField<53, 53>;
 using Uxn = BitField<54, 54>;
 using OutputAddress = AddressField<47, 12>;
+using OutputAddressHigh = BitField<15, 12>;  ///< address bits [51:48], 64 KiB granule
 // Table descriptors only.
+using PxnTable = BitField<59, 59>;
+using UxnTable = BitField<60, 60>;
 using ApTable = BitField<62, 61>;  ///< bit 0: no unprivileged access, bit 1: no write
+// Stage 2 leaves.
+using S2MemAttr = BitField<5, 2>;
+using S2Read = BitField<6, 6>;
+using S2Write = BitField<7, 7>;
+using S2Xn = BitField<54, 53>;
 }  // namespace desc
 
 inline constexpr std::uint64_t kTypeBlock = 0b01;
 inline constexpr std::uint64_t kTypeTableOrPage = 0b11;
 
-/// log2 of the bytes one entry of `level` covers: 39, 30, 21, 12.
-constexpr unsigned level_shift(int level) {
-  return kPageShift + kIndexBits * static_cast<unsigned>(kLastLevel - level);
+/// log2 of the bytes one entry of `level` covers. 4 KiB: 39, 30, 21, 12.
+constexpr unsigned level_shift(int level, Granule granule = Granule::k4k) {
+  return granule_shift(granule) + index_bits(granule) * static_cast<unsigned>(kLastLevel - level);
 }
-constexpr unsigned table_index(std::uint64_t va, int level) {
-  return static_cast<unsigned>(va >> level_shift(level)) & (kEntriesPerTable - 1);
+constexpr unsigned table_index(std::uint64_t va, int level, Granule granule = Granule::k4k) {
+  return static_cast<unsigned>(va >> level_shift(level, granule)) &
+         ((1U << index_bits(granule)) - 1);
 }
-/// First level of a walk over an input address of 64 - txsz bits.
-constexpr int start_level(unsigned txsz) {
+/// First level of a stage 1 walk over an input address of 64 - txsz bits.
+constexpr int start_level(unsigned txsz, Granule granule = Granule::k4k) {
   const unsigned input_bits = 64 - txsz;
-  return 4 - static_cast<int>((input_bits - 4) / kIndexBits);
+  return 4 - static_cast<int>((input_bits - 4) / index_bits(granule));
 }
 constexpr bool is_valid(std::uint64_t descriptor) { return desc::Valid::get(descriptor) != 0; }
 constexpr bool is_table(std::uint64_t descriptor, int level) {
   return level < kLastLevel && desc::Type::get(descriptor) == kTypeTableOrPage;
 }
-/// A block at level 1 or 2, or a page at level 3.
-constexpr bool is_leaf(std::uint64_t descriptor, int level) {
+/// Whether a level may hold blocks: 4 KiB levels 1 and 2, else level 2; 64 KiB level 1 too where
+/// output addresses have 52 bits.
+constexpr bool has_blocks(int level, Granule granule, bool wide_output) {
+  if (level == 2) return true;
+  return level == 1 && (granule == Granule::k4k || (granule == Granule::k64k && wide_output));
+}
+/// A block, or a page at level 3.
+constexpr bool is_leaf(std::uint64_t descriptor, int level, Granule granule = Granule::k4k,
+                       bool wide_output = false) {
   if (level == kLastLevel) return desc::Type::get(descriptor) == kTypeTableOrPage;
-  return level >= 1 && desc::Type::get(descriptor) == kTypeBlock;
+  return desc::Type::get(descriptor) == kTypeBlock && has_blocks(level, granule, wide_output);
+}
+/// The address in a descriptor, as far as the granule goes. `wide_output`: 52-bit addresses, which
+/// a 64 KiB descriptor keeps in [15:12] and the others do not have.
+constexpr std::uint64_t output_address(std::uint64_t descriptor, Granule granule,
+                                       bool wide_output) {
+  const std::uint64_t low =
+      align_down(desc::OutputAddress::get(descriptor), granule_shift(granule));
+  if (granule != Granule::k64k || !wide_output) return low;
+  return low | desc::OutputAddressHigh::get(descriptor) << 48;
 }
 /// Output address of a leaf, aligned to the size of the level.
 constexpr PhysAddr leaf_output(std::uint64_t descriptor, int level) {
@@ -64,48 +100,136 @@ constexpr PhysAddr leaf_output(std::uint64_t descriptor, int level) {
 constexpr PhysAddr next_table(std::uint64_t descriptor) {
   return {desc::OutputAddress::get(descriptor)};
 }
+/// log2 of the entries that a Contiguous bit joins. 16 KiB: 128 pages or 32 blocks.
+constexpr unsigned contiguous_log2(int level, Granule granule) {
+  switch (granule) {
+    case Granule::k4k:
+      return 4;
+    case Granule::k16k:
+      return level == kLastLevel ? 7 : 5;
+    case Granule::k64k:
+      return 5;
+  }
+  return 0;
+}
 
 static_assert(level_shift(0) == 39 && level_shift(3) == 12);
+static_assert(level_shift(2, Granule::k16k) == 25 && level_shift(2, Granule::k64k) == 29);
 static_assert(start_level(16) == 0 && start_level(25) == 1 && start_level(39) == 2);
+static_assert(start_level(16, Granule::k16k) == 0 && start_level(17, Granule::k16k) == 1 &&
+              start_level(16, Granule::k64k) == 1 && start_level(22, Granule::k64k) == 2);
 static_assert(table_index(0x7f80'0001'0000, 3) == 0x10);
 
-/// What a leaf permits, after the hierarchical bits of the tables above it.
+/// What a stage 1 leaf permits, after the hierarchical bits of the tables above it.
 struct Permissions {
   bool user_read{};
   bool user_write{};
   bool privileged_read{};
   bool privileged_write{};
+  bool user_execute{};
+  bool privileged_execute{};
 
   constexpr bool operator==(const Permissions&) const = default;
   constexpr bool permits(Access access, bool privileged) const {
     if (access == Access::kWrite) return privileged ? privileged_write : user_write;
     return privileged ? privileged_read : user_read;
   }
+  constexpr bool permits_fetch(bool privileged) const {
+    return privileged ? privileged_execute : user_execute;
+  }
 };
 
-/// Restrictions gathered from the APTable bits on the way down.
+/// Restrictions gathered from the APTable, PXNTable and UXNTable bits on the way down.
 struct TableRestrictions {
-  std::uint8_t
-      ap_table;  ///< APTable[1:0] of all tables above, or-ed: one byte, or-ed at each level
+  std::uint8_t bits;  ///< descriptor bits [62:59] of all tables above, or-ed
 
   static constexpr TableRestrictions of(bool no_user, bool no_write) {
-    return {static_cast<std::uint8_t>(no_write << 1 | std::uint8_t{no_user})};
+    return {static_cast<std::uint8_t>(no_write << 3 | no_user << 2)};
   }
   constexpr bool operator==(const TableRestrictions&) const = default;
-  constexpr bool no_user() const { return (ap_table & 1) != 0; }
-  constexpr bool no_write() const { return (ap_table & 2) != 0; }
+  constexpr bool no_privileged_execute() const { return (bits & 1) != 0; }
+  constexpr bool no_user_execute() const { return (bits & 2) != 0; }
+  constexpr bool no_user() const { return (bits & 4) != 0; }
+  constexpr bool no_write() const { return (bits & 8) != 0; }
   constexpr void add(std::uint64_t table_descriptor) {
-    ap_table = static_cast<std::uint8_t>(ap_table | desc::ApTable::get(table_descriptor));
+    bits = static_cast<std::uint8_t>(bits | (table_descriptor >> 59 & 0xf));
   }
 };
 
+/// What beside the descriptors decides a stage 1 permission: fields of a CD or of TCR and SCTLR.
+struct PermissionRules {
+  bool single_privilege{};  ///< EL2 without E2H: AP[1] counts as 1, and nobody is unprivileged
+  bool pan{};               ///< no privileged data access where unprivileged access is permitted
+  bool wxn{};               ///< writable is never executable
+  bool uwxn{};              ///< writable by unprivileged is never executable by privileged
+  constexpr bool operator==(const PermissionRules&) const = default;
+  constexpr bool plain() const { return !(single_privilege || pan || wxn || uwxn); }
+};
+
+/// The rules of EL1&0 with PAN, WXN and UWXN off.
 constexpr Permissions leaf_permissions(std::uint64_t descriptor, TableRestrictions above) {
   const bool user = desc::ApUser::get(descriptor) != 0 && !above.no_user();
   const bool write = desc::ApReadOnly::get(descriptor) == 0 && !above.no_write();
+  const bool user_write = user && write;
   return {.user_read = user,
-          .user_write = user && write,
+          .user_write = user_write,
           .privileged_read = true,
-          .privileged_write = write};
+          .privileged_write = write,
+          // Execute-only exists: AP says nothing about fetches.
+          .user_execute = desc::Uxn::get(descriptor) == 0 && !above.no_user_execute(),
+          // What unprivileged code can write, privileged code never executes.
+          .privileged_execute =
+              desc::Pxn::get(descriptor) == 0 && !above.no_privileged_execute() && !user_write};
+}
+
+constexpr Permissions leaf_permissions(std::uint64_t descriptor, TableRestrictions above,
+                                       const PermissionRules& rules) {
+  Permissions result = leaf_permissions(descriptor, above);
+  if (rules.plain()) return result;
+  if (rules.single_privilege) {
+    const bool write = result.privileged_write;
+    const bool execute = desc::Uxn::get(descriptor) == 0 && !above.no_user_execute();
+    result = {.user_read = true,
+              .user_write = write,
+              .privileged_read = true,
+              .privileged_write = write,
+              .user_execute = execute,
+              .privileged_execute = execute};
+  }
+  if (rules.wxn) {
+    result.user_execute = result.user_execute && !result.user_write;
+    result.privileged_execute = result.privileged_execute && !result.privileged_write;
+  }
+  if (rules.uwxn && result.user_write) result.privileged_execute = false;
+  if (rules.pan && !rules.single_privilege && result.user_read) {
+    result.privileged_read = false;
+    result.privileged_write = false;
+  }
+  return result;
+}
+
+/// What a stage 2 leaf permits.
+struct Stage2Permissions {
+  bool read{true};
+  bool write{true};
+  bool user_execute{true};
+  bool privileged_execute{true};
+  constexpr bool operator==(const Stage2Permissions&) const = default;
+  constexpr bool permits(Access access) const { return access == Access::kWrite ? write : read; }
+};
+
+/// XN[54:53]: 0 all may execute, 1 unprivileged alone, 2 nobody, 3 privileged alone (FEAT_XNX;
+/// without it bit 54 alone counts).
+constexpr Stage2Permissions stage2_permissions(std::uint64_t descriptor, bool xnx) {
+  const auto xn = xnx ? desc::S2Xn::get(descriptor) : desc::S2Xn::get(descriptor) & 2;
+  return {.read = desc::S2Read::get(descriptor) != 0,
+          .write = desc::S2Write::get(descriptor) != 0,
+          .user_execute = xn == 0 || xn == 1,
+          .privileged_execute = xn == 0 || xn == 3};
+}
+/// MemAttr[3:2] = 0: Device memory, where S2PTW forbids stage 1 tables.
+constexpr bool stage2_is_device(std::uint64_t descriptor) {
+  return (desc::S2MemAttr::get(descriptor) >> 2) == 0;
 }
 
 }  // namespace shootdown::arch::vmsa64

@@ -13,27 +13,28 @@ CpuCore::CpuCore(const sc_core::sc_module_name& name, Simulation& simulation, Dv
       mmu_(simulation, bus, events, config, engine),
       dvm_number_(dvm.attach(*this, this->name())) {}
 
-void CpuCore::set_context(const Stage1Context& context) { context_ = context; }
+void CpuCore::set_context(const Stage1Context& context) { context_.stage1 = context; }
 
 std::optional<CpuFault> CpuCore::user_access(arch::VirtAddr va, arch::Access access,
                                              std::uint64_t& data, unsigned bytes) {
   SHOOTDOWN_CHECK(bytes <= 8 && arch::page_of(va) == arch::page_of(va + (bytes - 1)),
                   "access crosses a page");
   const std::uint64_t access_id = ++access_id_;
-  const Requester requester{.asid = context_.asid, .stream_id = {}, .substream_id = {}};
+  const Requester requester{
+      .asid = context_.stage1.space.asid, .stream_id = {}, .substream_id = {}};
   const InFlightAccess in_flight(mmu_);
   const Mmu::Outcome outcome =
-      mmu_.translate(access_id, requester, context_, va, access, /*privileged=*/false);
-  if (outcome.fault != arch::smmuv3::EventType::kNone) {
+      mmu_.translate(access_id, requester, context_, {.va = va, .access = access});
+  if (outcome.fault() != arch::smmuv3::EventType::kNone) {
     events.write(TranslationFault{.access_id = access_id,
                                   .requester = requester,
                                   .va = va,
                                   .access = access,
-                                  .type = outcome.fault,
+                                  .type = outcome.fault(),
                                   .source = outcome.source,
                                   .stalled = false,
                                   .stag = 0});
-    return CpuFault{.address = va, .access = access, .type = outcome.fault};
+    return CpuFault{.address = va, .access = access, .type = outcome.fault()};
   }
   const std::uint64_t translated_ps = simulation_.now_ps();
   const arch::PhysAddr pa = outcome.entry.translate(va);

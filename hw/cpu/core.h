@@ -61,7 +61,7 @@ class CpuCore : public sc_core::sc_module, private DvmTarget {
   DvmNetwork& dvm_;
   Mmu mmu_;
   unsigned dvm_number_;
-  Stage1Context context_;
+  TranslationContext context_;
   std::uint64_t access_id_{};
   std::uint64_t last_dvm_id_{};
 };

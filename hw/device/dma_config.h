@@ -36,6 +36,8 @@ struct AtcConfig {
   unsigned hit_latency_cycles{1};
   unsigned invalidate_latency_cycles{20};
   HitWithoutPermission hit_without_permission{HitWithoutPermission::kFault};
+  /// A refused translation becomes a page request (PRI). False: an access that the SMMU may stall.
+  bool page_requests{};
 };
 
 struct DmaDeviceConfig {

@@ -13,7 +13,8 @@ DmaDevice::DmaDevice(const sc_core::sc_module_name& name, Simulation& simulation
       signals_(signals),
       config_(config),
       program_process_(simulation, "program", [this] { run_program(); }),
-      atc_drained_(simulation) {
+      atc_drained_(simulation),
+      page_answered_(simulation) {
   if (config_.atc) {
     atc_.emplace(config_.atc->geometry);
     atc_process_.emplace(simulation, "atc_invalidate", [this] { invalidation_loop(); });
@@ -69,6 +70,7 @@ bool DmaDevice::transport(StreamExtension::Kind kind, std::uint64_t access_id,
                           unsigned bytes) {
   stream_.kind = kind;
   stream_.access_id = access_id;
+  stream_.no_write = access == arch::Access::kRead;
   payload_.set_command(access == arch::Access::kRead ? tlm::TLM_READ_COMMAND
                                                      : tlm::TLM_WRITE_COMMAND);
   payload_.set_address(address);
@@ -103,7 +105,7 @@ bool DmaDevice::access_through_atc(arch::VirtAddr va, arch::Access access, std::
   std::optional<Leave> in_flight(std::in_place, *this, generation);
 
   // The ATC of one device serves one address space: no tag beside the address.
-  const TlbEntry* hit = atc_->lookup(va, arch::Asid{});
+  const TlbEntry* hit = atc_->lookup(va, {});
   const bool permitted = hit != nullptr && hit->permissions.permits(access, false);
   atc_events.write(TlbLookup{.access_id = access_id,
                              .requester = requester(),
@@ -134,7 +136,7 @@ bool DmaDevice::access_through_atc(arch::VirtAddr va, arch::Access access, std::
     refused(access_id, va, access, source);
     in_flight.reset();
     // On success the page is there for the retry, which goes through the ATC again.
-    transport(StreamExtension::Kind::kPageRequest, access_id, va.value, access, data, bytes);
+    ask_for_page(access_id, va, access, data, bytes);
     return false;
   }
   const std::uint64_t translated_ps = simulation_.now_ps();
@@ -201,14 +203,54 @@ std::optional<TlbEntry> DmaDevice::request_translation(std::uint64_t access_id, 
   return entry;
 }
 
-void DmaDevice::invalidate_atc(const arch::Invalidation& what, std::uint64_t command_number,
-                               std::function<void()> completed) {
-  if (!atc_) {
-    completed();  // "unsupported request" counts as complete (IHI 0070 section 3.9)
+void DmaDevice::invalidate_atc(const arch::Invalidation& what,
+                               std::optional<arch::SubstreamId> substream_id,
+                               std::uint64_t command_number, std::function<void()> completed) {
+  // "Unsupported request" counts as complete (IHI 0070 section 3.9); so does a PASID that this
+  // device does not use.
+  const bool other = substream_id && substream_id != config_.substream_id;
+  if (!atc_ || other) {
+    completed();
     return;
   }
   invalidations_.push_back({what, command_number, std::move(completed)});
   atc_process_->wake();
+}
+
+void DmaDevice::ask_for_page(std::uint64_t access_id, arch::VirtAddr va, arch::Access access,
+                             std::uint64_t& data, unsigned bytes) {
+  if (config_.atc->page_requests) {
+    request_page(access_id, va, access);
+  } else {
+    transport(StreamExtension::Kind::kPageFault, access_id, va.value, access, data, bytes);
+  }
+}
+
+void DmaDevice::request_page(std::uint64_t access_id, arch::VirtAddr va, arch::Access access) {
+  constexpr unsigned kGroups = 512;
+  last_group_ = (last_group_ + 1) % kGroups;
+  waits_for_group_ = last_group_;
+  stream_.page_request = {.address = arch::page_of(va),
+                          .group = last_group_,
+                          .last = true,
+                          .read = true,
+                          .write = access == arch::Access::kWrite,
+                          .execute = false,
+                          .privileged = false};
+  std::uint64_t no_data = 0;
+  transport(StreamExtension::Kind::kPageRequest, access_id, va.value, access, no_data, 0);
+  if (stream_.answer.page_response) {
+    waits_for_group_.reset();
+    return;
+  }
+  while (waits_for_group_) page_answered_.wait();
+}
+
+void DmaDevice::page_response(std::optional<arch::SubstreamId>, unsigned group, PageResponse) {
+  // Granted or not, the device asks for the translation again and sees.
+  if (waits_for_group_ != group) return;
+  waits_for_group_.reset();
+  page_answered_.wake_all();
 }
 
 void DmaDevice::invalidation_loop() {
@@ -234,6 +276,9 @@ void DmaDevice::reset() {
   atc_in_flight_.reset();
   atc_drained_.reset();
   invalidations_.clear();
+  waits_for_group_.reset();
+  last_group_ = 0;
+  page_answered_.reset();
   observed_asid_ = {};
   access_id_ = first_access_id();
   completed_ = 0;

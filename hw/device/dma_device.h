@@ -49,8 +49,10 @@ class DmaDevice : public sc_core::sc_module, public AtcPort {
   std::uint64_t completed_accesses() const { return completed_; }
   void reset();
 
-  void invalidate_atc(const arch::Invalidation& what, std::uint64_t command_number,
-                      std::function<void()> completed) override;
+  void invalidate_atc(const arch::Invalidation& what, std::optional<arch::SubstreamId> substream_id,
+                      std::uint64_t command_number, std::function<void()> completed) override;
+  void page_response(std::optional<arch::SubstreamId> substream_id, unsigned group,
+                     PageResponse response) override;
 
  private:
   struct PendingInvalidation {
@@ -72,6 +74,10 @@ class DmaDevice : public sc_core::sc_module, public AtcPort {
                  arch::Access access, std::uint64_t& data, unsigned bytes);
   void refused(std::uint64_t access_id, arch::VirtAddr va, arch::Access access,
                TranslationSource source);
+  /// Asks for a page and waits until it is there, or refused.
+  void ask_for_page(std::uint64_t access_id, arch::VirtAddr va, arch::Access access,
+                    std::uint64_t& data, unsigned bytes);
+  void request_page(std::uint64_t access_id, arch::VirtAddr va, arch::Access access);
   void invalidation_loop();
   Requester requester() const;
   /// Identifiers of different devices differ: the SMMU sees them side by side.
@@ -87,6 +93,9 @@ class DmaDevice : public sc_core::sc_module, public AtcPort {
   InFlight atc_in_flight_;
   WaitList atc_drained_;
   std::deque<PendingInvalidation> invalidations_;
+  std::optional<unsigned> waits_for_group_;  ///< a page request that is not answered yet
+  unsigned last_group_{};
+  WaitList page_answered_;
   tlm::tlm_generic_payload payload_;
   StreamExtension stream_;
   arch::Asid observed_asid_{};  ///< of the last translation, for events only

@@ -14,6 +14,7 @@
 #include "hw/mmu/in_flight.h"
 #include "hw/mmu/mmu_config.h"
 #include "hw/mmu/translator.h"
+#include "hw/mmu/two_stage_walk.h"
 #include "hw/sim/process.h"
 
 namespace shootdown::hw {
@@ -25,17 +26,21 @@ class Mmu {
       TlbEngine* engine);
 
   struct Outcome {
-    arch::smmuv3::EventType fault{};  ///< kNone: `entry` translates the access
+    TranslationProblem problem;  ///< type kNone: `entry` translates the access
+    bool has_entry{};            ///< with F_PERMISSION: `entry` says what is permitted
     TlbEntry entry;
     TranslationSource source{};
+    arch::smmuv3::EventType fault() const { return problem.type; }
   };
-  /// Translates for an access that has entered in_flight(). Blocks for look-up and walk.
+  /// Translates for an access that has entered in_flight(). Blocks for look-up and walk. The access
+  /// may be refused although there is an entry: F_PERMISSION with what is permitted.
   Outcome translate(std::uint64_t access_id, const Requester& requester,
-                    const Stage1Context& context, arch::VirtAddr va, arch::Access access,
-                    bool privileged);
+                    const TranslationContext& context, const AccessRequest& request);
 
   /// Takes effect in TLB and walk cache after the invalidation latency, and blocks for it.
   void invalidate(const arch::Invalidation& what, InvalidationCause cause, std::uint64_t cause_id);
+  /// The same at once, unseen by listeners. For test benches.
+  void drop(const arch::Invalidation& what) { translator_.invalidate(what); }
   /// Blocks until every access that has entered so far is done.
   void drain();
 
@@ -47,14 +52,20 @@ class Mmu {
   void reset();
 
  private:
+  struct Walker;  // one walk on its way, with whose it is
+  void read_descriptor(Walker& walker);
+  void update_descriptor(Walker& walker);
+  void translate_ipa(Walker& walker);
+  void install_stage2(const Walker& walker);
   /// Takes an x86-64 entry that was read: sets its flags in memory, and returns what a walk is fed.
   /// Nothing if the entry has changed since.
-  std::optional<std::uint64_t> use_x86_entry(std::uint64_t access_id, const Requester& requester,
-                                             arch::VirtAddr va, arch::Access access,
-                                             const Stage1Walk& walk, arch::PhysAddr address,
-                                             std::uint64_t entry);
-  Outcome walk(std::uint64_t access_id, const Requester& requester, const Stage1Context& context,
-               arch::VirtAddr va, arch::Access access, bool privileged);
+  std::optional<std::uint64_t> use_x86_entry(const Walker& walker, std::uint64_t entry);
+  Outcome walk(std::uint64_t access_id, const Requester& requester,
+               const TranslationContext& context, const AccessRequest& request);
+  /// What the TLB makes of the translation that a walk found.
+  TlbEntry as_cached(const Walker& walker) const;
+  void publish_fill(std::uint64_t access_id, const Requester& requester, const TlbEntry& entry,
+                    const TlbFillResult& filled);
 
   Simulation& simulation_;
   BusMaster& walker_;

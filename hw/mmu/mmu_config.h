@@ -20,6 +20,10 @@ struct TlbGeometry {
 struct TranslatorConfig {
   TlbGeometry tlb;
   unsigned walk_cache_entries{16};
+  unsigned walk_cache_ways{};  ///< divides the entries; 0: fully associative
+  /// What the granule and level of a TLBI allow to stay does stay: a wrong hint leaves a stale
+  /// entry. False: hints are not looked at, which is as legal.
+  bool honour_level_hints{};
 };
 
 /// What a hit with too little permission does. The architecture permits the first two.
@@ -36,6 +40,9 @@ struct MmuConfig {
   unsigned walkers{1};           ///< walks at the same time
   unsigned walk_step_cycles{0};  ///< of the walker itself, for each descriptor, beside memory's
   HitWithoutPermission hit_without_permission{HitWithoutPermission::kFault};
+  bool cache_stage2{true};     ///< translations from IPA to PA get TLB entries of their own
+  bool splinter_blocks{};      ///< a block is cached in pieces of one page
+  bool merge_contiguous{};     ///< a Contiguous group is cached as one entry
   arch::TableFormat format{};  ///< of the tables; x86-64 walkers set accessed and dirty flags
   // Hardware defects to plant.
   bool ignore_invalidations{};     ///< acknowledges an invalidation and keeps the entries

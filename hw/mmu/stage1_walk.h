@@ -1,12 +1,13 @@
-// One walk of VMSAv8-64 stage 1 tables, 4 KiB granule, as a state machine: the caller reads memory
-// (and spends the time), the walk decides what to read next and what the descriptors mean.
+// One walk of VMSAv8-64 stage 1 tables as a state machine: the caller reads memory (and spends the
+// time), the walk decides what to read next and what the descriptors mean.
 //
-// Source: Arm ARM D8.2-D8.4; order of the checks as in IHI 0070 section 7.3 (range, then per level
+// Source: Arm ARM D8.2-D8.5; order of the checks as in IHI 0070 section 7.3 (range, then per level
 // external abort, translation, address size; then access flag). Permission is not checked here: a
 // translation that permits too little for this access is still one that may be cached.
 #ifndef SHOOTDOWN_HW_MMU_STAGE1_WALK_H
 #define SHOOTDOWN_HW_MMU_STAGE1_WALK_H
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -14,59 +15,70 @@
 #include "hw/arch/types.h"
 #include "hw/arch/vmsa64.h"
 #include "hw/mmu/tlb_array.h"
+#include "hw/mmu/translation_context.h"
 #include "hw/mmu/walk_cache.h"
 
 namespace shootdown::hw {
-
-/// What a walk needs from TTBRn/TCR of a CPU, or from a context descriptor.
-struct Stage1Context {
-  arch::Asid asid{};
-  arch::PhysAddr ttb0{};
-  unsigned t0sz{16};
-  bool walks0_disabled{};  ///< EPD0
-  arch::PhysAddr ttb1{};
-  unsigned t1sz{16};
-  bool walks1_disabled{true};     ///< EPD1
-  unsigned output_bits{48};       ///< effective physical address size
-  bool access_flag_faults{true};  ///< false: AFFD, an access flag of 0 counts as 1
-
-  bool operator==(const Stage1Context&) const = default;
-};
 
 class Stage1Walk {
  public:
   using Fault = arch::smmuv3::EventType;
 
-  /// `start`: a table on the way, found in the walk cache; null: from the top.
-  Stage1Walk(const Stage1Context& context, arch::VirtAddr va,
+  /// `context` outlives the walk. `start`: a table on the way, found in the walk cache; null: from
+  /// the top. The address of `request` has had its top byte replaced if that is ignored.
+  Stage1Walk(const Stage1Context& context, const AccessRequest& request,
              const TableReference* start = nullptr);
 
-  bool done() const { return done_; }
+  bool done() const { return state_ == State::kDone; }
   int level() const { return level_; }
-  /// The descriptor to read next. Only while !done().
+  arch::vmsa64::Granule granule() const { return granule_; }
+  /// The descriptor to read next. Only while !done() and !wants_update().
   arch::PhysAddr descriptor_address() const { return descriptor_address(level_); }
   /// Takes the descriptor that was read there.
   void feed(std::uint64_t descriptor) { feed(descriptor, level_); }
   // The same with the level known to the compiler, for a caller that unrolls the walk.
   arch::PhysAddr descriptor_address(int level) const {
-    return table_ + std::uint64_t{arch::vmsa64::table_index(va_.value, level)} * 8;
+    using arch::vmsa64::Granule;
+    const unsigned index = granule_ == Granule::k4k
+                               ? arch::vmsa64::table_index(request_.va.value, level)
+                               : arch::vmsa64::table_index(request_.va.value, level, granule_);
+    return table_ + std::uint64_t{index} * 8;
   }
   void feed(std::uint64_t descriptor, int level);
   /// The read was aborted by the bus.
   void feed_abort() { finish(Fault::kFWalkEabt); }
 
+  /// Hardware update (HTTU): the descriptor last read has to become update_desired() before it may
+  /// be used, if memory still holds update_expected().
+  bool wants_update() const { return state_ == State::kUpdate; }
+  std::uint64_t update_expected() const { return leaf_; }
+  std::uint64_t update_desired() const { return updated_leaf_; }
+  /// `stored`: memory held what was expected. Else the descriptor is read again.
+  void updated(bool stored) {
+    if (stored) {
+      leaf_ = updated_leaf_;
+      finish(Fault::kNone);
+    } else {
+      state_ = State::kRead;
+    }
+  }
+
   /// kNone: entry() holds the translation.
   Fault fault() const { return fault_; }
   TlbEntry entry() const;
-  arch::VirtAddr va() const { return va_; }
+  /// The leaf says that it is one of a group that may be cached as one.
+  bool contiguous() const { return arch::vmsa64::desc::Contiguous::get(leaf_) != 0; }
+  arch::VirtAddr va() const { return request_.va; }
   /// Tables the walk went through, for the walk cache.
   unsigned tables() const { return tables_; }
   TableReference table(unsigned i) const {
     const int level = first_level_ + static_cast<int>(i);
-    return {.start = arch::page_of(va_, arch::vmsa64::level_shift(level)),
+    return {.start = arch::page_of(request_.va, arch::vmsa64::level_shift(level, granule_)),
             .level = level + 1,
-            .asid = asid_,
-            .table = arch::vmsa64::next_table(table_descriptors_[i]),
+            .space = context_->space,
+            .granule = granule_,
+            .table = {arch::vmsa64::output_address(table_descriptors_[i], granule_,
+                                                   context_->wide_output)},
             .restrictions = restrictions_after(i + 1)};
   }
   /// No table on the way here takes write permission away.
@@ -76,102 +88,162 @@ class Stage1Walk {
   std::uint64_t invalidations{};  ///< of the whole translator
 
  private:
+  enum class State : std::uint8_t { kRead, kUpdate, kDone };
+
   /// What the first `tables` of the walk leave, with those above its start.
   arch::vmsa64::TableRestrictions restrictions_after(unsigned tables) const {
     arch::vmsa64::TableRestrictions result = start_restrictions_;
+    if (ignore_hierarchy_) [[unlikely]]
+      return result;
     for (unsigned i = 0; i < tables; ++i) result.add(table_descriptors_[i]);
     return result;
   }
-  void begin_at_top(const Stage1Context& context);
+  bool begin_in(unsigned half, std::uint64_t bits_above);
+  void begin_at_short_table(const Stage1Half& half);
   void finish_leaf(std::uint64_t descriptor);
   void finish(Fault fault) {
-    done_ = true;
+    state_ = State::kDone;
     fault_ = fault;
   }
 
-  arch::VirtAddr va_;
-  arch::Asid asid_;
-  unsigned output_bits_;
-  bool access_flag_faults_;
+  const Stage1Context* context_;
+  AccessRequest request_;
   arch::PhysAddr table_{};
   int level_{};
+  arch::vmsa64::Granule granule_{};
+  bool ignore_hierarchy_{};
   arch::vmsa64::TableRestrictions start_restrictions_{};
-  bool done_{};
+  State state_{State::kRead};
   Fault fault_{Fault::kNone};
   std::uint64_t leaf_{};
+  std::uint64_t updated_leaf_;
   int first_level_{};
   unsigned tables_{};
   // Filled as far as tables_ says; walks are too frequent to clear it first.
   std::array<std::uint64_t, 3> table_descriptors_;
 };
 
-inline void Stage1Walk::begin_at_top(const Stage1Context& context) {
-  unsigned txsz = 0;
-  if (va_.value >> (64 - context.t0sz) == 0 && !context.walks0_disabled) [[likely]] {
-    table_ = context.ttb0;
-    txsz = context.t0sz;
-  } else if (~va_.value >> (64 - context.t1sz) == 0 && !context.walks1_disabled) {
-    table_ = context.ttb1;
-    txsz = context.t1sz;
-  } else {
-    finish(Fault::kFTranslation);
-    return;
-  }
-  level_ = first_level_ = arch::vmsa64::start_level(txsz);
-  // A top table shorter than a page is indexed by fewer bits; those above are all equal, so that
-  // the index of a TTB1 address has to lose them.
-  const unsigned top_bits = 64 - txsz - arch::vmsa64::level_shift(level_);
-  if (top_bits < arch::vmsa64::kIndexBits) [[unlikely]] {
-    const std::uint64_t keep = (std::uint64_t{1} << (64 - txsz)) - 1;
-    const auto full = arch::vmsa64::table_index(va_.value, level_);
-    const auto used = arch::vmsa64::table_index(va_.value & keep, level_);
-    table_ = {table_.value - std::uint64_t{full - used} * 8};
-  }
+/// The address that a stage 1 context translates: with an ignored top byte replaced by VA[55].
+inline arch::VirtAddr without_tag(const Stage1Context& context, arch::VirtAddr va) {
+  constexpr unsigned kTagBits = 8;
+  const unsigned half = va.value >> 55 & 1;
+  if (!context.half[half].ignore_top_byte) [[likely]]
+    return va;
+  return {static_cast<std::uint64_t>(static_cast<std::int64_t>(va.value << kTagBits) >> kTagBits)};
 }
 
-inline Stage1Walk::Stage1Walk(const Stage1Context& context, arch::VirtAddr va,
+inline bool Stage1Walk::begin_in(unsigned half, std::uint64_t bits_above) {
+  namespace vmsa64 = arch::vmsa64;
+  const Stage1Half& part = context_->half[half];
+  if (bits_above >> (64 - part.tsz) != 0 || part.walks_disabled) return false;
+  granule_ = part.granule;
+  ignore_hierarchy_ = part.ignore_hierarchy;
+  level_ = first_level_ = vmsa64::start_level(part.tsz, granule_);
+  const unsigned top_bits = 64 - part.tsz - vmsa64::level_shift(level_, granule_);
+  if (top_bits < vmsa64::index_bits(granule_)) [[unlikely]] {
+    begin_at_short_table(part);
+  } else {
+    table_ = {arch::align_down(part.ttb.value, vmsa64::granule_shift(granule_))};
+  }
+  return true;
+}
+
+inline void Stage1Walk::begin_at_short_table(const Stage1Half& half) {
+  namespace vmsa64 = arch::vmsa64;
+  // A top table shorter than a page is indexed by fewer bits; those above are all equal, so that
+  // the index of a TTB1 address has to lose them.
+  const unsigned top_bits = 64 - half.tsz - vmsa64::level_shift(level_, granule_);
+  constexpr unsigned kMinTableLog2 = 6;
+  const std::uint64_t base =
+      arch::align_down(half.ttb.value, std::max(top_bits + 3, kMinTableLog2));
+  const std::uint64_t keep = (std::uint64_t{1} << (64 - half.tsz)) - 1;
+  const auto full = vmsa64::table_index(request_.va.value, level_, granule_);
+  const auto used = vmsa64::table_index(request_.va.value & keep, level_, granule_);
+  table_ = {base - std::uint64_t{full - used} * 8};
+}
+
+inline Stage1Walk::Stage1Walk(const Stage1Context& context, const AccessRequest& request,
                               const TableReference* start)
-    : va_(va),
-      asid_(context.asid),
-      output_bits_(context.output_bits),
-      access_flag_faults_(context.access_flag_faults) {
+    : context_(&context), request_(request) {
   if (start == nullptr) {
-    begin_at_top(context);
+    if (begin_in(0, request.va.value)) [[likely]]
+      return;
+    if (!begin_in(1, ~request.va.value)) finish(Fault::kFTranslation);
     return;
   }
   table_ = start->table;
   level_ = first_level_ = start->level;
+  granule_ = start->granule;
+  ignore_hierarchy_ = context.half[request.va.value >> 55 & 1].ignore_hierarchy;
   start_restrictions_ = start->restrictions;
 }
 
 inline void Stage1Walk::finish_leaf(std::uint64_t descriptor) {
-  const bool flag_fault = arch::vmsa64::desc::Af::get(descriptor) == 0 && access_flag_faults_;
+  namespace desc = arch::vmsa64::desc;
   leaf_ = descriptor;
-  finish(flag_fault ? Fault::kFAccess : Fault::kNone);
+  const bool young = desc::Af::get(descriptor) != 0;
+  if (!context_->update_access_flag) [[likely]] {
+    return finish(young || !context_->access_flag_faults ? Fault::kNone : Fault::kFAccess);
+  }
+  updated_leaf_ = descriptor | desc::Af::kMask;
+  if (context_->update_dirty && request_.access == arch::Access::kWrite && entry().writable_clean) {
+    const std::uint64_t dirty = updated_leaf_ & ~desc::ApReadOnly::kMask;
+    const auto permissions =
+        arch::vmsa64::leaf_permissions(dirty, restrictions_after(tables_), context_->rules);
+    // A write that is refused all the same leaves the entry clean.
+    if (permissions.permits(arch::Access::kWrite, request_.privileged)) updated_leaf_ = dirty;
+  }
+  if (updated_leaf_ == descriptor) return finish(Fault::kNone);
+  state_ = State::kUpdate;
 }
 
 inline TlbEntry Stage1Walk::entry() const {
-  const unsigned shift = arch::vmsa64::level_shift(level_);
-  return {.page = arch::page_of(va_, shift),
-          .page_shift = shift,
-          .asid = asid_,
-          .global = arch::vmsa64::desc::Ng::get(leaf_) == 0,
-          .output = arch::vmsa64::leaf_output(leaf_, level_),
-          .permissions = arch::vmsa64::leaf_permissions(leaf_, restrictions_after(tables_)),
-          .attributes = static_cast<unsigned>(arch::vmsa64::desc::Shareability::get(leaf_) << 3 |
-                                              arch::vmsa64::desc::AttrIndx::get(leaf_))};
+  namespace vmsa64 = arch::vmsa64;
+  const unsigned shift = granule_ == vmsa64::Granule::k4k ? vmsa64::level_shift(level_)
+                                                          : vmsa64::level_shift(level_, granule_);
+  const vmsa64::TableRestrictions above = restrictions_after(tables_);
+  const std::uint64_t output = granule_ == vmsa64::Granule::k4k
+                                   ? vmsa64::desc::OutputAddress::get(leaf_)
+                                   : vmsa64::output_address(leaf_, granule_, context_->wide_output);
+  return {
+      .page = arch::page_of(request_.va, shift),
+      .page_shift = shift,
+      .asid = context_->space.asid,
+      // The EL2 regime without ASIDs has no global entries either: all are alike.
+      .global = vmsa64::desc::Ng::get(leaf_) == 0 && context_->space.regime != arch::Regime::kEl2,
+      .output = {arch::align_down(output, shift)},
+      .permissions = context_->rules.plain()
+                         ? vmsa64::leaf_permissions(leaf_, above)
+                         : vmsa64::leaf_permissions(leaf_, above, context_->rules),
+      .attributes = static_cast<unsigned>(vmsa64::desc::Shareability::get(leaf_) << 3 |
+                                          vmsa64::desc::AttrIndx::get(leaf_)),
+      .vmid = context_->space.vmid,
+      .regime = context_->space.regime,
+      .private_asids = context_->space.private_asids,
+      .granule = granule_,
+      .level = static_cast<std::uint8_t>(level_),
+      .block_shift = 0,
+      .writable_clean = context_->update_dirty && vmsa64::desc::Dbm::get(leaf_) != 0 &&
+                        vmsa64::desc::ApReadOnly::get(leaf_) != 0 && !above.no_write(),
+      .stage2 = {},
+      .ipa = {}};
 }
 
 [[gnu::always_inline]] inline void Stage1Walk::feed(std::uint64_t descriptor, int level) {
   namespace vmsa64 = arch::vmsa64;
+  const bool small = granule_ == vmsa64::Granule::k4k;
   const bool table = vmsa64::is_table(descriptor, level);
-  if (!table && !vmsa64::is_leaf(descriptor, level)) [[unlikely]]
+  const bool leaf = small ? vmsa64::is_leaf(descriptor, level)
+                          : vmsa64::is_leaf(descriptor, level, granule_, context_->wide_output);
+  if (!table && !leaf) [[unlikely]]
     return finish(Fault::kFTranslation);
-  const std::uint64_t output = vmsa64::desc::OutputAddress::get(descriptor);
-  if ((output >> output_bits_) != 0) [[unlikely]]
+  const std::uint64_t output =
+      small ? vmsa64::desc::OutputAddress::get(descriptor)
+            : vmsa64::output_address(descriptor, granule_, context_->wide_output);
+  if ((output >> context_->output_bits) != 0) [[unlikely]]
     return finish(Fault::kFAddrSize);
   if (!table) return finish_leaf(descriptor);
-  table_ = vmsa64::next_table(descriptor);
+  table_ = {output};
   table_descriptors_[tables_++] = descriptor;
   level_ = level + 1;
 }

@@ -5,19 +5,20 @@
 
 #include <cstdint>
 
-#include "hw/arch/tlbi.h"
+#include "hw/arch/invalidation.h"
 #include "hw/arch/types.h"
 #include "hw/mmu/tlb_array.h"
 
 namespace shootdown::hw {
 
-/// Another implementation of TlbArray's contract. Calls may block the running process while the
+/// Another implementation of TlbArray's contract, for entries of EL1 with VMID 0 and pages of the
+/// 4 KiB granule. Calls may block the running process while the
 /// implementation's clock runs; operations take effect in the order in which they were called.
 class TlbEngine {
  public:
   virtual ~TlbEngine() = default;
   /// The result stays valid until the next call or the next time the caller blocks.
-  virtual const TlbEntry* lookup(arch::VirtAddr va, arch::Asid asid) = 0;
+  virtual const TlbEntry* lookup(arch::VirtAddr va, const arch::TranslationSpace& space) = 0;
   virtual TlbFillResult fill(const TlbEntry& entry, std::uint64_t epoch) = 0;
   virtual unsigned invalidate(const arch::Invalidation& what) = 0;
   virtual std::uint64_t epoch() const = 0;
@@ -30,16 +31,20 @@ class Tlb {
   /// `engine`, if not null, does the work and outlives this object.
   Tlb(const TlbGeometry& geometry, TlbEngine* engine) : array_(geometry), engine_(engine) {}
 
-  const TlbEntry* lookup(arch::VirtAddr va, arch::Asid asid) {
+  const TlbEntry* lookup(arch::VirtAddr va, const arch::TranslationSpace& space) {
     if (engine_ == nullptr) [[likely]]
-      return array_.lookup(va, asid);
-    return engine_->lookup(va, asid);
+      return array_.lookup(va, space);
+    return engine_->lookup(va, space);
   }
   TlbFillResult fill(const TlbEntry& entry, std::uint64_t epoch) {
     return engine_ == nullptr ? array_.fill(entry, epoch) : engine_->fill(entry, epoch);
   }
-  unsigned invalidate(const arch::Invalidation& what) {
-    return engine_ == nullptr ? array_.invalidate(what) : engine_->invalidate(what);
+  /// An engine never honours hints: it removes more.
+  unsigned invalidate(const arch::Invalidation& what, bool honour_hints) {
+    return engine_ == nullptr ? array_.invalidate(what, honour_hints) : engine_->invalidate(what);
+  }
+  unsigned spared_by_hints(const arch::Invalidation& what) const {
+    return engine_ == nullptr ? array_.spared_by_hints(what) : 0;
   }
   std::uint64_t epoch() const { return engine_ == nullptr ? array_.epoch() : engine_->epoch(); }
   unsigned occupancy() const {

@@ -16,6 +16,7 @@ TlbArray::TlbArray(const TlbGeometry& geometry) : geometry_(geometry) {
                   "PLRU needs a power of two of ways, at most 64");
   set_mask_ = sets - 1;
   tags_.resize(geometry.entries);
+  spaces_.resize(geometry.entries);
   entries_.resize(geometry.entries);
   plru_.resize(sets);
   last_use_.resize(geometry.entries);
@@ -46,13 +47,14 @@ void TlbArray::reset() {
   use_clock_ = 0;
   random_ = geometry_.seed | 1;
   live_.fill(0);
+  live_shifts_ = 0;
   occupancy_ = 0;
   epoch_ = 0;
   ++generation_;
 }
 
-const TlbEntry* TlbArray::peek(arch::VirtAddr va, arch::Asid asid) const {
-  const unsigned slot = find(va, asid);
+const TlbEntry* TlbArray::peek(arch::VirtAddr va, const arch::TranslationSpace& space) const {
+  const unsigned slot = find(va, space);
   return slot == kNoSlot ? nullptr : &entries_[slot];
 }
 
@@ -84,20 +86,30 @@ unsigned TlbArray::victim_way(unsigned set) {
   return 0;
 }
 
-unsigned TlbArray::invalidate(const arch::Invalidation& what) {
+unsigned TlbArray::invalidate(const arch::Invalidation& what, bool honour_hints) {
   ++epoch_;
   ++generation_;
   unsigned removed = 0;
   for (unsigned slot = 0; slot < tags_.size(); ++slot) {
     if (tags_[slot] == kInvalidTag) continue;
-    const TlbEntry& entry = entries_[slot];
-    if (!what.covers(entry.page.value, entry.last(), entry.asid, entry.global)) continue;
-    --live_[(tags_[slot] >> 60) & 3];
+    const arch::EntryTag tag = entries_[slot].tag();
+    if (!what.covers(tag) || (honour_hints && what.hints_spare_leaf(tag))) continue;
+    count(shift_of(tags_[slot]), -1);
     tags_[slot] = kInvalidTag;
     --occupancy_;
     ++removed;
   }
   return removed;
+}
+
+unsigned TlbArray::spared_by_hints(const arch::Invalidation& what) const {
+  unsigned spared = 0;
+  for (unsigned slot = 0; slot < tags_.size(); ++slot) {
+    if (tags_[slot] == kInvalidTag) continue;
+    const arch::EntryTag tag = entries_[slot].tag();
+    if (what.covers(tag) && what.hints_spare_leaf(tag)) ++spared;
+  }
+  return spared;
 }
 
 std::vector<TlbEntry> TlbArray::contents() const {

@@ -2,7 +2,7 @@
 //
 // Plain C++: no time, no sockets. Contents change only by fill(), invalidate() and reset().
 // Each page size is looked up in the set that its own page number selects; on more than one hit the
-// smallest page wins, then the lowest way. Not modelled: VMID, contiguous groups, splinters.
+// smallest page wins, then the lowest way.
 #ifndef SHOOTDOWN_HW_MMU_TLB_ARRAY_H
 #define SHOOTDOWN_HW_MMU_TLB_ARRAY_H
 
@@ -12,29 +12,48 @@
 #include <vector>
 
 #include "hw/arch/check.h"
-#include "hw/arch/tlbi.h"
+#include "hw/arch/invalidation.h"
 #include "hw/arch/types.h"
 #include "hw/arch/vmsa64.h"
 #include "hw/mmu/mmu_config.h"
 
 namespace shootdown::hw {
 
-/// Page sizes of the 4 KiB granule, smallest first.
-inline constexpr std::array<unsigned, 3> kPageShifts{12, 21, 30};
-
 struct TlbEntry {
-  arch::VirtAddr page{};    ///< first byte; canonical
-  unsigned page_shift{12};  ///< one of kPageShifts
+  arch::VirtAddr page{};    ///< first byte; canonical. Regime kStage2: an IPA
+  unsigned page_shift{12};  ///< 12 to 51
   arch::Asid asid{};
   bool global{};            ///< matches every ASID
   arch::PhysAddr output{};  ///< first byte
   arch::vmsa64::Permissions permissions{};
   unsigned attributes{};  ///< AttrIndx and shareability: {SH[1:0], AttrIndx[2:0]}
+  // Beyond what the RTL holds.
+  arch::Vmid vmid{};
+  arch::Regime regime{};
+  bool private_asids{};             ///< CD.ASET
+  arch::vmsa64::Granule granule{};  ///< of the tables; of stage 1, if both stages took part
+  std::uint8_t level{3};            ///< of the leaf, likewise
+  /// log2 of what the leaf translates, if the entry is only a piece of it: of a block split into
+  /// smaller entries, or of a stage 1 block over smaller stage 2 pages. 0: the entry is all of it.
+  std::uint8_t block_shift{};
+  bool writable_clean{};  ///< the first write has to set the dirty state in memory (HTTU)
+  arch::vmsa64::Stage2Permissions stage2{};
+  arch::IpaAddr ipa{};  ///< of `page`, if stage 2 took part
 
   bool operator==(const TlbEntry&) const = default;
   std::uint64_t last() const { return page.value + (arch::page_bytes(page_shift) - 1); }
   arch::PhysAddr translate(arch::VirtAddr va) const {
     return {output.value | (va.value & (arch::page_bytes(page_shift) - 1))};
+  }
+  arch::EntryTag tag() const {
+    const unsigned shift = block_shift == 0 ? page_shift : block_shift;
+    const std::uint64_t first = arch::align_down(page.value, shift);
+    return {.space = {.asid = asid, .vmid = vmid, .regime = regime, .private_asids = private_asids},
+            .global = global,
+            .first = first,
+            .last = first + (arch::page_bytes(shift) - 1),
+            .granule = granule,
+            .level = level};
   }
 };
 
@@ -48,13 +67,16 @@ class TlbArray {
   explicit TlbArray(const TlbGeometry& geometry);
 
   /// The entry for `va`, or nullptr. Touches replacement state. Valid until the next change.
-  const TlbEntry* lookup(arch::VirtAddr va, arch::Asid asid);
+  const TlbEntry* lookup(arch::VirtAddr va, const arch::TranslationSpace& space);
   /// As lookup(), without touching anything.
-  const TlbEntry* peek(arch::VirtAddr va, arch::Asid asid) const;
+  const TlbEntry* peek(arch::VirtAddr va, const arch::TranslationSpace& space) const;
   /// Installs a translation whose walk began at `epoch`. An equal tag is overwritten in place.
   TlbFillResult fill(const TlbEntry& entry, std::uint64_t epoch);
   /// Removes what `what` covers and starts a new epoch. Returns the number of entries removed.
-  unsigned invalidate(const arch::Invalidation& what);
+  /// `honour_hints`: what the granule and level of `what` let stay does stay.
+  unsigned invalidate(const arch::Invalidation& what, bool honour_hints = false);
+  /// Entries that `what` covers and that its hints let stay.
+  unsigned spared_by_hints(const arch::Invalidation& what) const;
   /// Counts invalidations. A walk remembers it at its start.
   std::uint64_t epoch() const { return epoch_; }
   unsigned occupancy() const { return occupancy_; }
@@ -65,30 +87,45 @@ class TlbArray {
  private:
   using Tag = std::uint64_t;
   static constexpr Tag kInvalidTag = 0;
-  // Tag: valid 63, global 62, size 61:60, ASID 52:37, VA[48:12] in 36:0.
-  static constexpr unsigned kAsidBit = 37;
+  // Tag: valid 63, global 62, log2 of the page size 61:56, VA[52:12] in 40:0.
+  static constexpr unsigned kShiftBit = 56;
+  static constexpr unsigned kPageBits = 41;
   static constexpr Tag page_bits(std::uint64_t va) {
-    return (va >> arch::kPageShift) & ((Tag{1} << kAsidBit) - 1);
+    return (va >> arch::kPageShift) & ((Tag{1} << kPageBits) - 1);
+  }
+  static constexpr unsigned shift_of(Tag tag) { return (tag >> kShiftBit) & 0x3f; }
+  /// The rest of the tag. ASET tells global entries apart, and only them (IHI 0070, 3.17).
+  static constexpr std::uint64_t space_bits(const arch::TranslationSpace& space, bool global) {
+    const std::uint64_t common = std::uint64_t{static_cast<std::uint8_t>(space.regime)} << 33 |
+                                 std::uint64_t{space.vmid.value} << 16;
+    return global ? common | std::uint64_t{space.private_asids} << 32 : common | space.asid.value;
   }
   static constexpr unsigned kHints = 256;
   static constexpr unsigned kNoSlot = ~0U;
   struct Hint {
     std::uint64_t generation{};
-    Tag page_and_asid{};
+    Tag page{};
+    arch::TranslationSpace space;
     unsigned slot{};
   };
 
-  static Tag tag_of(std::uint64_t va, unsigned size_index, arch::Asid asid, bool global);
-  unsigned set_of(std::uint64_t va, unsigned size_index) const {
-    return static_cast<unsigned>(va >> kPageShifts[size_index]) & set_mask_;
+  static Tag tag_of(std::uint64_t va, unsigned page_shift, bool global);
+  unsigned set_of(std::uint64_t va, unsigned page_shift) const {
+    return static_cast<unsigned>(va >> page_shift) & set_mask_;
   }
-  unsigned find(arch::VirtAddr va, arch::Asid asid) const;
+  unsigned find(arch::VirtAddr va, const arch::TranslationSpace& space) const;
   unsigned victim_way(unsigned set);
   void touch(unsigned slot);
+  void count(unsigned page_shift, int change) {
+    live_[page_shift] += static_cast<unsigned>(change);
+    const std::uint64_t bit = std::uint64_t{1} << page_shift;
+    live_shifts_ = live_[page_shift] == 0 ? live_shifts_ & ~bit : live_shifts_ | bit;
+  }
 
   TlbGeometry geometry_;
   unsigned set_mask_{};
   std::vector<Tag> tags_;
+  std::vector<std::uint64_t> spaces_;
   std::vector<TlbEntry> entries_;
   TlbEntry evicted_;                      // the last one
   std::vector<std::uint64_t> plru_;       ///< one tree per set, node 1 at bit 1
@@ -97,7 +134,8 @@ class TlbArray {
   std::vector<std::uint64_t> last_use_;   ///< LRU: per slot
   std::uint64_t use_clock_{};
   std::uint64_t random_{};
-  std::array<unsigned, kPageShifts.size()> live_{};  ///< entries per page size
+  std::array<unsigned, 64> live_{};  ///< entries by log2 of their page size
+  std::uint64_t live_shifts_{};      ///< the page sizes of which there are any, a bit each
   unsigned occupancy_{};
   std::uint64_t epoch_{};
   std::uint64_t generation_{1};  ///< of the contents; older hints are void
@@ -106,21 +144,24 @@ class TlbArray {
 
 // The look-up and fill paths are inline: they are all that a simulation does most of the time.
 
-inline TlbArray::Tag TlbArray::tag_of(std::uint64_t va, unsigned size_index, arch::Asid asid,
-                                      bool global) {
-  return std::uint64_t{1} << 63 | std::uint64_t{global} << 62 | std::uint64_t{size_index} << 60 |
-         (global ? 0 : std::uint64_t{asid.value}) << kAsidBit |
-         page_bits(arch::align_down(va, kPageShifts[size_index]));
+inline TlbArray::Tag TlbArray::tag_of(std::uint64_t va, unsigned page_shift, bool global) {
+  return std::uint64_t{1} << 63 | std::uint64_t{global} << 62 |
+         std::uint64_t{page_shift} << kShiftBit | page_bits(arch::align_down(va, page_shift));
 }
 
-inline unsigned TlbArray::find(arch::VirtAddr va, arch::Asid asid) const {
-  for (unsigned size = 0; size < kPageShifts.size(); ++size) {
-    if (live_[size] == 0) continue;
-    const Tag private_tag = tag_of(va.value, size, asid, false);
-    const Tag global_tag = tag_of(va.value, size, asid, true);
-    const unsigned first = set_of(va.value, size) * geometry_.ways;
+inline unsigned TlbArray::find(arch::VirtAddr va, const arch::TranslationSpace& space) const {
+  const std::uint64_t private_space = space_bits(space, false);
+  const std::uint64_t global_space = space_bits(space, true);
+  for (std::uint64_t left = live_shifts_; left != 0; left &= left - 1) {
+    const auto shift = static_cast<unsigned>(std::countr_zero(left));
+    const Tag private_tag = tag_of(va.value, shift, false);
+    const Tag global_tag = tag_of(va.value, shift, true);
+    const unsigned first = set_of(va.value, shift) * geometry_.ways;
     for (unsigned slot = first; slot < first + geometry_.ways; ++slot) {
-      if (tags_[slot] == private_tag || tags_[slot] == global_tag) return slot;
+      if ((tags_[slot] == private_tag && spaces_[slot] == private_space) ||
+          (tags_[slot] == global_tag && spaces_[slot] == global_space)) {
+        return slot;
+      }
     }
   }
   return kNoSlot;
@@ -136,17 +177,17 @@ inline void TlbArray::touch(unsigned slot) {
   }
 }
 
-inline const TlbEntry* TlbArray::lookup(arch::VirtAddr va, arch::Asid asid) {
+inline const TlbEntry* TlbArray::lookup(arch::VirtAddr va, const arch::TranslationSpace& space) {
   // The last slot found for this page, while nothing has changed since: what find() would return.
-  const Tag key = page_bits(va.value) | std::uint64_t{asid.value} << kAsidBit;
-  Hint& hint = hints_[(page_bits(va.value) ^ std::uint64_t{asid.value} * 37) % kHints];
-  if (hint.generation == generation_ && hint.page_and_asid == key) {
+  const Tag page = page_bits(va.value);
+  Hint& hint = hints_[(page ^ std::uint64_t{space.asid.value} * 37) % kHints];
+  if (hint.generation == generation_ && hint.page == page && hint.space == space) {
     touch(hint.slot);
     return &entries_[hint.slot];
   }
-  const unsigned slot = find(va, asid);
+  const unsigned slot = find(va, space);
   if (slot == kNoSlot) return nullptr;
-  hint = {generation_, key, slot};
+  hint = {generation_, page, space, slot};
   touch(slot);
   return &entries_[slot];
 }
@@ -158,16 +199,19 @@ inline const TlbEntry* TlbArray::lookup(arch::VirtAddr va, arch::Asid asid) {
     result.dropped = true;
     return result;
   }
-  const unsigned size = entry.page_shift == kPageShifts[0]   ? 0
-                        : entry.page_shift == kPageShifts[1] ? 1
-                                                             : 2;
-  SHOOTDOWN_CHECK(entry.page_shift == kPageShifts[size], "TLB entry of an unknown page size");
-  const Tag tag = tag_of(entry.page.value, size, entry.asid, entry.global);
-  const unsigned set = set_of(entry.page.value, size);
+  SHOOTDOWN_CHECK(entry.page_shift >= arch::kPageShift && entry.page_shift < 52,
+                  "TLB entry of an unknown page size");
+  const Tag tag = tag_of(entry.page.value, entry.page_shift, entry.global);
+  const std::uint64_t space = space_bits({.asid = entry.asid,
+                                          .vmid = entry.vmid,
+                                          .regime = entry.regime,
+                                          .private_asids = entry.private_asids},
+                                         entry.global);
+  const unsigned set = set_of(entry.page.value, entry.page_shift);
   const unsigned first = set * geometry_.ways;
   unsigned slot = kNoSlot;
   for (unsigned way = 0; way < geometry_.ways; ++way) {
-    if (tags_[first + way] == tag) {
+    if (tags_[first + way] == tag && spaces_[first + way] == space) {
       slot = first + way;
       break;
     }
@@ -177,17 +221,18 @@ inline const TlbEntry* TlbArray::lookup(arch::VirtAddr va, arch::Asid asid) {
     if (tags_[slot] != kInvalidTag) {
       evicted_ = entries_[slot];
       result.evicted = &evicted_;
-      const unsigned evicted_size = (tags_[slot] >> 60) & 3;
-      if (evicted_size != size) {
-        --live_[evicted_size];
-        ++live_[size];
+      const unsigned evicted_shift = shift_of(tags_[slot]);
+      if (evicted_shift != entry.page_shift) {
+        count(evicted_shift, -1);
+        count(entry.page_shift, +1);
       }
     } else {
       ++occupancy_;
-      ++live_[size];
+      count(entry.page_shift, +1);
     }
   }
   tags_[slot] = tag;
+  spaces_[slot] = space;
   entries_[slot] = entry;
   ++generation_;
   touch(slot);

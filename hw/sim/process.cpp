@@ -119,6 +119,20 @@ void Simulation::block() {
   process.wait_for_event();
 }
 
+void Simulation::block_for_ps(std::uint64_t duration_ps) {
+  synchronize();
+  Process& process = *current_;
+  if (process.aborting_) throw Aborted{};
+  if (process.wake_pending_) {
+    process.wake_pending_ = false;
+    return;
+  }
+  process.state_ = Process::State::kBlocked;
+  // An earlier wake replaces the later notification.
+  process.event_.notify(sc_core::sc_time::from_value(duration_ps));
+  process.wait_for_event();
+}
+
 void Simulation::elaborate() { start_systemc(sc_core::SC_ZERO_TIME, sc_core::SC_RUN_TO_TIME); }
 
 void Simulation::begin_run() {
@@ -206,6 +220,13 @@ void WaitList::wait() {
   Process& self = simulation_.current();
   waiting_.push_back(&self);
   simulation_.block();
+  std::erase(waiting_, &self);
+}
+
+void WaitList::wait_for_ps(std::uint64_t duration_ps) {
+  Process& self = simulation_.current();
+  waiting_.push_back(&self);
+  simulation_.block_for_ps(duration_ps);
   std::erase(waiting_, &self);
 }
 

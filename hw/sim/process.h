@@ -91,6 +91,8 @@ class Simulation {
   bool may_run_ahead() const { return quantum_ps_ != 0; }
   /// Blocks the running process until wake(). Returns at once if a wake is pending.
   void block();
+  /// The same for at most `duration_ps`.
+  void block_for_ps(std::uint64_t duration_ps);
   Process& current() const { return *current_; }
 
   /// Elaborates the design: every process runs to its first wait. Once, before the first run.
@@ -169,6 +171,8 @@ class WaitList {
   explicit WaitList(Simulation& simulation) : simulation_(simulation) {}
   /// Blocks the running process until the next wake_all().
   void wait();
+  /// The same for at most `duration_ps`.
+  void wait_for_ps(std::uint64_t duration_ps);
   void wake_all();
   void reset() { waiting_.clear(); }
   bool empty() const { return waiting_.empty(); }

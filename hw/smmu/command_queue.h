@@ -16,10 +16,11 @@
 #include "hw/events.h"
 #include "hw/interconnect/bus.h"
 #include "hw/mmu/mmu.h"
-#include "hw/sim/interrupt.h"
 #include "hw/sim/process.h"
 #include "hw/smmu/config_cache.h"
+#include "hw/smmu/interrupts.h"
 #include "hw/smmu/register_file.h"
+#include "hw/smmu/smmu_config.h"
 #include "hw/smmu/stall_table.h"
 #include "hw/smmu/transaction.h"
 
@@ -36,7 +37,8 @@ class CommandQueue {
     Mmu& mmu;
     ConfigCache& configs;
     StallTable& stalls;
-    InterruptLine& gerror_interrupt;
+    Interrupts& interrupts;
+    bool align_queue;  ///< SmmuConfig::align_queues
   };
   CommandQueue(const std::string& name, const Parts& parts, const SmmuFeatures& features,
                const CommandQueueConfig& config);
@@ -44,7 +46,7 @@ class CommandQueue {
   /// Streams whose devices have an ATC.
   void attach_atc(arch::StreamId stream_id, AtcPort& atc) { atcs_[stream_id.value] = &atc; }
   /// Software wrote PROD, CR0 or GERRORN.
-  void software_moved();
+  void software_moved() { fetcher_.wake(); }
   void start();
   void reset();
 
@@ -53,18 +55,26 @@ class CommandQueue {
     arch::Invalidation what;
     std::uint64_t number{};
   };
+  /// CMD_ATC_INVs since the last CMD_SYNC that could vouch for them.
+  struct AtcRound {
+    unsigned waiting{};
+    std::uint64_t deadline_ps{};
+  };
   void fetch_loop();
   void invalidation_loop();
   bool runnable() const;
   unsigned log2_size() const;
-  /// Why the command is an error, if it is one.
-  std::optional<std::string_view> illegal(const arch::smmuv3::Command& command) const;
-  void report_questionable(const arch::smmuv3::Command& command);
-  void execute(const arch::smmuv3::Command& command);
+  arch::PhysAddr slot_address(std::uint32_t cons) const;
+  /// False: the command was refused, the queue has stopped at it.
+  bool execute(const arch::smmuv3::Command& command);
+  void invalidate_translations(const arch::smmuv3::Command& command);
   void invalidate_configuration(const arch::smmuv3::Command& command);
   void invalidate_atc(const arch::smmuv3::Command& command);
+  void answer_page_request(const arch::smmuv3::Command& command);
   void resume(const arch::smmuv3::Command& command);
-  void sync();
+  bool sync(const arch::smmuv3::Command& command);
+  /// False: an ATC has not answered in time.
+  bool wait_for_atcs();
   void fail(arch::smmuv3::CommandErrorCode code);
 
   Parts parts_;
@@ -76,7 +86,8 @@ class CommandQueue {
   bool invalidating_{};
   WaitList idle_;
   std::map<std::uint32_t, AtcPort*> atcs_;
-  unsigned atc_pending_{};
+  AtcRound atc_;
+  std::uint64_t atc_round_{};  // answers to earlier rounds come too late
   std::uint64_t number_{};
 };
 

@@ -1,82 +1,112 @@
-// Cache of decoded stream configurations, by StreamID and SubstreamID.
+// The SMMU's configuration caches: STEs, CDs and first-level descriptors as they were read, each
+// dropped by the commands that have to drop it and by no others, so that a missing CMD_CFGI shows.
 //
-// One entry holds what STE and CD say together, so that a CFGI_CD also drops what was read of the
-// STE (removing more is always permitted). Faults are not cached. Plain C++.
+// In front of them stands what an STE and a CD mean together, decoded once, for as long as both are
+// cached. Source: Arm IHI 0070, sections 3.21 and 4.3. Plain C++.
 #ifndef SHOOTDOWN_HW_SMMU_CONFIG_CACHE_H
 #define SHOOTDOWN_HW_SMMU_CONFIG_CACHE_H
 
+#include <array>
 #include <cstdint>
 #include <optional>
-#include <vector>
 
+#include "hw/arch/smmuv3_tables.h"
 #include "hw/arch/types.h"
-#include "hw/smmu/config_decode.h"
+#include "hw/smmu/config_cache_config.h"
+#include "hw/smmu/stream_config.h"
+#include "hw/smmu/structure_cache.h"
 
 namespace shootdown::hw {
 
 class ConfigCache {
  public:
-  explicit ConfigCache(unsigned entries) : capacity_(entries) { entries_.reserve(entries); }
+  explicit ConfigCache(const ConfigCacheConfig& config)
+      : config_(config),
+        stes_(config.ste),
+        cds_(config.cd),
+        l1stds_(config.l1),
+        l1cds_(config.l1) {}
 
+  /// What is known of a stream without looking at tables again, or nullptr. Valid until the next
+  /// call that changes something.
   const StreamConfig* lookup(arch::StreamId sid, std::optional<arch::SubstreamId> ssid) {
     const std::uint64_t key = key_of(sid, ssid);
-    if (last_ < entries_.size() && entries_[last_].key == key) return &entries_[last_].config;
-    for (std::size_t i = 0; i < entries_.size(); ++i) {
-      if (entries_[i].key != key) continue;
-      last_ = i;
-      return &entries_[i].config;
-    }
-    return nullptr;
+    const Decoded& decoded = decoded_[slot_of(key)];
+    return decoded.generation == generation_ && decoded.key == key ? &decoded.config : nullptr;
   }
-  /// Installs what was fetched since `epoch`; dropped if an invalidation came in between.
-  void fill(arch::StreamId sid, std::optional<arch::SubstreamId> ssid, const StreamConfig& config,
-            std::uint64_t epoch) {
-    if (epoch != epoch_ || capacity_ == 0) return;
-    // Two accesses of a stream may have fetched at the same time.
-    const std::uint64_t key = key_of(sid, ssid);
-    std::erase_if(entries_, [&](const Entry& entry) { return entry.key == key; });
-    if (entries_.size() == capacity_) entries_.erase(entries_.begin());
-    entries_.push_back({key, config});
-  }
-  std::uint64_t epoch() const { return epoch_; }
+  /// Puts a decoded configuration in front, if everything it was made of is cached.
+  void remember(arch::StreamId sid, std::optional<arch::SubstreamId> ssid,
+                const StreamConfig& config);
 
-  void invalidate_all() {
-    ++epoch_;
-    entries_.clear();
+  const arch::smmuv3::Ste* ste(arch::StreamId sid) const { return stes_.find(sid.value); }
+  const arch::smmuv3::Cd* cd(arch::StreamId sid, arch::SubstreamId ssid) const {
+    return cds_.find(cd_key(sid, ssid));
   }
-  /// The 2^log2_count StreamIDs that share the upper bits of `sid`, whatever the SubstreamID.
-  void invalidate_streams(arch::StreamId sid, unsigned log2_count) {
-    ++epoch_;
-    std::erase_if(entries_, [&](const Entry& entry) {
-      return (entry.key >> kSidBit) >> log2_count == std::uint64_t{sid.value} >> log2_count;
-    });
+  const std::uint64_t* l1std(arch::StreamId first) const { return l1stds_.find(first.value); }
+  const std::uint64_t* l1cd(arch::StreamId sid, arch::SubstreamId first) const {
+    return l1cds_.find(cd_key(sid, first));
   }
-  void invalidate_substream(arch::StreamId sid, arch::SubstreamId ssid) {
-    ++epoch_;
-    std::erase_if(entries_, [&](const Entry& entry) {
-      // A stream without substreams uses CD 0.
-      return entry.key == key_of(sid, ssid) ||
-             (ssid.value == 0 && entry.key == key_of(sid, std::nullopt));
-    });
+
+  /// Counts invalidations. A fetch remembers it at its start.
+  std::uint64_t epoch() const { return epoch_; }
+  // Install what was fetched since `epoch`; dropped if an invalidation came in between.
+  void fill_ste(arch::StreamId sid, const arch::smmuv3::Ste& ste, std::uint64_t epoch) {
+    if (epoch == epoch_ && stes_.fill(sid.value, ste)) ++generation_;
   }
-  void reset() {
-    entries_.clear();
-    epoch_ = 0;
+  void fill_cd(arch::StreamId sid, arch::SubstreamId ssid, const arch::smmuv3::Cd& cd,
+               std::uint64_t epoch) {
+    if (epoch == epoch_ && cds_.fill(cd_key(sid, ssid), cd)) ++generation_;
   }
+  void fill_l1std(arch::StreamId first, std::uint64_t descriptor, std::uint64_t epoch) {
+    if (epoch == epoch_) l1stds_.fill(first.value, descriptor);
+  }
+  void fill_l1cd(arch::StreamId sid, arch::SubstreamId first, std::uint64_t descriptor,
+                 std::uint64_t epoch) {
+    if (epoch == epoch_) l1cds_.fill(cd_key(sid, first), descriptor);
+  }
+
+  /// CMD_CFGI_ALL.
+  void invalidate_all();
+  /// CMD_CFGI_STE and CMD_CFGI_STE_RANGE: the 2^log2_count StreamIDs that share the upper bits of
+  /// `sid`, with every CD reached through them. `leaf`: L1STDs may stay.
+  void invalidate_streams(arch::StreamId sid, unsigned log2_count, bool leaf);
+  /// CMD_CFGI_CD. `leaf`: L1CDs may stay.
+  void invalidate_cd(arch::StreamId sid, arch::SubstreamId ssid, bool leaf);
+  /// CMD_CFGI_CD_ALL.
+  void invalidate_cds(arch::StreamId sid);
+  /// A register changed that configurations are decoded by: they are decoded again.
+  void forget_decoded() { ++generation_; }
+  /// What led to a configuration fault is not to be found again, unless illegal structures are
+  /// cached.
+  void faulted(arch::StreamId sid, std::optional<arch::SubstreamId> ssid);
+  void reset();
 
  private:
-  static constexpr unsigned kSidBit = 21;
-  struct Entry {
+  static constexpr unsigned kSsidBits = 20;
+  static constexpr unsigned kDecoded = 64;
+  struct Decoded {
+    std::uint64_t generation{};
     std::uint64_t key{};
     StreamConfig config;
   };
+  static std::uint64_t cd_key(arch::StreamId sid, arch::SubstreamId ssid) {
+    return std::uint64_t{sid.value} << kSsidBits | ssid.value;
+  }
   static std::uint64_t key_of(arch::StreamId sid, std::optional<arch::SubstreamId> ssid) {
-    return std::uint64_t{sid.value} << kSidBit | (ssid ? std::uint64_t{ssid->value} << 1 | 1 : 0);
+    return std::uint64_t{sid.value} << (kSsidBits + 1) |
+           (ssid ? std::uint64_t{ssid->value} << 1 | 1 : 0);
+  }
+  static std::size_t slot_of(std::uint64_t key) {
+    return (key ^ key >> (kSsidBits + 1)) % kDecoded;
   }
 
-  unsigned capacity_;
-  std::vector<Entry> entries_;
-  std::size_t last_{};
+  ConfigCacheConfig config_;
+  StructureCache<arch::smmuv3::Ste> stes_;
+  StructureCache<arch::smmuv3::Cd> cds_;
+  StructureCache<std::uint64_t> l1stds_;
+  StructureCache<std::uint64_t> l1cds_;
+  std::array<Decoded, kDecoded> decoded_{};
+  std::uint64_t generation_{1};  ///< of the decoded ones; older ones are void
   std::uint64_t epoch_{};
 };
 

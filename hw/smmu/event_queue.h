@@ -1,5 +1,5 @@
-// The SMMU's side of the event queue: writes records to memory, moves PROD, raises the interrupt.
-// Source: IHI 0070 sections 3.5.1 and 7.4 (overflow).
+// The event queue: which events are written, lost or have to wait, and the interrupt.
+// Source: Arm IHI 0070, sections 3.5.3, 7.2 (merging) and 7.4 (overflow).
 #ifndef SHOOTDOWN_HW_SMMU_EVENT_QUEUE_H
 #define SHOOTDOWN_HW_SMMU_EVENT_QUEUE_H
 
@@ -7,48 +7,40 @@
 
 #include "hw/arch/smmuv3_events.h"
 #include "hw/events.h"
-#include "hw/interconnect/bus.h"
-#include "hw/sim/interrupt.h"
 #include "hw/sim/process.h"
-#include "hw/smmu/register_file.h"
+#include "hw/smmu/interrupts.h"
+#include "hw/smmu/output_queue.h"
 
 namespace shootdown::hw {
 
 class EventQueue {
  public:
+  /// `merge`: identical events of a stream that permits it become one while the first is unread.
   EventQueue(Simulation& simulation, BusMaster& bus, EventPort& events, RegisterFile& registers,
-             InterruptLine& interrupt, InterruptLine& gerror_interrupt)
-      : bus_(bus),
-        events_(events),
-        registers_(registers),
-        interrupt_(interrupt),
-        gerror_interrupt_(gerror_interrupt),
-        writer_(simulation),
-        space_(simulation) {}
+             Interrupts& interrupts, unsigned max_log2, bool merge, bool align);
 
-  bool writable() const;
+  bool writable() const { return queue_.enabled() && !queue_.full() && !queue_.aborted(); }
   enum class Written : std::uint8_t {
     kYes,
     kNotWritable,  ///< an ordinary event is lost (and an overflow noted), a stalled one tried again
     kAborted,      ///< the queue is not in memory: GERROR.EVENTQ_ABT_ERR
   };
-  /// Writes one record; blocks for the memory access.
-  Written write(const arch::smmuv3::EventRecord& record, bool stalled);
+  /// Writes one record; blocks for the memory access. `may_merge`: STE.MEV.
+  Written write(const arch::smmuv3::EventRecord& record, bool stalled, bool may_merge);
   /// Blocks until software has moved CONS or enabled the queue.
   void wait_for_space() { space_.wait(); }
-  /// Software wrote CONS or CR0.
+  /// Software wrote CONS, GERRORN or CR0.
   void software_moved() { space_.wake_all(); }
+  /// Blocks until no record is being written.
+  void drain();
   void reset();
 
  private:
-  unsigned log2_size() const;
-  bool full() const;
-
-  BusMaster& bus_;
   EventPort& events_;
-  RegisterFile& registers_;
-  InterruptLine& interrupt_;
-  InterruptLine& gerror_interrupt_;
+  Interrupts& interrupts_;
+  OutputQueue queue_;
+  bool merge_;
+  arch::smmuv3::EventRecord last_{};
   Arbiter writer_;
   WaitList space_;
 };

@@ -1,25 +1,27 @@
-// An SMMUv3 for stage 1 translation with real registers, queues and tables in memory.
+// An SMMUv3: registers, queues and tables in memory, translation through one or two stages.
 //
-// Modelled: linear stream table, CDs with substreams, command queue, event queue with interrupt,
-// stall and terminate models, ATS translation requests, broadcast TLB maintenance (IDR0.BTM).
-// Not modelled: stage 2, two-level tables, 16K/64K granules, HTTU, PRI, MSI, Secure state; CD.TBI
-// and CD.HAD are taken as zero.
+// Modelled: the Non-secure interface of SMMUv3.2 without Secure state, Realm, MPAM, DPT, ECMDQ,
+// AArch32 tables, big-endian tables, 52-bit addresses of 4 and 16 KiB granules, ATOS and memory
+// attributes (they are decoded where they decide legality, and lead to nothing). Prefetch commands
+// do nothing, as hints may. Source: Arm IHI 0070.
 #ifndef SHOOTDOWN_HW_SMMU_SMMU_H
 #define SHOOTDOWN_HW_SMMU_SMMU_H
 
 #include <cstdint>
-#include <optional>
 #include <systemc>
 
 #include "hw/events.h"
 #include "hw/interconnect/bus.h"
 #include "hw/interconnect/dvm.h"
 #include "hw/mmu/mmu.h"
-#include "hw/sim/interrupt.h"
+#include "hw/smmu/client.h"
 #include "hw/smmu/command_queue.h"
-#include "hw/smmu/config_cache.h"
+#include "hw/smmu/config_unit.h"
 #include "hw/smmu/event_queue.h"
+#include "hw/smmu/interrupts.h"
+#include "hw/smmu/pri_queue.h"
 #include "hw/smmu/register_file.h"
+#include "hw/smmu/smmu_config.h"
 #include "hw/smmu/stall_table.h"
 #include "hw/smmu/transaction.h"
 
@@ -37,35 +39,23 @@ class Smmu : public sc_core::sc_module, private DvmTarget {
   BlockingTarget<Smmu> registers_in{"registers_in", *this, &Smmu::register_transport};
   BusMaster bus;
   EventPort events{"events"};
-  InterruptLine event_interrupt;
-  InterruptLine gerror_interrupt;
+  InterruptLines interrupt;
 
   void attach_atc(arch::StreamId stream_id, AtcPort& atc) { commands_.attach_atc(stream_id, atc); }
   Mmu& mmu() { return mmu_; }
-  void start() { commands_.start(); }
+  /// Drops every cached configuration and translation at once, without a command. For test benches.
+  void flush_caches();
+  void start();
   void reset();
 
  private:
-  enum class AccessEnd : std::uint8_t { kDone, kRetry, kTerminated };
-
   void device_transport(tlm::tlm_generic_payload& trans, sc_core::sc_time& delay);
   void register_transport(tlm::tlm_generic_payload& trans, sc_core::sc_time& delay);
   void register_written(std::uint32_t offset);
-  void write_cr0();
-
-  void untranslated(tlm::tlm_generic_payload& trans, StreamExtension& stream);
-  AccessEnd attempt(tlm::tlm_generic_payload& trans, StreamExtension& stream);
-  AccessEnd fault(const StreamExtension& stream, const Requester& requester, arch::VirtAddr va,
-                  arch::Access access, const StreamConfig& config, const Mmu::Outcome& outcome,
-                  std::optional<InFlightAccess>& in_flight);
-  void translated(tlm::tlm_generic_payload& trans, const StreamExtension& stream);
-  void translation_request(tlm::tlm_generic_payload& trans, StreamExtension& stream);
-  bool forward(tlm::tlm_generic_payload& trans, arch::PhysAddr pa);
-  /// The configuration, copied: what is cached may change while an access is on its way.
-  ConfigResult config_of(const StreamExtension& stream);
-  void record(arch::smmuv3::EventType type, const StreamExtension& stream, arch::VirtAddr va,
-              arch::Access access, arch::PhysAddr fetch_address);
-  static void terminate(tlm::tlm_generic_payload& trans, bool abort);
+  void update_loop();
+  bool update_pending() const;
+  void apply_updates();
+  void write_cr0(std::uint32_t now);
 
   void dvm_operation(const DvmOperation& operation) override;
   void dvm_complete() override;
@@ -74,11 +64,15 @@ class Smmu : public sc_core::sc_module, private DvmTarget {
   Simulation& simulation_;
   SmmuConfig config_;
   RegisterFile registers_;
+  Interrupts interrupts_;
   Mmu mmu_;
-  ConfigCache configs_;
+  ConfigUnit configs_;
   StallTable stalls_;
   EventQueue event_queue_;
+  PriQueue pri_queue_;
+  Client client_;
   CommandQueue commands_;
+  Process updater_;
 };
 
 }  // namespace shootdown::hw

@@ -1,14 +1,14 @@
 #include "hw/smmu/stall_table.h"
 
+#include <algorithm>
+
 namespace shootdown::hw {
 
-std::optional<std::uint16_t> StallTable::allocate(arch::StreamId stream_id) {
+std::optional<std::uint16_t> StallTable::allocate(const StallKey& key) {
   for (std::size_t stag = 0; stag < slots_.size(); ++stag) {
     if (slots_[stag].used) continue;
-    slots_[stag] = {.used = true,
-                    .stream_id = stream_id,
-                    .process = &simulation_.current(),
-                    .answer = std::nullopt};
+    slots_[stag] = {
+        .used = true, .key = key, .process = &simulation_.current(), .answer = std::nullopt};
     return static_cast<std::uint16_t>(stag);
   }
   return std::nullopt;
@@ -19,29 +19,51 @@ void StallTable::cancel(std::uint16_t stag) {
   freed_.wake_all();
 }
 
-StallAnswer StallTable::wait(std::uint16_t stag) {
+std::optional<StallAnswer> StallTable::wait(std::uint16_t stag, std::uint64_t at_most_ps) {
   Slot& slot = slots_[stag];
-  while (!slot.answer) simulation_.block();
+  const std::uint64_t until_ps = simulation_.now_ps() + at_most_ps;
+  while (!slot.answer) {
+    if (at_most_ps == 0) {
+      simulation_.block();
+      continue;
+    }
+    const std::uint64_t now = simulation_.now_ps();
+    if (now >= until_ps) return std::nullopt;
+    simulation_.block_for_ps(until_ps - now);
+  }
   const StallAnswer answer = *slot.answer;
-  slot = {};
-  freed_.wake_all();
+  cancel(stag);
   return answer;
 }
 
-bool StallTable::resume(arch::StreamId stream_id, std::uint16_t stag, StallAnswer answer) {
-  if (stag >= slots_.size()) return false;
-  Slot& slot = slots_[stag];
-  if (!slot.used || slot.stream_id != stream_id || slot.answer) return false;
+bool StallTable::has_alike(const StallKey& key) const {
+  return std::any_of(slots_.begin(), slots_.end(), [&](const Slot& slot) {
+    return slot.used && !slot.answer && slot.key == key;
+  });
+}
+
+void StallTable::answer(Slot& slot, StallAnswer answer) {
+  if (slot.process == nullptr) {
+    slot = {};
+    freed_.wake_all();
+    return;
+  }
   slot.answer = answer;
   slot.process->wake();
+}
+
+bool StallTable::resume(arch::StreamId stream_id, std::uint16_t stag, StallAnswer given) {
+  if (stag >= slots_.size()) return false;
+  Slot& slot = slots_[stag];
+  if (!slot.used || slot.key.stream_id != stream_id || slot.answer) return false;
+  answer(slot, given);
   return true;
 }
 
 void StallTable::terminate(std::optional<arch::StreamId> stream_id) {
   for (Slot& slot : slots_) {
-    if (!slot.used || slot.answer || (stream_id && slot.stream_id != *stream_id)) continue;
-    slot.answer = StallAnswer::kAbort;
-    slot.process->wake();
+    if (!slot.used || slot.answer || (stream_id && slot.key.stream_id != *stream_id)) continue;
+    answer(slot, StallAnswer::kAbort);
   }
 }
 

@@ -1,5 +1,6 @@
 // Stalled transactions, each named by its StreamID and STAG until software answers.
-// Source: IHI 0070 section 3.12.2, CMD_RESUME and CMD_STALL_TERM.
+// Source: IHI 0070 section 3.12.2 (early retry, suppression of alike events), CMD_RESUME and
+// CMD_STALL_TERM.
 #ifndef SHOOTDOWN_HW_SMMU_STALL_TABLE_H
 #define SHOOTDOWN_HW_SMMU_STALL_TABLE_H
 
@@ -14,19 +15,36 @@ namespace shootdown::hw {
 
 enum class StallAnswer : std::uint8_t { kRetry, kAbort, kRazWi };
 
+/// What makes two stalled accesses alike.
+struct StallKey {
+  arch::StreamId stream_id{};
+  std::optional<arch::SubstreamId> substream_id;
+  std::uint64_t page{};
+  arch::Access access{};
+  bool privileged{};
+  bool instruction{};
+  bool operator==(const StallKey&) const = default;
+};
+
 class StallTable {
  public:
   StallTable(Simulation& simulation, unsigned capacity)
       : simulation_(simulation), freed_(simulation), slots_(capacity) {}
 
   /// Takes a free STAG for the running process; nothing if all are in use.
-  std::optional<std::uint16_t> allocate(arch::StreamId stream_id);
+  std::optional<std::uint16_t> allocate(const StallKey& key);
   /// Gives back a STAG that was never announced to software.
   void cancel(std::uint16_t stag);
   /// Blocks until a STAG has been freed.
   void wait_for_free() { freed_.wait(); }
-  /// Blocks until software has answered for `stag`, then frees it.
-  StallAnswer wait(std::uint16_t stag);
+  /// Blocks until software has answered for `stag`, then frees it. With `at_most_ps` other than 0
+  /// it returns nothing after that time, and the stall stays.
+  std::optional<StallAnswer> wait(std::uint16_t stag, std::uint64_t at_most_ps);
+  /// The transaction went on by itself. The STAG stays taken until software's answer.
+  void leave(std::uint16_t stag) { slots_[stag].process = nullptr; }
+  /// An unanswered stall that is alike, whose event speaks for this access too.
+  bool has_alike(const StallKey& key) const;
+
   /// CMD_RESUME. False if no stall has this StreamID and STAG: a no-op, not an error.
   bool resume(arch::StreamId stream_id, std::uint16_t stag, StallAnswer answer);
   /// CMD_STALL_TERM, or SMMUEN going to 0 (no StreamID: all).
@@ -36,10 +54,12 @@ class StallTable {
  private:
   struct Slot {
     bool used{};
-    arch::StreamId stream_id{};
-    Process* process{};
+    StallKey key;
+    Process* process{};  // none: its transaction has gone on
     std::optional<StallAnswer> answer;
   };
+  void answer(Slot& slot, StallAnswer answer);
+
   Simulation& simulation_;
   WaitList freed_;
   std::vector<Slot> slots_;

@@ -2,20 +2,103 @@
 
 namespace shootdown::hw {
 
+using arch::smmuv3::EventType;
+
+/// Caches and memory, at once.
+class UntimedSmmu::Source : public StructureSource {
+ public:
+  explicit Source(UntimedSmmu& smmu) : smmu_(smmu), epoch_(smmu.configs_.epoch()) {}
+
+  const arch::smmuv3::Ste* cached_ste(arch::StreamId sid) override {
+    return smmu_.configs_.ste(sid);
+  }
+  const arch::smmuv3::Cd* cached_cd(arch::StreamId sid, arch::SubstreamId ssid) override {
+    return smmu_.configs_.cd(sid, ssid);
+  }
+  const std::uint64_t* cached_l1std(arch::StreamId first) override {
+    return smmu_.configs_.l1std(first);
+  }
+  const std::uint64_t* cached_l1cd(arch::StreamId sid, arch::SubstreamId first) override {
+    return smmu_.configs_.l1cd(sid, first);
+  }
+  void fetched_ste(arch::StreamId sid, const arch::smmuv3::Ste& ste) override {
+    smmu_.configs_.fill_ste(sid, ste, epoch_);
+  }
+  void fetched_cd(arch::StreamId sid, arch::SubstreamId ssid, const arch::smmuv3::Cd& cd) override {
+    smmu_.configs_.fill_cd(sid, ssid, cd, epoch_);
+  }
+  void fetched_l1std(arch::StreamId first, std::uint64_t descriptor) override {
+    smmu_.configs_.fill_l1std(first, descriptor, epoch_);
+  }
+  void fetched_l1cd(arch::StreamId sid, arch::SubstreamId first,
+                    std::uint64_t descriptor) override {
+    smmu_.configs_.fill_l1cd(sid, first, descriptor, epoch_);
+  }
+  bool read(arch::PhysAddr address, std::uint64_t* words, unsigned count) override {
+    if (!smmu_.memory_.contains(address, std::uint64_t{count} * 8)) return false;
+    smmu_.memory_.read(address, words, std::uint64_t{count} * 8);
+    return true;
+  }
+  Ipa translate(const Stage2Context& stage2, arch::IpaAddr ipa) override {
+    TranslationContext context;
+    context.has_stage1 = false;
+    context.has_stage2 = true;
+    context.stage2 = stage2;
+    context.stage2_space.vmid = stage2.vmid;
+    const AccessRequest request{.va = {ipa.value}, .access = arch::Access::kRead};
+    TwoStageWalk walk(context, request);
+    smmu_.run(walk);
+    if (walk.problem().type != EventType::kNone) return walk.problem();
+    return walk.entry().translate(request.va);
+  }
+
+ private:
+  UntimedSmmu& smmu_;
+  std::uint64_t epoch_;
+};
+
+void UntimedSmmu::run(TwoStageWalk& walk) {
+  while (walk.need() != TwoStageWalk::Need::kNothing) {
+    if (walk.need() == TwoStageWalk::Need::kStage2) {
+      walk.walk_stage2();
+      continue;
+    }
+    const arch::PhysAddr address = walk.address();
+    if (!memory_.contains(address, 8)) {
+      walk.feed_abort();
+    } else if (walk.need() == TwoStageWalk::Need::kDescriptor) {
+      walk.feed(memory_.read64(address));
+    } else {
+      memory_.write64(address, walk.desired());
+      walk.updated(true);
+    }
+  }
+}
+
+UntimedSmmu::Result UntimedSmmu::walk_both_and_translate(const AccessRequest& request,
+                                                         const StreamConfig& config) {
+  const TableReference* start = config.context.has_stage1
+                                    ? translator_.cached_table(request.va, config.context.space())
+                                    : nullptr;
+  TwoStageWalk walk(config.context, request, start);
+  translator_.set_age(walk);
+  run(walk);
+  if (walk.stage1()) translator_.install_tables(*walk.stage1(), walk.invalidations);
+  if (walk.has_entry()) translator_.install(walk.entry(), walk.epoch);
+  if (walk.problem().type != EventType::kNone) return {.fault = walk.problem().type, .pa = {}};
+  return {.fault = EventType::kNone, .pa = walk.entry().translate(request.va)};
+}
+
 UntimedSmmu::Result UntimedSmmu::fetch_and_translate(const Request& request) {
-  const ConfigResult found =
-      fetch_config(features_, table_, request.stream_id, request.substream_id,
-                   [this](arch::PhysAddr address, std::uint64_t* words) {
-                     if (!memory_.contains(address, arch::smmuv3::kSteBytes)) return false;
-                     memory_.read(address, words, arch::smmuv3::kSteBytes);
-                     return true;
-                   });
+  Source source(*this);
+  const ConfigResult found = walk_configuration({.features = features_}, table_, request.stream_id,
+                                                request.substream_id, source);
   if (const auto* bad = std::get_if<ConfigFault>(&found)) return {.fault = bad->type, .pa = {}};
   const auto& config = std::get<StreamConfig>(found);
   if (config.kind == StreamConfig::Kind::kAbort) {
-    return {.fault = arch::smmuv3::EventType::kFTranslation, .pa = {}};
+    return {.fault = EventType::kFTranslation, .pa = {}};
   }
-  configs_.fill(request.stream_id, request.substream_id, config, configs_.epoch());
+  configs_.remember(request.stream_id, request.substream_id, config);
   return translate(request, config);
 }
 

@@ -1,6 +1,5 @@
 // The SMMU's translation without time: configuration, TLB, walk, permission, from the same parts
-// that Smmu puts into simulated time. For benchmarks, and for replaying what other
-// implementations did.
+// that Smmu puts into simulated time. For benchmarks.
 #ifndef SHOOTDOWN_HW_SMMU_UNTIMED_SMMU_H
 #define SHOOTDOWN_HW_SMMU_UNTIMED_SMMU_H
 
@@ -10,8 +9,9 @@
 #include "hw/arch/types.h"
 #include "hw/interconnect/physical_memory.h"
 #include "hw/mmu/translator.h"
+#include "hw/mmu/two_stage_walk.h"
 #include "hw/smmu/config_cache.h"
-#include "hw/smmu/config_decode.h"
+#include "hw/smmu/config_walk.h"
 
 namespace shootdown::hw {
 
@@ -30,11 +30,11 @@ class UntimedSmmu {
 
   /// `memory` outlives this object.
   UntimedSmmu(const SmmuFeatures& features, const TranslatorConfig& config,
-              const StreamTable& table, const PhysicalMemory& memory)
+              const StreamTable& table, PhysicalMemory& memory)
       : features_(features),
         table_(table),
         memory_(memory),
-        configs_(16),
+        configs_({}),
         translator_(config, nullptr) {}
 
   Result translate(const Request& request) {
@@ -46,16 +46,23 @@ class UntimedSmmu {
   void invalidate(const arch::Invalidation& what) { translator_.invalidate(what); }
 
  private:
+  class Source;
+
   Result translate(const Request& request, const StreamConfig& config) {
     if (config.kind == StreamConfig::Kind::kBypass) return {.fault = {}, .pa = {request.va.value}};
-    if (const TlbEntry* hit = translator_.lookup(request.va, config.context.asid)) [[likely]] {
-      return finish(request, *hit);
+    AccessRequest access{.va = request.va, .access = request.access};
+    if (config.context.has_stage1) access.va = without_tag(config.context.stage1, access.va);
+    if (const TlbEntry* hit = translator_.lookup(access.va, config.context.space())) [[likely]] {
+      return finish(access, *hit);
     }
-    return walk_and_translate(request, config);
+    return config.context.has_stage2 || config.context.stage1.update_access_flag
+               ? walk_both_and_translate(access, config)
+               : walk_and_translate(access, config);
   }
   /// Out of line: it would only be in the way of the hits.
-  [[gnu::noinline]] Result walk_and_translate(const Request& request, const StreamConfig& config) {
-    Stage1Walk walk = translator_.begin_walk(config.context, request.va);
+  [[gnu::noinline]] Result walk_and_translate(const AccessRequest& request,
+                                              const StreamConfig& config) {
+    Stage1Walk walk = translator_.begin_walk(config.context.stage1, request);
     if (!walk.done()) {
       switch (walk.level()) {
         case 0:
@@ -76,6 +83,8 @@ class UntimedSmmu {
       return {.fault = walk.fault(), .pa = {}};
     return finish(request, walk.entry());
   }
+  Result walk_both_and_translate(const AccessRequest& request, const StreamConfig& config);
+  void run(TwoStageWalk& walk);
   /// Reads and decodes one level. Returns whether the walk has ended.
   [[gnu::always_inline]] bool step(Stage1Walk& walk, int level) const {
     const arch::PhysAddr address = walk.descriptor_address(level);
@@ -86,8 +95,8 @@ class UntimedSmmu {
     }
     return walk.done();
   }
-  static Result finish(const Request& request, const TlbEntry& entry) {
-    if (!entry.permissions.permits(request.access, /*privileged=*/false)) [[unlikely]] {
+  static Result finish(const AccessRequest& request, const TlbEntry& entry) {
+    if (refusal_of(entry, request) != Refusal::kNone) [[unlikely]] {
       return {.fault = arch::smmuv3::EventType::kFPermission, .pa = {}};
     }
     return {.fault = arch::smmuv3::EventType::kNone, .pa = entry.translate(request.va)};
@@ -96,7 +105,7 @@ class UntimedSmmu {
 
   SmmuFeatures features_;
   StreamTable table_;
-  const PhysicalMemory& memory_;
+  PhysicalMemory& memory_;
   ConfigCache configs_;
   Translator translator_;
 };

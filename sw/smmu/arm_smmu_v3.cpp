@@ -47,7 +47,7 @@ bool ArmSmmuDevice::probe(Cpu& cpu) {
     return false;
   }
   const auto stall_model = idr0::StallModel::get(idr0_value);
-  features_.stalls = stall_model != kStallModelTerminate;
+  features_.stalls = stall_model != kStallModelTerminateOnly;
   features_.ats = idr0::Ats::get(idr0_value) != 0;
   features_.broadcast = idr0::Btm::get(idr0_value) != 0 && config_.use_broadcast;
   features_.range_invalidation = idr3::Ril::get(idr3_value) != 0;

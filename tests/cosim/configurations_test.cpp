@@ -24,7 +24,9 @@ std::vector<Case> all_cases() {
   std::vector<std::string> configs;
   const std::string root = SHOOTDOWN_SOURCE_DIR;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(root + "/configs")) {
-    if (entry.path().extension() == ".yaml") {
+    // Presets are parts of configurations, not configurations.
+    const bool preset = entry.path().parent_path().filename() == "hardware";
+    if (entry.path().extension() == ".yaml" && !preset) {
       configs.push_back(std::filesystem::relative(entry.path(), root).string());
     }
   }

@@ -96,7 +96,7 @@ INSTANTIATE_TEST_SUITE_P(Commands, CommandDecodeTest, testing::ValuesIn(kCommand
 
 TEST_P(CommandDecodeTest, CoversWhatTheCommandNames) {
   const CommandCase& row = GetParam();
-  const Invalidation what = smmuv3::decode_invalidation(row.command, true);
+  const Invalidation what = smmuv3::decode_invalidation(row.command, {});
   EXPECT_EQ(what.scope, row.scope);
   EXPECT_EQ(what.leaf_only, row.leaf_only);
   if (row.scope == Scope::kAsid || row.scope == Scope::kVa) {
@@ -109,7 +109,8 @@ TEST_P(CommandDecodeTest, CoversWhatTheCommandNames) {
 }
 
 TEST(CommandDecodeRangeTest, WithoutRangeInvalidationOnePageIsMeant) {
-  const auto what = smmuv3::decode_invalidation({0x0012000000204012, 0x00007f0012344701}, false);
+  const auto what = smmuv3::decode_invalidation({0x0012000000204012, 0x00007f0012344701},
+                                                {.range_invalidation = false});
   EXPECT_EQ(what.last - what.start, 0xfffU);
 }
 

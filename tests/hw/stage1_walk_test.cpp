@@ -94,12 +94,12 @@ class SlowWalker {
 
   Expected walk(std::uint64_t va) {
     Expected result;
-    const bool lower = in_region(va, context_.t0sz, false);
-    const bool upper = in_region(va, context_.t1sz, true);
-    if (lower && !context_.walks0_disabled) {
-      descend(va, context_.ttb0.value, 64 - context_.t0sz, result);
-    } else if (upper && !context_.walks1_disabled) {
-      descend(va, context_.ttb1.value, 64 - context_.t1sz, result);
+    const bool lower = in_region(va, context_.half[0].tsz, false);
+    const bool upper = in_region(va, context_.half[1].tsz, true);
+    if (lower && !context_.half[0].walks_disabled) {
+      descend(va, context_.half[0].ttb.value, 64 - context_.half[0].tsz, result);
+    } else if (upper && !context_.half[1].walks_disabled) {
+      descend(va, context_.half[1].ttb.value, 64 - context_.half[1].tsz, result);
     } else {
       result.fault = EventType::kFTranslation;
     }
@@ -220,16 +220,16 @@ void expect_equal(const Stage1Walk& walk, const Expected& expected, arch::Asid a
 
 Stage1Context random_context(Random& random) {
   Stage1Context context;
-  context.asid = arch::Asid{static_cast<std::uint16_t>(random.bits())};
-  context.t0sz = 16 + static_cast<unsigned>(random.below(24));
-  context.t1sz = 16 + static_cast<unsigned>(random.below(24));
-  context.walks0_disabled = random.percent(8);
-  context.walks1_disabled = random.percent(40);
+  context.space.asid = arch::Asid{static_cast<std::uint16_t>(random.bits())};
+  context.half[0].tsz = 16 + static_cast<unsigned>(random.below(24));
+  context.half[1].tsz = 16 + static_cast<unsigned>(random.below(24));
+  context.half[0].walks_disabled = random.percent(8);
+  context.half[1].walks_disabled = random.percent(40);
   constexpr std::array<unsigned, 6> kOutputBits{32, 36, 40, 42, 44, 48};
   context.output_bits = kOutputBits[random.below(kOutputBits.size())];
   context.access_flag_faults = random.percent(70);
-  context.ttb0 = {random.bits() & low_bits(context.output_bits) & ~low_bits(12)};
-  context.ttb1 = {random.bits() & low_bits(context.output_bits) & ~low_bits(12)};
+  context.half[0].ttb = {random.bits() & low_bits(context.output_bits) & ~low_bits(12)};
+  context.half[1].ttb = {random.bits() & low_bits(context.output_bits) & ~low_bits(12)};
   return context;
 }
 
@@ -237,7 +237,7 @@ std::uint64_t random_va(Random& random, const Stage1Context& context) {
   const auto choice = random.below(100);
   if (choice < 10) return random.bits();  // most of these are in the gap
   const bool upper = choice < 45;
-  const unsigned input_bits = 64 - (upper ? context.t1sz : context.t0sz);
+  const unsigned input_bits = 64 - (upper ? context.half[1].tsz : context.half[0].tsz);
   std::uint64_t offset = random.bits() & low_bits(input_bits);
   if (random.percent(10)) offset = 0;
   if (random.percent(10)) offset = low_bits(input_bits);
@@ -269,7 +269,7 @@ TEST(Stage1WalkTest, AgreesWithASlowWalkerOnRandomTables) {
       Stage1Walk walk(context, {va});
       const auto reads = run(walk, tables, context.output_bits);
 
-      expect_equal(walk, expected, context.asid);
+      expect_equal(walk, expected, context.space.asid);
       EXPECT_EQ(reads, expected.reads);
       ASSERT_EQ(walk.tables(), expected.tables.size());
       for (unsigned i = 0; i < walk.tables(); ++i) {
@@ -277,11 +277,11 @@ TEST(Stage1WalkTest, AgreesWithASlowWalkerOnRandomTables) {
         EXPECT_EQ(walk.table(i).start.value, expected.tables[i].start);
         EXPECT_EQ(walk.table(i).table.value, expected.tables[i].table);
         EXPECT_EQ(walk.table(i).level, expected.tables[i].level);
-        EXPECT_EQ(walk.table(i).asid, context.asid);
+        EXPECT_EQ(walk.table(i).space.asid, context.space.asid);
         const TableReference start = walk.table(i);
         Stage1Walk restarted(context, {va}, &start);
         const auto rest = run(restarted, tables, context.output_bits);
-        expect_equal(restarted, expected, context.asid);
+        expect_equal(restarted, expected, context.space.asid);
         EXPECT_EQ(rest.size() + i + 1, reads.size());
       }
     }
@@ -300,7 +300,8 @@ TEST(Stage1WalkTest, StartsAtTheLevelThatTheInputSizeAsksFor) {
   Random random(7);
   for (unsigned t0sz = 16; t0sz <= 39; ++t0sz) {
     SCOPED_TRACE(t0sz);
-    const Stage1Context context{.ttb0 = {0x4000'0000}, .t0sz = t0sz};
+    const Stage1Context context{.half = {Stage1Half{.ttb = {0x4000'0000}, .tsz = t0sz},
+                                         Stage1Half{.walks_disabled = true}}};
     const int expected = t0sz <= 24 ? 0 : t0sz <= 33 ? 1 : 2;
 
     const Stage1Walk lowest(context, {0});
@@ -316,7 +317,7 @@ TEST(Stage1WalkTest, StartsAtTheLevelThatTheInputSizeAsksFor) {
 
 TEST(Stage1WalkTest, UpperTablesAreIndexedWithoutTheSignBits) {
   // T1SZ 20: 44 bits, the top table has 32 entries; the highest address uses the last one.
-  const Stage1Context context{.ttb1 = {0x5000'0000}, .t1sz = 20, .walks1_disabled = false};
+  const Stage1Context context{.half = {Stage1Half{}, Stage1Half{.ttb = {0x5000'0000}, .tsz = 20}}};
 
   const Stage1Walk highest(context, {~std::uint64_t{0}});
   const Stage1Walk lowest(context, {~low_bits(44)});
@@ -354,7 +355,9 @@ INSTANTIATE_TEST_SUITE_P(Descriptors, LeafTest, testing::ValuesIn(kLeafCases),
 
 TEST_P(LeafTest, DecidesTheOutcome) {
   const LeafCase& row = GetParam();
-  const Stage1Context context{.ttb0 = {0x4000'0000}, .output_bits = 36};
+  const Stage1Context context{
+      .half = {Stage1Half{.ttb = {0x4000'0000}}, Stage1Half{.walks_disabled = true}},
+      .output_bits = 36};
 
   Stage1Walk walk(context, {0x1234'5678});
   for (int level = 0; level < row.level; ++level)

@@ -85,7 +85,7 @@ TEST(TranslatorTest, AddressInTheGapMissesWhateverIsCached) {
   // it must not hit the entry of the address with the same low bits.
   Translator translator({.tlb = {4, 4, Replacement::kPlru, 1}}, nullptr);
   Stage1Context context;
-  context.asid = {1};
+  context.space.asid = {1};
   for (const std::uint64_t page : {0x1000, 0x2000}) {
     Stage1Walk walk = translator.begin_walk(context, {page});
     while (!walk.done()) {

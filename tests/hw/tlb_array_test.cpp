@@ -166,8 +166,8 @@ class TlbArrayPropertyTest : public testing::TestWithParam<GeometryCase> {
 
   void check_lookup(VirtAddr va, Asid asid) {
     const unsigned smallest = list_.smallest_match(va, asid);
-    const TlbEntry* peeked = tlb_.peek(va, asid);
-    const TlbEntry* hit = tlb_.lookup(va, asid);
+    const TlbEntry* peeked = tlb_.peek(va, {.asid = asid});
+    const TlbEntry* hit = tlb_.lookup(va, {.asid = asid});
     ASSERT_EQ(hit != nullptr, smallest != 0);
     ASSERT_EQ(hit, peeked);
     if (hit == nullptr) return;

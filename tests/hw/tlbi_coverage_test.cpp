@@ -83,7 +83,7 @@ TEST(TlbiCoverageTest, RangeCommandsOfTheDriverReachEveryPage) {
       const std::size_t space = text.find(' ');
       const smmuv3::Command command{hex(text.substr(0, space)), hex(text.substr(space + 1))};
       EXPECT_EQ(smmuv3::range_fault(command, ril), smmuv3::RangeFault::kNone);
-      ranges.push_back(smmuv3::decode_invalidation(command, ril));
+      ranges.push_back(smmuv3::decode_invalidation(command, {.range_invalidation = ril}));
     }
     const std::uint64_t start = hex(test["start"]);
     const std::uint64_t size = hex(test["size"]);

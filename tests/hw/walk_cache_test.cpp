@@ -27,7 +27,7 @@ TableReference reference(std::uint64_t va, int level, std::uint16_t asid, std::u
   TableReference result;
   result.start = {va & ~(span_of(level) - 1)};
   result.level = level;
-  result.asid = {asid};
+  result.space.asid = {asid};
   result.table = {table};
   return result;
 }
@@ -132,7 +132,7 @@ TEST(WalkCacheTest, AgreesWithAListOfTables) {
   WalkCache cache(6);
   std::vector<TableReference> live;  // everything filled and not invalidated since; evicted or not
   const auto same = [](const TableReference& a, const TableReference& b) {
-    return a.start == b.start && a.level == b.level && a.asid == b.asid;
+    return a.start == b.start && a.level == b.level && a.space == b.space;
   };
   constexpr std::array<std::uint64_t, 3> kRegions{0, 0x7f00'0000'0000, 0xffff'ffff'8000'0000};
   const auto random_va = [&] {
@@ -151,11 +151,12 @@ TEST(WalkCacheTest, AgreesWithAListOfTables) {
       cache.fill(table);
     } else if (choice < 90) {
       const std::uint64_t va = random_va();
-      const TableReference* found = cache.lookup({va}, {asid});
+      const TableReference* found = cache.lookup({va}, {.asid = {asid}});
       const TableReference* deepest = nullptr;
-      for (const auto& table : cache.contents()) {
+      const std::vector<TableReference> contents = cache.contents();
+      for (const auto& table : contents) {
         const bool reaches =
-            va - table.start.value < span_of(table.level) && table.asid.value == asid;
+            va - table.start.value < span_of(table.level) && table.space.asid.value == asid;
         if (reaches && (deepest == nullptr || table.level > deepest->level)) deepest = &table;
       }
       ASSERT_EQ(found != nullptr, deepest != nullptr);
@@ -176,9 +177,9 @@ TEST(WalkCacheTest, AgreesWithAListOfTables) {
         const std::uint64_t last = table.start.value + (span_of(table.level) - 1);
         const bool overlaps = !(last < what.start || what.last < table.start.value);
         if (what.scope == Scope::kAll) return true;
-        if (what.scope == Scope::kAsid) return table.asid.value == asid;
+        if (what.scope == Scope::kAsid) return table.space.asid.value == asid;
         if (what.leaf_only || !overlaps) return false;
-        return what.scope == Scope::kVaAnyAsid || table.asid.value == asid;
+        return what.scope == Scope::kVaAnyAsid || table.space.asid.value == asid;
       };
       std::erase_if(live, dropped);
     }

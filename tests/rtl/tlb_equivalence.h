@@ -2,6 +2,7 @@
 #ifndef SHOOTDOWN_TESTS_RTL_TLB_EQUIVALENCE_H
 #define SHOOTDOWN_TESTS_RTL_TLB_EQUIVALENCE_H
 
+#include <array>
 #include <cstdint>
 #include <string>
 
@@ -9,6 +10,9 @@
 #include "hw/mmu/tlb_array.h"
 
 namespace shootdown::tests {
+
+/// By the RTL's code for a page size.
+inline constexpr std::array<unsigned, 3> kPageShifts{12, 21, 30};
 
 /// Runs `operations` drawn from `seed`. Returns the first difference, or an empty text.
 inline std::string first_difference(cosim::TlbDut& dut, unsigned entries, unsigned ways,
@@ -45,7 +49,7 @@ inline std::string first_difference(cosim::TlbDut& dut, unsigned entries, unsign
     } else if (kind < 94) {
       request.operation = TlbOperation::kFill;
       const auto size = static_cast<unsigned>(draw(3));
-      entry.page_shift = hw::kPageShifts[size];
+      entry.page_shift = kPageShifts[size];
       entry.page = arch::page_of(arch::VirtAddr{va}, entry.page_shift);
       entry.asid = asid;
       entry.global = draw(5) == 0;
@@ -101,11 +105,11 @@ inline std::string first_difference(cosim::TlbDut& dut, unsigned entries, unsign
                    std::to_string(wanted) + ", RTL " + std::to_string(found);
     };
     if (request.operation == TlbOperation::kLookup) {
-      const hw::TlbEntry* hit = model.lookup({va}, asid);
+      const hw::TlbEntry* hit = model.lookup({va}, {.asid = asid});
       expect("hit", hit != nullptr, got.hit);
       if (hit != nullptr && got.hit) {
         expect("page", page(hit->page.value), got.va_page);
-        expect("size", hit->page_shift, hw::kPageShifts[got.size % 3]);
+        expect("size", hit->page_shift, kPageShifts[got.size % 3]);
         expect("global", hit->global, got.global);
         expect("output", hit->output.value >> 12, got.pa_page);
         expect("permission",
@@ -122,7 +126,7 @@ inline std::string first_difference(cosim::TlbDut& dut, unsigned entries, unsign
       if (filled.evicted != nullptr && got.evicted) {
         expect("evicted page", page(filled.evicted->page.value), got.evicted_va_page);
         expect("evicted ASID", filled.evicted->asid.value, got.evicted_asid);
-        expect("evicted size", filled.evicted->page_shift, hw::kPageShifts[got.evicted_size % 3]);
+        expect("evicted size", filled.evicted->page_shift, kPageShifts[got.evicted_size % 3]);
         expect("evicted global", filled.evicted->global, got.evicted_global);
       }
     } else {

@@ -1,0 +1,83 @@
+#include "cosim/config/load_tlb.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+
+namespace shootdown::cosim {
+
+namespace {
+
+const std::vector<std::string> kReplacements{"plru", "lru", "random"};
+const std::vector<std::string> kPermissionPolicies{"fault", "rewalk", "ignore"};
+
+void check_rtl(YamlMap& map, TlbModel model, const hw::TlbGeometry& geometry,
+               const RtlGeometries& rtl) {
+  if (model == TlbModel::kSystemc) return;
+  const YamlValue value = map.require("model");
+  if (geometry.replacement != hw::Replacement::kPlru) {
+    value.fail("the RTL replaces by plru only", "replacement: plru, or model: systemc");
+  }
+  std::vector<std::string> built;
+  for (const auto& [entries, ways] : rtl) {
+    if (entries == geometry.entries && ways == geometry.ways) return;
+    built.push_back(fmt::format("{}/{}", entries, ways));
+  }
+  value.fail(fmt::format("the RTL is not built for {} entries in {} ways", geometry.entries,
+                         geometry.ways),
+             "entries/ways " + join(built, ", ") + "; or model: systemc");
+}
+
+}  // namespace
+
+void read_geometry(YamlMap& map, hw::TlbGeometry& geometry) {
+  map.read("entries", geometry.entries, 1, 4096);
+  // A small one without a word about its ways is fully associative.
+  geometry.ways = std::min(geometry.ways, geometry.entries);
+  map.read("ways", geometry.ways, 1, 4096);
+  map.read_word("replacement", geometry.replacement, kReplacements);
+  const auto complain = [&](const char* key, const std::string& problem, const std::string& ok) {
+    // Names the key that was given, or the map if the default is at fault.
+    const auto given = map.find(key);
+    (given ? *given : map.value()).fail(problem, ok);
+  };
+  if (geometry.ways > geometry.entries || geometry.entries % geometry.ways != 0) {
+    complain("ways", fmt::format("has {} ways for {} entries", geometry.ways, geometry.entries),
+             "must divide entries");
+  }
+  const unsigned sets = geometry.entries / geometry.ways;
+  if (!std::has_single_bit(sets)) {
+    complain("entries", fmt::format("gives {} sets of {} ways", sets, geometry.ways),
+             "entries / ways must be a power of two");
+  }
+  if (geometry.replacement == hw::Replacement::kPlru &&
+      (!std::has_single_bit(geometry.ways) || geometry.ways > 64)) {
+    complain("ways", fmt::format("is {} with plru", geometry.ways),
+             "a power of two up to 64; or replacement: lru");
+  }
+}
+
+void read_tlb(YamlMap& map, TlbModel& model, hw::MmuConfig& mmu, const RtlGeometries& rtl) {
+  map.read_word("model", model, {"systemc", "rtl", "lockstep"});
+  read_geometry(map, mmu.translator.tlb);
+  check_rtl(map, model, mmu.translator.tlb, rtl);
+  map.read_word("hit_without_permission", mmu.hit_without_permission, kPermissionPolicies);
+  map.read("hit_latency_cycles", mmu.hit_latency_cycles, 1, kMaxLatencyCycles);
+  map.read("invalidate_latency_cycles", mmu.invalidate_latency_cycles, 1, kMaxLatencyCycles);
+}
+
+void read_cache(YamlMap& map, const char* entries_key, unsigned& entries, const char* ways_key,
+                unsigned& ways) {
+  map.read(entries_key, entries, 0, kMaxCacheEntries);
+  map.read(ways_key, ways, 0, kMaxCacheEntries);
+  if (ways == 0 || entries == 0) return;
+  if (ways > entries || entries % ways != 0) {
+    const auto given = map.find(ways_key);
+    (given ? *given : map.value())
+        .fail(fmt::format("has {} ways for {} entries", ways, entries),
+              "must divide entries; 0: fully associative");
+  }
+}
+
+}  // namespace shootdown::cosim

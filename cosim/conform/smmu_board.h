@@ -1,0 +1,111 @@
+// A machine of one SMMU, memory and a DMA device without a program, driven from outside step by
+// step: what recorded sequences of register, memory and DMA accesses are replayed on.
+#ifndef SHOOTDOWN_COSIM_CONFORM_SMMU_BOARD_H
+#define SHOOTDOWN_COSIM_CONFORM_SMMU_BOARD_H
+
+#include <tlm_utils/simple_initiator_socket.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "cosim/platform/sc_kernel.h"
+#include "hw/interconnect/bus.h"
+#include "hw/interconnect/dvm.h"
+#include "hw/interconnect/physical_memory.h"
+#include "hw/sim/process.h"
+#include "hw/smmu/smmu.h"
+
+namespace shootdown::cosim {
+
+class SmmuBoard {
+ public:
+  /// RAM at [base, base + bytes) and nothing elsewhere.
+  SmmuBoard(const hw::SmmuConfig& config, arch::PhysAddr base, std::uint64_t bytes);
+  ~SmmuBoard();
+  SmmuBoard(const SmmuBoard&) = delete;
+  SmmuBoard& operator=(const SmmuBoard&) = delete;
+
+  /// Runs `script` from reset, in a simulated process. What it throws is thrown here.
+  void run(std::function<void()> script);
+
+  // For the script. Each blocks for as long as the access takes.
+  std::uint64_t read_register(std::uint32_t offset, unsigned bytes);
+  void write_register(std::uint32_t offset, std::uint64_t value, unsigned bytes);
+  /// Lets time pass until `condition` holds; false if nothing is left that could bring it about.
+  bool wait_until(const std::function<bool()>& condition);
+
+  struct Access {
+    arch::StreamId stream_id{};
+    std::optional<arch::SubstreamId> substream_id;
+    arch::VirtAddr address{};
+    bool write{};
+    bool privileged{};
+    bool instruction{};
+  };
+  struct AccessResult {
+    bool ok{};
+    /// Where the SMMU let the access go; it may have found no memory there.
+    std::optional<arch::PhysAddr> output;
+    bool bypass{};
+  };
+  /// One transaction within a page.
+  AccessResult dma(const Access& access, std::uint8_t* data, unsigned bytes);
+
+  hw::PhysicalMemory& memory() { return memory_; }
+  /// What a write of hardware replaced, in the order of the writes since the last forget_writes().
+  struct Replaced {
+    arch::PhysAddr address{};
+    std::vector<std::uint8_t> bytes;
+  };
+  const std::vector<Replaced>& writes() const { return ram_.writes; }
+  void forget_writes() { ram_.writes.clear(); }
+  hw::Smmu& smmu() { return *smmu_; }
+
+ private:
+  /// Remembers where the access on its way went.
+  class Observer : public tlm::tlm_analysis_if<hw::Event> {
+   public:
+    void write(const hw::Event& event) override;
+    std::optional<hw::AccessDone> done;
+  };
+  /// An initiator for one socket of the SMMU.
+  struct Port : sc_core::sc_module {
+    explicit Port(const sc_core::sc_module_name& name) : sc_module(name) {}
+    tlm_utils::simple_initiator_socket<Port> out{"out"};
+  };
+  /// RAM that remembers what writes replace. No direct access: it would not see them.
+  class Ram : public sc_core::sc_module {
+   public:
+    Ram(const sc_core::sc_module_name& name, hw::PhysicalMemory& memory)
+        : sc_module(name), memory_(memory) {}
+    hw::BlockingTarget<Ram> in{"in", *this, &Ram::b_transport};
+    std::vector<Replaced> writes;
+
+   private:
+    void b_transport(tlm::tlm_generic_payload& trans, sc_core::sc_time& delay);
+    hw::PhysicalMemory& memory_;
+  };
+  void reset();
+  bool transport(Port& port, tlm::tlm_generic_payload& payload);
+
+  ScKernel kernel_;
+  hw::Simulation simulation_;
+  hw::PhysicalMemory memory_;
+  Ram ram_;
+  hw::Interconnect interconnect_;
+  hw::DvmNetwork dvm_;
+  std::unique_ptr<hw::Smmu> smmu_;
+  Port registers_{"registers"};
+  Port device_{"device"};
+  Observer observer_;
+  std::function<void()> script_;
+  hw::Process host_;
+  std::uint64_t access_id_{};
+};
+
+}  // namespace shootdown::cosim
+
+#endif

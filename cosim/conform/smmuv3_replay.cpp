@@ -1,0 +1,379 @@
+// Replays recorded SMMUv3 sequences on the model: format "smmuv3-qemu-vector/1". What the words of
+// the format mean, and how a model is judged by them: tests/vectors/smmuv3/README.md.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <stdexcept>
+
+#include "cosim/conform/conform.h"
+#include "cosim/conform/gzip_json.h"
+#include "cosim/conform/smmu_board.h"
+#include "cosim/conform/smmuv3_outcome.h"
+#include "hw/arch/smmuv3_registers.h"
+
+namespace shootdown::cosim {
+
+namespace smmuv3 = arch::smmuv3;
+namespace reg = arch::smmuv3::reg;
+using nlohmann::json;
+
+namespace {
+
+constexpr arch::PhysAddr kRamBase{0x4000'0000};
+constexpr std::uint64_t kRamBytes = 0x8000'0000;
+
+std::uint32_t offset_of(const json& step) {
+  return static_cast<std::uint32_t>(hex_number(step.at("off")));
+}
+
+std::vector<std::uint8_t> bytes_of(const std::string& text) {
+  std::vector<std::uint8_t> bytes;
+  for (std::size_t i = 0; i + 1 < text.size(); i += 2) {
+    bytes.push_back(static_cast<std::uint8_t>(std::stoul(text.substr(i, 2), nullptr, 16)));
+  }
+  return bytes;
+}
+
+enum class Mode : std::uint8_t { kFresh, kNatural };
+
+constexpr std::uint64_t bits(std::uint64_t word, unsigned high, unsigned low) {
+  return word >> low & ((std::uint64_t{2} << (high - low)) - 1);
+}
+
+/// A command that an SMMU of the recorded identification has to refuse (CERROR_ILL), as something
+/// that it carries out instead: without the reserved range, or a CMD_SYNC that signals nothing.
+/// Nothing for the others. Literal on purpose: the model has rules of its own.
+std::optional<smmuv3::Command> instead_of_illegal(const smmuv3::Command& command) {
+  const smmuv3::Command sync{0x46, 0};
+  const std::uint64_t opcode = bits(command.dw0, 7, 0);
+  switch (opcode) {
+    case 0x18:  // EL3 commands belong to the Secure queue
+    case 0x1a:
+    case 0x20:  // no EL2 (IDR0.HYP = 0)
+    case 0x21:
+    case 0x22:
+    case 0x23:
+    case 0x40:  // no ATS
+    case 0x41:  // no PRI
+    case 0x44:  // terminate only (IDR0.STALL_MODEL = 1)
+    case 0x45:
+      return sync;
+    case 0x46:
+      return bits(command.dw0, 13, 12) == 3 ? std::optional(sync) : std::nullopt;
+    case 0x12:
+    case 0x13:
+    case 0x2a: {
+      const std::uint64_t tg = bits(command.dw1, 11, 10);
+      const std::uint64_t ttl = bits(command.dw1, 9, 8);
+      const bool no_range = bits(command.dw0, 16, 12) == 0 && bits(command.dw0, 24, 20) == 0;
+      const bool no_level = ttl == 0 || (tg == 2 && ttl == 1);
+      if (tg == 0 || !no_range || !no_level) return std::nullopt;
+      return smmuv3::Command{command.dw0, command.dw1 & ~std::uint64_t{0xf00}};
+    }
+    default:
+      return std::nullopt;
+  }
+}
+
+/// One run of one vector.
+class Replay {
+ public:
+  Replay(SmmuBoard& board, const json& vector, Mode mode)
+      : board_(board), vector_(vector), mode_(mode) {
+    for (const json& tag : vector.at("tags")) tags_.insert(tag.get<std::string>());
+  }
+
+  /// The first difference; empty if there is none.
+  std::string run() {
+    board_.run([this] { steps(); });
+    return difference_;
+  }
+
+ private:
+  bool tagged(const std::string& tag) const { return tags_.contains(tag); }
+
+  void steps() {
+    for (const json& block : vector_.at("mem")) write_words(hex_number(block[0]), block[1]);
+    const json& steps = vector_.at("steps");
+    for (number_ = 0; number_ < steps.size() && difference_.empty(); ++number_) {
+      const json& step = steps[number_];
+      const std::string op = step.at("op");
+      if (op == "mw") {
+        write_words(hex_number(step.at("a")), step.at("q"));
+      } else if (op == "mr") {
+        memory_read(step);
+      } else if (op == "rw") {
+        register_write(step);
+      } else if (op == "rr") {
+        register_read(step);
+      } else if (op == "cmd") {
+        command(step);
+      } else if (op == "dma") {
+        dma(step);
+      } else {
+        throw std::runtime_error("unknown op \"" + op + "\"");
+      }
+    }
+  }
+
+  void differs(const std::string& what) {
+    if (difference_.empty()) difference_ = fmt::format("step {}: {}", number_, what);
+  }
+
+  void write_words(std::uint64_t address, const json& words) {
+    for (const json& word : words) {
+      board_.memory().write64({address}, hex_number(word));
+      address += 8;
+    }
+  }
+
+  void memory_read(const json& step) {
+    // What is in RAM belongs to the run in which stale translations were used.
+    if (mode_ == Mode::kFresh) return;
+    std::uint64_t address = hex_number(step.at("a"));
+    for (const json& word : step.at("obs").at("q")) {
+      const std::uint64_t value = board_.memory().read64({address});
+      if (value != hex_number(word)) {
+        differs(fmt::format("memory at {:#x} is {:#x}, recorded {:#x}", address, value,
+                            hex_number(word)));
+      }
+      address += 8;
+    }
+  }
+
+  void register_write(const json& step) {
+    const std::uint32_t offset = offset_of(step);
+    board_.write_register(offset, hex_number(step.at("v")), step.at("size").get<unsigned>());
+    // What was recorded acknowledges at once.
+    board_.wait_until([&] {
+      return board_.read_register(reg::kCr0, 4) == board_.read_register(reg::kCr0Ack, 4) &&
+             smmuv3::gbpa::Update::get(board_.read_register(reg::kGbpa, 4)) == 0;
+    });
+    if (offset == reg::kCr0 || offset == reg::kGerrorN) settle();
+  }
+
+  void register_read(const json& step) {
+    const std::uint32_t offset = offset_of(step);
+    std::uint64_t value = board_.read_register(offset, step.at("size").get<unsigned>());
+    std::uint64_t recorded = hex_number(step.at("obs").at("v"));
+    if (offset == reg::kCmdqCons && !stopped()) {
+      // The error code means something only while the error is active.
+      value = smmuv3::cmdq_cons::Rd::get(value);
+      recorded = smmuv3::cmdq_cons::Rd::get(recorded);
+    }
+    if (offset == reg::kGerror || offset == reg::kGerrorN) {
+      std::uint64_t ignored = refused_ ? smmuv3::gerror::CmdqErr::kMask : 0;
+      if (overflowed_) ignored |= smmuv3::gerror::EventqAbt::kMask;
+      value &= ~ignored;
+      recorded &= ~ignored;
+    }
+    if (offset == reg::kEventqProd) {
+      // Runs in which another permitted outcome made more or fewer events differ by as many.
+      if (skewed_) return;
+      // It reports a full queue as an abort of the queue; that is an overflow.
+      if (overflowed_) recorded |= smmuv3::eventq::Overflow::kMask;
+    }
+    if (value == recorded) return;
+    differs(fmt::format("{} is {:#x}, recorded {:#x}", step.at("reg").get<std::string>(), value,
+                        recorded));
+  }
+
+  bool stopped() {
+    const std::uint64_t active =
+        board_.read_register(reg::kGerror, 4) ^ board_.read_register(reg::kGerrorN, 4);
+    return smmuv3::gerror::CmdqErr::get(active) != 0;
+  }
+  /// Until the command queue is empty, stopped or off.
+  void settle() {
+    board_.wait_until([&] {
+      const auto base = board_.read_register(reg::kCmdqBase, 8);
+      const auto log2 = static_cast<unsigned>(smmuv3::queue_base::Log2Size::get(base));
+      const bool off = smmuv3::cr0::Cmdqen::get(board_.read_register(reg::kCr0Ack, 4)) == 0;
+      return off || stopped() ||
+             smmuv3::QueueIndex::empty(
+                 static_cast<std::uint32_t>(board_.read_register(reg::kCmdqProd, 4)),
+                 static_cast<std::uint32_t>(board_.read_register(reg::kCmdqCons, 4)), log2);
+    });
+  }
+
+  void command(const json& step) {
+    write_words(hex_number(step.at("a")), step.at("q"));
+    if (step.at("prod").is_null()) return;
+    board_.write_register(reg::kCmdqProd, hex_number(step.at("prod")), 4);
+    settle();
+    std::uint64_t cons = board_.read_register(reg::kCmdqCons, 4);
+    const std::uint64_t recorded = hex_number(step.at("obs").at("cons"));
+    while (stopped() && !step.at("obs").contains("gerror") && go_on_after_refusal()) {
+      cons = board_.read_register(reg::kCmdqCons, 4);
+    }
+    const std::uint64_t mask = stopped() ? ~std::uint64_t{0} : smmuv3::cmdq_cons::Rd::kMask;
+    if ((cons & mask) != (recorded & mask)) {
+      differs(fmt::format("CMDQ_CONS is {:#x}, recorded {:#x}", cons, recorded));
+    }
+  }
+
+  /// The recorded implementation accepts some commands that the architecture has refused. What a
+  /// driver does then: another command into the slot, and the error acknowledged. False: the
+  /// command was legal.
+  bool go_on_after_refusal() {
+    const std::uint64_t base =
+        smmuv3::queue_base::Addr::get(board_.read_register(reg::kCmdqBase, 8));
+    const auto log2 = static_cast<unsigned>(
+        smmuv3::queue_base::Log2Size::get(board_.read_register(reg::kCmdqBase, 8)));
+    const auto cons = static_cast<std::uint32_t>(board_.read_register(reg::kCmdqCons, 4));
+    const arch::PhysAddr slot{base + std::uint64_t{smmuv3::QueueIndex::slot(cons, log2)} * 16};
+    const auto replacement =
+        instead_of_illegal({board_.memory().read64(slot), board_.memory().read64(slot + 8)});
+    if (!replacement) return false;
+    board_.memory().write64(slot, replacement->dw0);
+    board_.memory().write64(slot + 8, replacement->dw1);
+    refused_ = true;
+    board_.write_register(reg::kGerrorN, board_.read_register(reg::kGerror, 4), 4);
+    settle();
+    return true;
+  }
+
+  std::vector<smmuv3::EventRecord> new_events(std::uint32_t from) {
+    std::vector<smmuv3::EventRecord> events;
+    const std::uint64_t base = board_.read_register(reg::kEventqBase, 8);
+    const auto log2 = static_cast<unsigned>(smmuv3::queue_base::Log2Size::get(base));
+    const auto to = static_cast<std::uint32_t>(board_.read_register(reg::kEventqProd, 4));
+    for (std::uint32_t index = from; !smmuv3::QueueIndex::empty(index, to, log2);
+         index = smmuv3::QueueIndex::next(index, log2)) {
+      smmuv3::EventRecord record{};
+      const std::uint64_t slot = smmuv3::QueueIndex::slot(index, log2);
+      board_.memory().read({smmuv3::queue_base::Addr::get(base) + slot * smmuv3::kEventBytes},
+                           record.data(), smmuv3::kEventBytes);
+      events.push_back(record);
+    }
+    return events;
+  }
+
+  void dma(const json& step) {
+    const json& observed = step.at("obs");
+    const json& fresh = step.contains("fresh") ? step.at("fresh") : observed;
+    if (mode_ == Mode::kFresh) {
+      if (fresh.is_string()) return;  // "n/a": not recorded
+      board_.smmu().flush_caches();
+    }
+    const DmaOutcome outcome = perform(step);
+    const DmaOutcome seen = read_outcome(observed, step);
+    std::vector<DmaOutcome> permitted;
+    if (mode_ == Mode::kNatural) permitted.push_back(seen);
+    if (fresh.is_object()) permitted.push_back(read_outcome(fresh, step));
+    const bool agree = std::any_of(permitted.begin(), permitted.end(),
+                                   [&](const DmaOutcome& one) { return agrees(outcome, one); });
+    if (!agree) {
+      return differs(fmt::format("{} {:#x} of stream {}: {}; recorded {}",
+                                 step.at("dir").get<std::string>(), hex_number(step.at("a")),
+                                 step.at("sid").get<std::string>(), describe(outcome),
+                                 describe(permitted.back())));
+    }
+    if (outcome.events.size() != seen.events.size()) skewed_ = true;
+    const bool full = tagged("qemu-dev:evtq-overflow") && observed.contains("gerror");
+    if (full && (hex_number(observed.at("gerror")) & smmuv3::gerror::EventqAbt::kMask) != 0) {
+      overflowed_ = true;
+    }
+    if (mode_ == Mode::kNatural && !same_way(outcome, seen)) bring_into_line(step, seen);
+  }
+
+  /// The model's outcome, a transaction a page.
+  DmaOutcome perform(const json& step) {
+    DmaOutcome outcome;
+    const auto events_before =
+        static_cast<std::uint32_t>(board_.read_register(reg::kEventqProd, 4));
+    const bool write = step.at("dir") == "w";
+    std::vector<std::uint8_t> data(step.at("n").get<std::size_t>());
+    if (write) data = bytes_of(step.at("d"));
+    std::uint64_t address = hex_number(step.at("a"));
+    board_.forget_writes();
+    bool any = false;
+    bool all = true;
+    for (std::size_t done = 0; done < data.size();) {
+      const std::size_t room = arch::kPageSize - address % arch::kPageSize;
+      const std::size_t bytes = std::min(data.size() - done, room);
+      const SmmuBoard::Access access{
+          .stream_id = arch::StreamId{static_cast<std::uint32_t>(hex_number(step.at("sid")))},
+          .substream_id = std::nullopt,
+          .address = {address},
+          .write = write};
+      const auto result = board_.dma(access, data.data() + done, static_cast<unsigned>(bytes));
+      // That there is no memory where the SMMU let it go is no matter of the SMMU's.
+      const bool passed = result.output.has_value();
+      if (passed) {
+        outcome.translations.emplace_back(address, result.output->value);
+        outcome.bypass = result.bypass;
+      }
+      any = any || passed;
+      all = all && passed;
+      address += bytes;
+      done += bytes;
+    }
+    outcome.result = all ? "ok" : any ? "mixed" : "abort";
+    outcome.events = new_events(events_before);
+    return outcome;
+  }
+
+  /// The recorded access went another permitted way: memory follows it.
+  void bring_into_line(const json& step, const DmaOutcome& recorded) {
+    if (step.at("dir") != "w") return;
+    const auto& writes = board_.writes();
+    for (auto one = writes.rbegin(); one != writes.rend(); ++one) {
+      // Event records stay: they are the model's own.
+      if (one->bytes.size() == smmuv3::kEventBytes) continue;
+      board_.memory().write(one->address, one->bytes.data(), one->bytes.size());
+    }
+    const std::vector<std::uint8_t> data = bytes_of(step.at("d"));
+    const std::uint64_t start = hex_number(step.at("a"));
+    for (std::size_t i = 0; i < recorded.translations.size(); ++i) {
+      const auto [input, output] = recorded.translations[i];
+      const std::size_t from = input - start;
+      const std::size_t room = arch::kPageSize - input % arch::kPageSize;
+      const std::size_t bytes = std::min(data.size() - from, room);
+      board_.memory().write({output}, data.data() + from, bytes);
+    }
+  }
+
+  SmmuBoard& board_;
+  const json& vector_;
+  Mode mode_;
+  std::set<std::string> tags_;
+  std::size_t number_{};
+  std::string difference_;
+  bool skewed_{};      ///< the numbers of events differ
+  bool refused_{};     ///< an illegal command has been replaced
+  bool overflowed_{};  ///< the recorded implementation met a full event queue
+};
+
+/// The identification registers of the recorded board.
+hw::SmmuConfig recorded_board() {
+  hw::SmmuConfig config;
+  config.features = hw::features_of(
+      {.idr0 = 0x0d44101b, .idr1 = 0x02730010, .idr3 = 0x1414, .idr5 = 0x74, .iidr = 0, .aidr = 1});
+  config.mmu.translator.tlb = {.entries = 256, .ways = 256, .replacement = hw::Replacement::kLru};
+  config.mmu.translator.walk_cache_entries = 0;
+  config.mmu.cache_stage2 = false;
+  config.align_queues = false;  // the recorded implementation does not, and its stimuli rely on it
+  config.config_cache = {
+      .ste = {.entries = 16}, .cd = {.entries = 16}, .l1 = {.entries = 0}, .cache_illegal = false};
+  return config;
+}
+
+}  // namespace
+
+bool is_smmuv3(const json& file) {
+  return file.is_object() && file.value("format", "") == "smmuv3-qemu-vector/1";
+}
+
+ConformFile replay_smmuv3(const json& vector) {
+  static thread_local SmmuBoard board(recorded_board(), kRamBase, kRamBytes);
+  const std::string name = vector.at("name");
+  return {.path = {},
+          .format = "smmuv3-qemu-vector/1",
+          .cases = {{name, "fresh", Replay(board, vector, Mode::kFresh).run()},
+                    {name, "natural", Replay(board, vector, Mode::kNatural).run()}}};
+}
+
+}  // namespace shootdown::cosim

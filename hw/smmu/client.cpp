@@ -1,0 +1,432 @@
+#include "hw/smmu/client.h"
+
+#include <cstring>
+
+#include "hw/arch/check.h"
+
+namespace shootdown::hw {
+
+namespace smmuv3 = arch::smmuv3;
+namespace reg = arch::smmuv3::reg;
+using smmuv3::EventType;
+
+namespace {
+
+arch::Access access_of(const tlm::tlm_generic_payload& trans) {
+  return trans.is_write() ? arch::Access::kWrite : arch::Access::kRead;
+}
+
+void abort_transaction(tlm::tlm_generic_payload& trans) {
+  trans.set_response_status(tlm::TLM_ADDRESS_ERROR_RESPONSE);
+}
+
+Mmu::Outcome bypass(arch::VirtAddr va) {
+  Mmu::Outcome outcome;
+  outcome.entry.page = arch::page_of(va);
+  outcome.entry.output = {outcome.entry.page.value};
+  outcome.source = TranslationSource::kBypass;
+  return outcome;
+}
+
+}  // namespace
+
+// ---- Every transaction -----------------------------------------------------------------------
+
+void Client::transport(tlm::tlm_generic_payload& trans) {
+  auto* stream = trans.get_extension<StreamExtension>();
+  SHOOTDOWN_CHECK(stream != nullptr, "device transaction without a stream");
+  switch (stream->kind) {
+    case StreamExtension::Kind::kUntranslated:
+    case StreamExtension::Kind::kPageFault:
+      untranslated(trans, *stream);
+      break;
+    case StreamExtension::Kind::kTranslated:
+      translated(trans, *stream);
+      break;
+    case StreamExtension::Kind::kTranslationRequest:
+      translation_request(trans, *stream);
+      break;
+    case StreamExtension::Kind::kPageRequest:
+      page_request(trans, *stream);
+      break;
+  }
+}
+
+Client::Attempt Client::begin(tlm::tlm_generic_payload& trans, StreamExtension& stream) {
+  return {.trans = trans,
+          .stream = stream,
+          .requester = {.asid = {},
+                        .stream_id = stream.stream_id,
+                        .substream_id = stream.substream_id.value_or(arch::SubstreamId{})},
+          .request = {.va = {trans.get_address()},
+                      .access = access_of(trans),
+                      .privileged = stream.privileged,
+                      .instruction = stream.instruction && trans.is_read()},
+          .stag = std::nullopt,
+          .in_flight = std::nullopt};
+}
+
+void Client::apply(const StreamConfig& config, Attempt& attempt) {
+  attempt.requester.asid = config.context.stage1.space.asid;
+  AccessRequest& request = attempt.request;
+  request.privileged = config.privileged.value_or(attempt.stream.privileged);
+  request.instruction = request.access == arch::Access::kRead &&
+                        config.instruction.value_or(attempt.stream.instruction);
+}
+
+EventSource Client::source_of(const Attempt& attempt) const {
+  return {.stream = attempt.stream,
+          .address = {attempt.trans.get_address()},
+          .access = attempt.request.access,
+          .privileged = attempt.request.privileged,
+          .instruction = attempt.request.instruction};
+}
+
+bool Client::forward(tlm::tlm_generic_payload& trans, arch::PhysAddr pa) {
+  sc_core::sc_time delay;
+  const bool ok = parts_.bus.transport(trans.get_command(), pa, trans.get_data_ptr(),
+                                       trans.get_data_length(), delay);
+  parts_.simulation.sleep(delay);
+  trans.set_response_status(ok ? tlm::TLM_OK_RESPONSE : tlm::TLM_ADDRESS_ERROR_RESPONSE);
+  return ok;
+}
+
+// ---- Untranslated transactions ---------------------------------------------------------------
+
+void Client::untranslated(tlm::tlm_generic_payload& trans, StreamExtension& stream) {
+  Attempt access = begin(trans, stream);
+  // A retry is a transaction that arrives anew: configuration and translation are looked up again.
+  for (;;) {
+    if (!parts_.registers.enabled(smmuv3::cr0::Smmuen::kMask)) {
+      const std::uint32_t gbpa = parts_.registers.get(reg::kGbpa);
+      const bool abort = smmuv3::gbpa::Abort::get(gbpa) != 0 || !in_range(trans.get_address());
+      if (abort) {
+        abort_transaction(trans);
+      } else {
+        complete(access, bypass(access.request.va));
+      }
+      return;
+    }
+    if (attempt(access) != End::kRetry) return;
+  }
+}
+
+Client::End Client::attempt(Attempt& access) {
+  access.in_flight.emplace(parts_.mmu);
+  const ConfigResult found = parts_.configs.find(access.stream.access_id, access.stream.stream_id,
+                                                 access.stream.substream_id);
+  if (const auto* fault = std::get_if<ConfigFault>(&found)) {
+    return configuration_failed(access, *fault);
+  }
+  const StreamConfig& config = *std::get_if<StreamConfig>(&found);
+  if (config.kind == StreamConfig::Kind::kAbort) {
+    abort_transaction(access.trans);
+    return End::kTerminated;
+  }
+  apply(config, access);
+  // What does not go through stage 1 has to be an address that stage 2, or the bus, can take.
+  if (!config.context.has_stage1 || config.kind == StreamConfig::Kind::kBypass) {
+    if (!in_range(access.request.va.value)) {
+      Mmu::Outcome outcome;
+      outcome.problem.type = EventType::kFAddrSize;
+      return translation_failed(access, config, outcome);
+    }
+  }
+  const Mmu::Outcome outcome = config.kind == StreamConfig::Kind::kBypass
+                                   ? bypass(access.request.va)
+                                   : parts_.mmu.translate(access.stream.access_id, access.requester,
+                                                          config.context, access.request);
+  if (outcome.fault() != EventType::kNone) return translation_failed(access, config, outcome);
+  return complete(access, outcome);
+}
+
+Client::End Client::complete(Attempt& access, const Mmu::Outcome& outcome) {
+  if (access.stag) {
+    // An early retry has found what it needs; software's answer will find nobody waiting.
+    parts_.stalls.leave(*access.stag);
+    access.stag.reset();
+  }
+  // The tag byte is no part of the address that was translated, nor of the offset in the page.
+  AccessDone done{.access_id = access.stream.access_id,
+                  .requester = access.requester,
+                  .va = access.request.va,
+                  .pa = outcome.entry.translate(access.request.va),
+                  .access = access.request.access,
+                  .source = outcome.source,
+                  .bytes = 0,
+                  .translated_ps = parts_.simulation.now_ps()};
+  if (access.stream.kind == StreamExtension::Kind::kPageFault) {
+    access.trans.set_response_status(tlm::TLM_OK_RESPONSE);
+  } else if (forward(access.trans, done.pa)) {
+    done.bytes = access.trans.get_data_length();
+  }
+  parts_.events.write(done);
+  return End::kDone;
+}
+
+// ---- Faults ----------------------------------------------------------------------------------
+
+Client::End Client::terminate(Attempt& access, const FaultPolicy& policy) {
+  if (policy.abort) {
+    abort_transaction(access.trans);
+    return End::kTerminated;
+  }
+  if (access.trans.is_read()) {
+    std::memset(access.trans.get_data_ptr(), 0, access.trans.get_data_length());
+  }
+  access.trans.set_response_status(tlm::TLM_OK_RESPONSE);
+  return End::kTerminated;
+}
+
+Client::End Client::configuration_failed(Attempt& access, const ConfigFault& fault) {
+  const smmuv3::EventRecord event = configuration_event(source_of(access), fault);
+  if (fault.translation_failed() && smmuv3::can_stall(fault.type)) {
+    const TranslationFault published{.access_id = access.stream.access_id,
+                                     .requester = access.requester,
+                                     .va = access.request.va,
+                                     .access = access.request.access,
+                                     .type = fault.type,
+                                     .source = TranslationSource::kWalk,
+                                     .stalled = fault.policy.stall,
+                                     .stag = 0};
+    if (fault.policy.stall) return stall(access, fault.policy, event, published);
+    parts_.events.write(published);
+    if (fault.policy.record) parts_.event_queue.write(event, false, false);
+    return terminate(access, fault.policy);
+  }
+  const bool silent = fault.type == EventType::kCBadStreamid &&
+                      smmuv3::cr2::RecInvSid::get(parts_.registers.get(reg::kCr2)) == 0;
+  if (!silent) parts_.event_queue.write(event, false, false);
+  abort_transaction(access.trans);
+  return End::kTerminated;
+}
+
+Client::End Client::translation_failed(Attempt& access, const StreamConfig& config,
+                                       const Mmu::Outcome& outcome) {
+  const TranslationProblem& problem = outcome.problem;
+  // Everything but the four translation faults is recorded and aborted whatever the policy says;
+  // so is an address too large for a stage 1 that is not there.
+  const bool governed = smmuv3::can_stall(problem.type) &&
+                        (problem.stage2 || config.context.has_stage1) &&
+                        config.kind == StreamConfig::Kind::kTranslate;
+  const FaultPolicy policy = !governed ? FaultPolicy{.stall = false, .record = true, .abort = true}
+                             : problem.stage2 ? config.stage2_faults
+                                              : config.stage1_faults;
+  const TranslationFault published{.access_id = access.stream.access_id,
+                                   .requester = access.requester,
+                                   .va = access.request.va,
+                                   .access = access.request.access,
+                                   .type = problem.type,
+                                   .source = outcome.source,
+                                   .stalled = policy.stall,
+                                   .stag = 0};
+  const smmuv3::EventRecord event = translation_event(source_of(access), problem);
+  if (policy.stall) return stall(access, policy, event, published);
+  parts_.events.write(published);
+  if (policy.record) parts_.event_queue.write(event, false, config.merge_events);
+  return terminate(access, policy);
+}
+
+void Client::hold(Attempt& access) {
+  // What cannot be reported now waits outside the in-flight set, because a CMD_SYNC must not wait
+  // for software, and is tried again from the start: its translation may have been invalidated
+  // meanwhile.
+  parts_.events.write(AccessHeld{.access_id = access.stream.access_id});
+  access.in_flight.reset();
+}
+
+Client::End Client::stall(Attempt& access, const FaultPolicy& policy,
+                          const smmuv3::EventRecord& event, TranslationFault published) {
+  if (access.stag) return wait_for_answer(access);  // a failed early retry says nothing
+  if (!parts_.event_queue.writable()) {
+    hold(access);
+    parts_.event_queue.wait_for_space();
+    return End::kRetry;
+  }
+  const StallKey key{.stream_id = access.stream.stream_id,
+                     .substream_id = access.stream.substream_id,
+                     .page = arch::page_of(access.request.va).value,
+                     .access = access.request.access,
+                     .privileged = access.request.privileged,
+                     .instruction = access.request.instruction};
+  if (choices_.suppress_duplicates && parts_.stalls.has_alike(key)) {
+    hold(access);
+    parts_.stalls.wait_for_free();
+    return End::kRetry;
+  }
+  access.stag = parts_.stalls.allocate(key);
+  if (!access.stag) {
+    hold(access);
+    parts_.stalls.wait_for_free();
+    return End::kRetry;
+  }
+  published.stag = *access.stag;
+  parts_.events.write(published);
+  smmuv3::EventRecord record = event;
+  record[1] |= smmuv3::event1::Stall::of(1) | smmuv3::event1::Stag::of(*access.stag);
+  switch (parts_.event_queue.write(record, true, false)) {
+    case EventQueue::Written::kYes:
+      return wait_for_answer(access);
+    case EventQueue::Written::kNotWritable:
+      parts_.stalls.cancel(*access.stag);
+      access.stag.reset();
+      hold(access);
+      parts_.event_queue.wait_for_space();
+      return End::kRetry;
+    case EventQueue::Written::kAborted:
+      break;
+  }
+  parts_.stalls.cancel(*access.stag);
+  access.stag.reset();
+  return terminate(access, policy);
+}
+
+Client::End Client::wait_for_answer(Attempt& access) {
+  access.in_flight.reset();  // stalled transactions do not hold up CMD_SYNC
+  const std::uint64_t early_ps =
+      parts_.simulation.clock_period().value() * choices_.early_retry_cycles;
+  const auto answer = parts_.stalls.wait(*access.stag, early_ps);
+  if (!answer) return End::kRetry;
+  const std::uint16_t stag = *access.stag;
+  access.stag.reset();
+  parts_.events.write(StallResumed{.access_id = access.stream.access_id,
+                                   .stream_id = access.stream.stream_id,
+                                   .stag = stag,
+                                   .retry = *answer == StallAnswer::kRetry});
+  if (*answer == StallAnswer::kRetry) return End::kRetry;
+  // CMD_RESUME says how it ends, not CD.A.
+  return terminate(access, {.abort = *answer == StallAnswer::kAbort});
+}
+
+// ---- ATS and PRI -----------------------------------------------------------------------------
+
+void Client::refuse(Attempt& access, EventType type) {
+  parts_.event_queue.write(address_event(source_of(access), type), false, false);
+}
+
+void Client::translated(tlm::tlm_generic_payload& trans, StreamExtension& stream) {
+  Attempt access = begin(trans, stream);
+  access.in_flight.emplace(parts_.mmu);
+  if (!parts_.registers.enabled(smmuv3::cr0::Smmuen::kMask)) {
+    refuse(access, EventType::kFTranslForbidden);
+    return abort_transaction(trans);
+  }
+  if (parts_.registers.enabled(smmuv3::cr0::Atschk::kMask)) {
+    const ConfigResult found =
+        parts_.configs.find(stream.access_id, stream.stream_id, stream.substream_id);
+    const auto* config = std::get_if<StreamConfig>(&found);
+    if (config == nullptr) {
+      configuration_failed(access, *std::get_if<ConfigFault>(&found));
+      return abort_transaction(trans);
+    }
+    if (config->kind == StreamConfig::Kind::kAbort) return abort_transaction(trans);
+    if (config->ats == StreamConfig::Ats::kNone) {
+      refuse(access, EventType::kFTranslForbidden);
+      return abort_transaction(trans);
+    }
+    if (config->ats == StreamConfig::Ats::kSplitStage) {
+      return translate_split_stage(access, *config);
+    }
+  }
+  forward(trans, arch::PhysAddr{trans.get_address()});
+}
+
+void Client::translate_split_stage(Attempt& access, const StreamConfig& config) {
+  TranslationContext stage2 = config.context;
+  stage2.has_stage1 = false;
+  apply(config, access);
+  const Mmu::Outcome outcome =
+      parts_.mmu.translate(access.stream.access_id, access.requester, stage2, access.request);
+  if (outcome.fault() == EventType::kNone) {
+    forward(access.trans, outcome.entry.translate(access.request.va));
+    return;
+  }
+  // EATS = 2 excludes S2S = 1: there is nobody to wait for.
+  if (config.stage2_faults.record || !smmuv3::can_stall(outcome.fault())) {
+    parts_.event_queue.write(translation_event(source_of(access), outcome.problem), false,
+                             config.merge_events);
+  }
+  abort_transaction(access.trans);
+}
+
+void Client::translation_request(tlm::tlm_generic_payload& trans, StreamExtension& stream) {
+  Attempt access = begin(trans, stream);
+  access.request.access = stream.no_write ? arch::Access::kRead : arch::Access::kWrite;
+  stream.answer = {};
+  trans.set_response_status(tlm::TLM_OK_RESPONSE);
+  access.in_flight.emplace(parts_.mmu);
+  if (!parts_.registers.enabled(smmuv3::cr0::Smmuen::kMask)) {
+    stream.answer.unsupported = true;
+    refuse(access, EventType::kFBadAtsTreq);
+    return;
+  }
+  const ConfigResult found =
+      parts_.configs.find(stream.access_id, stream.stream_id, stream.substream_id);
+  if (const auto* fault = std::get_if<ConfigFault>(&found)) {
+    if (fault->translation_failed() && fault->type != EventType::kFWalkEabt) return;  // R = W = 0
+    const bool records = smmuv3::cr2::RecCfgAts::get(parts_.registers.get(reg::kCr2)) != 0;
+    if (records) {
+      parts_.event_queue.write(configuration_event(source_of(access), *fault), false, false);
+    }
+    return abort_transaction(trans);  // completer abort
+  }
+  const StreamConfig& config = *std::get_if<StreamConfig>(&found);
+  if (config.kind == StreamConfig::Kind::kAbort) {
+    stream.answer.unsupported = true;
+    return;
+  }
+  if (config.ats == StreamConfig::Ats::kNone || config.kind != StreamConfig::Kind::kTranslate) {
+    stream.answer.unsupported = true;
+    refuse(access, EventType::kFBadAtsTreq);
+    return;
+  }
+  answer_translation(access, config);
+}
+
+void Client::answer_translation(Attempt& access, const StreamConfig& config) {
+  apply(config, access);
+  StreamExtension& stream = access.stream;
+  const Mmu::Outcome outcome =
+      parts_.mmu.translate(stream.access_id, access.requester, config.context, access.request);
+  if (outcome.fault() == EventType::kFWalkEabt) {
+    if (smmuv3::cr2::RecCfgAts::get(parts_.registers.get(reg::kCr2)) != 0) {
+      parts_.event_queue.write(translation_event(source_of(access), outcome.problem), false, false);
+    }
+    return abort_transaction(access.trans);
+  }
+  stream.answer.asid = access.requester.asid;
+  // A missing translation is answered with R=W=0, missing permission with what there is: neither
+  // is an error or an event (IHI 0070 section 3.9.1).
+  const bool granted = outcome.fault() == EventType::kNone ||
+                       (outcome.fault() == EventType::kFPermission && outcome.has_entry);
+  if (granted) {
+    const TlbEntry& entry = outcome.entry;
+    // In a split the endpoint gets an IPA, and stage 2 has its say when it is used.
+    const bool split = config.ats == StreamConfig::Ats::kSplitStage;
+    const bool privileged = access.request.privileged;
+    const auto& stage1 = entry.permissions;
+    stream.answer.read =
+        stage1.permits(arch::Access::kRead, privileged) && (split || entry.stage2.read);
+    stream.answer.write =
+        stage1.permits(arch::Access::kWrite, privileged) && (split || entry.stage2.write);
+    stream.answer.execute =
+        stage1.permits_fetch(privileged) &&
+        (split || (privileged ? entry.stage2.privileged_execute : entry.stage2.user_execute));
+    stream.answer.output = split ? arch::PhysAddr{entry.ipa.value} : entry.output;
+    stream.answer.page_shift = entry.page_shift;
+  }
+  parts_.events.write(AtsAnswered{.access_id = stream.access_id,
+                                  .requester = access.requester,
+                                  .va = access.request.va,
+                                  .read = stream.answer.read,
+                                  .write = stream.answer.write});
+}
+
+void Client::page_request(tlm::tlm_generic_payload& trans, StreamExtension& stream) {
+  stream.answer = {};
+  stream.answer.page_response =
+      parts_.pri_queue.push(stream.stream_id, stream.substream_id, stream.page_request);
+  trans.set_response_status(tlm::TLM_OK_RESPONSE);
+}
+
+}  // namespace shootdown::hw

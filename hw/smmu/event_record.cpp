@@ -1,0 +1,78 @@
+#include "hw/smmu/event_record.h"
+
+namespace shootdown::hw {
+
+using namespace arch::smmuv3;  // event fields
+
+namespace {
+
+EventRecord common(const EventSource& source, EventType type) {
+  EventRecord record{};
+  record[0] = event0::Type::of(static_cast<unsigned>(type)) |
+              event0::Sid::of(source.stream.stream_id.value);
+  if (source.stream.substream_id) {
+    record[0] |= event0::Ssv::of(1) | event0::Ssid::of(source.stream.substream_id->value);
+  }
+  return record;
+}
+
+std::uint64_t access_bits(const EventSource& source) {
+  const bool read = source.access == arch::Access::kRead;
+  return event1::Rnw::of(read) | event1::Pnu::of(source.privileged) |
+         event1::Ind::of(read && source.instruction);
+}
+
+void add_stage2(EventRecord& record, arch::IpaAddr ipa) {
+  record[1] |= event1::S2::of(1);
+  record[3] |= event3::Ipa::get(ipa.value);
+}
+
+}  // namespace
+
+EventRecord translation_event(const EventSource& source, const TranslationProblem& problem) {
+  EventRecord record = common(source, problem.type);
+  record[1] = access_bits(source) | event1::Class::of(problem.event_class);
+  record[2] = source.address.value;
+  if (problem.type == EventType::kFWalkEabt) {
+    record[1] |= event1::S2::of(problem.stage2);
+    record[3] = event3::FetchAddr::get(problem.fetch_address.value);
+    return record;
+  }
+  if (problem.stage2) {
+    add_stage2(record, problem.ipa);
+    if (problem.event_class == kClassTableWalk) {
+      record[1] |= event1::Ttrnw::of(!problem.table_write);
+    }
+  }
+  return record;
+}
+
+EventRecord configuration_event(const EventSource& source, const ConfigFault& fault) {
+  EventRecord record = common(source, fault.type);
+  if (fault.stage2) {
+    // The access that failed is the read of a CD, whatever the transaction wants.
+    EventSource fetch = source;
+    fetch.access = arch::Access::kRead;
+    record[1] = access_bits(fetch);
+    record[2] = source.address.value;
+    if (fault.type == EventType::kFWalkEabt) {
+      record[1] |= event1::Class::of(kClassTableWalk) | event1::S2::of(1);
+      record[3] = event3::FetchAddr::get(fault.fetch_address.value);
+    } else {
+      record[1] |= event1::Class::of(kClassCd);
+      add_stage2(record, fault.ipa);
+    }
+    return record;
+  }
+  record[3] = event3::FetchAddr::get(fault.fetch_address.value);
+  return record;
+}
+
+EventRecord address_event(const EventSource& source, EventType type) {
+  EventRecord record = common(source, type);
+  record[1] = access_bits(source);
+  record[2] = source.address.value;
+  return record;
+}
+
+}  // namespace shootdown::hw
