@@ -105,8 +105,8 @@ struct TlbFill {
     v("page", page);
     v("page_shift", page_shift);
     v("output", output);
-    v("user_read", permissions.user_read);
-    v("user_write", permissions.user_write);
+    v("user_read", permissions.user_read());
+    v("user_write", permissions.user_write());
     v("dropped", dropped);
   }
 };

@@ -518,7 +518,7 @@ bool History::still_good(const CachedEntry& entry) const {
   const PageTables::Leaf now = tables_.leaf(*mm, entry.fill.page);
   return vmsa64::is_leaf(now.entry, now.level) &&
          now.output(entry.fill.page) == entry.fill.output && now.permits(arch::Access::kRead) &&
-         (!entry.fill.permissions.user_write || now.permits(arch::Access::kWrite));
+         (!entry.fill.permissions.user_write() || now.permits(arch::Access::kWrite));
 }
 
 const FlushRecord* History::flush_after(const StoreRecord& store) const {

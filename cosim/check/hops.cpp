@@ -533,7 +533,7 @@ std::vector<ChainItem> build_chain(const History& history, const StaleEntry& sta
         .actor = actor(stale.entry->filled),
         .text = fmt::format("TLB fill  ASID {}, {} -> {}, {}, {}", fill.requester.asid.value,
                             hex(fill.page), hex(fill.output), page_size_name(fill.page_shift),
-                            fill.permissions.user_write ? "writable" : "read-only"),
+                            fill.permissions.user_write() ? "writable" : "read-only"),
         .note = std::move(note)};
   };
   const bool born_stale = stale.entry != nullptr && stale.from_unlinked_table;

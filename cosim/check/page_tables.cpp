@@ -15,7 +15,7 @@ std::uint64_t hardware_view(std::uint64_t entry, int level) {
   if (vmsa64::is_table(entry, level)) return vmsa64::next_table(entry).value | 4;
   if (!vmsa64::is_leaf(entry, level) || vmsa64::desc::Af::get(entry) == 0) return 0;
   return vmsa64::leaf_output(entry, level).value | 1 |
-         (vmsa64::leaf_permissions(entry, {}).user_write ? 2U : 0U);
+         (vmsa64::leaf_permissions(entry, {}).user_write() ? 2U : 0U);
 }
 
 unsigned index_in_table(arch::PhysAddr slot) { return slot.value % arch::kPageSize / 8; }
@@ -247,7 +247,7 @@ bool PageTables::dirty_entry_maps(arch::PhysAddr page) const {
     const bool maps =
         page.value >= first && page.value - first < arch::page_bytes(vmsa64::level_shift(level));
     // arm64 without hardware dirty state: writable to hardware is dirty.
-    const bool writable = vmsa64::leaf_permissions(entry.second, {}).user_write;
+    const bool writable = vmsa64::leaf_permissions(entry.second, {}).user_write();
     return maps &&
            ((entry.second & kDirty) != 0 || (format_ == arch::TableFormat::kVmsa64 && writable));
   });

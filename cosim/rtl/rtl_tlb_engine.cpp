@@ -28,16 +28,11 @@ std::uint64_t out_of_gap(std::uint64_t va, bool up) {
   return up ? kHighBase : kLowTop;
 }
 
-std::uint8_t pack(const arch::vmsa64::Permissions& p) {
-  return static_cast<std::uint8_t>(p.privileged_write << 3 | p.privileged_read << 2 |
-                                   p.user_write << 1 | p.user_read);
-}
-arch::vmsa64::Permissions unpack(std::uint8_t bits) {
-  return {.user_read = (bits & 1) != 0,
-          .user_write = (bits & 2) != 0,
-          .privileged_read = (bits & 4) != 0,
-          .privileged_write = (bits & 8) != 0};
-}
+/// The RTL has the same bits but for fetches.
+constexpr std::uint8_t kDataPermissions = 0xf;
+std::uint8_t pack(arch::vmsa64::Permissions p) { return p.bits & kDataPermissions; }
+arch::vmsa64::Permissions unpack(std::uint8_t bits) { return {bits}; }
+
 std::uint8_t size_code(unsigned page_shift) {
   return page_shift == 12 ? 0 : page_shift == 21 ? 1 : 2;
 }

@@ -41,7 +41,16 @@ struct TranslationSpace {
   Vmid vmid{};  ///< 0 in the EL2 regimes and where there is no stage 2
   Regime regime{Regime::kEl1};
   bool private_asids{};  ///< CD.ASET: set apart from the CPUs' address spaces
-  constexpr bool operator==(const TranslationSpace&) const = default;
+
+  /// All of it in one number.
+  constexpr std::uint64_t packed() const {
+    return std::uint64_t{asid.value} | std::uint64_t{vmid.value} << 16 |
+           std::uint64_t{static_cast<std::uint8_t>(regime)} << 32 |
+           std::uint64_t{private_asids} << 40;
+  }
+  constexpr bool operator==(const TranslationSpace& other) const {
+    return packed() == other.packed();
+  }
 };
 
 /// An entry of a TLB or walk cache as an invalidation sees it.

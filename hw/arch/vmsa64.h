@@ -120,22 +120,41 @@ static_assert(start_level(16, Granule::k16k) == 0 && start_level(17, Granule::k1
               start_level(16, Granule::k64k) == 1 && start_level(22, Granule::k64k) == 2);
 static_assert(table_index(0x7f80'0001'0000, 3) == 0x10);
 
-/// What a stage 1 leaf permits, after the hierarchical bits of the tables above it.
+/// Who may do what, a bit each. One byte: permissions are copied with every TLB entry and looked at
+/// with every access.
 struct Permissions {
-  bool user_read{};
-  bool user_write{};
-  bool privileged_read{};
-  bool privileged_write{};
-  bool user_execute{};
-  bool privileged_execute{};
+  std::uint8_t bits{};
 
+  struct Each {
+    bool user_read{};
+    bool user_write{};
+    bool privileged_read{};
+    bool privileged_write{};
+    bool user_execute{};
+    bool privileged_execute{};
+  };
+  static constexpr Permissions of(const Each& each) {
+    return {static_cast<std::uint8_t>(each.user_read | each.user_write << 1 |
+                                      each.privileged_read << 2 | each.privileged_write << 3 |
+                                      each.user_execute << 4 | each.privileged_execute << 5)};
+  }
+  static constexpr Permissions all() { return {0x3f}; }
   constexpr bool operator==(const Permissions&) const = default;
+  constexpr bool user_read() const { return (bits & 1) != 0; }
+  constexpr bool user_write() const { return (bits & 2) != 0; }
+  constexpr bool privileged_read() const { return (bits & 4) != 0; }
+  constexpr bool privileged_write() const { return (bits & 8) != 0; }
+  constexpr bool user_execute() const { return (bits & 16) != 0; }
+  constexpr bool privileged_execute() const { return (bits & 32) != 0; }
   constexpr bool permits(Access access, bool privileged) const {
-    if (access == Access::kWrite) return privileged ? privileged_write : user_write;
-    return privileged ? privileged_read : user_read;
+    return (bits >> ((access == Access::kWrite ? 1U : 0U) + (privileged ? 2U : 0U)) & 1) != 0;
   }
   constexpr bool permits_fetch(bool privileged) const {
-    return privileged ? privileged_execute : user_execute;
+    return (bits >> (privileged ? 5U : 4U) & 1) != 0;
+  }
+  /// What both permit.
+  constexpr Permissions operator&(Permissions other) const {
+    return {static_cast<std::uint8_t>(bits & other.bits)};
   }
 };
 
@@ -171,24 +190,31 @@ constexpr Permissions leaf_permissions(std::uint64_t descriptor, TableRestrictio
   const bool user = desc::ApUser::get(descriptor) != 0 && !above.no_user();
   const bool write = desc::ApReadOnly::get(descriptor) == 0 && !above.no_write();
   const bool user_write = user && write;
-  return {.user_read = user,
-          .user_write = user_write,
-          .privileged_read = true,
-          .privileged_write = write,
-          // Execute-only exists: AP says nothing about fetches.
-          .user_execute = desc::Uxn::get(descriptor) == 0 && !above.no_user_execute(),
-          // What unprivileged code can write, privileged code never executes.
-          .privileged_execute =
-              desc::Pxn::get(descriptor) == 0 && !above.no_privileged_execute() && !user_write};
+  return Permissions::of(
+      {.user_read = user,
+       .user_write = user_write,
+       .privileged_read = true,
+       .privileged_write = write,
+       // Execute-only exists: AP says nothing about fetches.
+       .user_execute = desc::Uxn::get(descriptor) == 0 && !above.no_user_execute(),
+       // What unprivileged code can write, privileged code never executes.
+       .privileged_execute =
+           desc::Pxn::get(descriptor) == 0 && !above.no_privileged_execute() && !user_write});
 }
 
 constexpr Permissions leaf_permissions(std::uint64_t descriptor, TableRestrictions above,
                                        const PermissionRules& rules) {
-  Permissions result = leaf_permissions(descriptor, above);
-  if (rules.plain()) return result;
+  const Permissions plain = leaf_permissions(descriptor, above);
+  if (rules.plain()) return plain;
+  Permissions::Each result{.user_read = plain.user_read(),
+                           .user_write = plain.user_write(),
+                           .privileged_read = plain.privileged_read(),
+                           .privileged_write = plain.privileged_write(),
+                           .user_execute = plain.user_execute(),
+                           .privileged_execute = plain.privileged_execute()};
   if (rules.single_privilege) {
-    const bool write = result.privileged_write;
-    const bool execute = desc::Uxn::get(descriptor) == 0 && !above.no_user_execute();
+    const bool write = plain.privileged_write();
+    const bool execute = plain.user_execute();
     result = {.user_read = true,
               .user_write = write,
               .privileged_read = true,
@@ -205,27 +231,22 @@ constexpr Permissions leaf_permissions(std::uint64_t descriptor, TableRestrictio
     result.privileged_read = false;
     result.privileged_write = false;
   }
-  return result;
+  return Permissions::of(result);
 }
 
-/// What a stage 2 leaf permits.
-struct Stage2Permissions {
-  bool read{true};
-  bool write{true};
-  bool user_execute{true};
-  bool privileged_execute{true};
-  constexpr bool operator==(const Stage2Permissions&) const = default;
-  constexpr bool permits(Access access) const { return access == Access::kWrite ? write : read; }
-};
-
-/// XN[54:53]: 0 all may execute, 1 unprivileged alone, 2 nobody, 3 privileged alone (FEAT_XNX;
-/// without it bit 54 alone counts).
-constexpr Stage2Permissions stage2_permissions(std::uint64_t descriptor, bool xnx) {
+/// What a stage 2 leaf permits: S2AP makes no difference between privileged and not. XN[54:53]: 0
+/// all may execute, 1 unprivileged alone, 2 nobody, 3 privileged alone (FEAT_XNX; without it bit 54
+/// alone counts).
+constexpr Permissions stage2_permissions(std::uint64_t descriptor, bool xnx) {
+  const bool read = desc::S2Read::get(descriptor) != 0;
+  const bool write = desc::S2Write::get(descriptor) != 0;
   const auto xn = xnx ? desc::S2Xn::get(descriptor) : desc::S2Xn::get(descriptor) & 2;
-  return {.read = desc::S2Read::get(descriptor) != 0,
-          .write = desc::S2Write::get(descriptor) != 0,
-          .user_execute = xn == 0 || xn == 1,
-          .privileged_execute = xn == 0 || xn == 3};
+  return Permissions::of({.user_read = read,
+                          .user_write = write,
+                          .privileged_read = read,
+                          .privileged_write = write,
+                          .user_execute = xn == 0 || xn == 1,
+                          .privileged_execute = xn == 0 || xn == 3});
 }
 /// MemAttr[3:2] = 0: Device memory, where S2PTW forbids stage 1 tables.
 constexpr bool stage2_is_device(std::uint64_t descriptor) {

@@ -13,7 +13,9 @@ CpuCore::CpuCore(const sc_core::sc_module_name& name, Simulation& simulation, Dv
       mmu_(simulation, bus, events, config, engine),
       dvm_number_(dvm.attach(*this, this->name())) {}
 
-void CpuCore::set_context(const Stage1Context& context) { context_.stage1 = context; }
+void CpuCore::set_context(const Stage1Context& context) {
+  context_ = TranslationContext::of(context);
+}
 
 std::optional<CpuFault> CpuCore::user_access(arch::VirtAddr va, arch::Access access,
                                              std::uint64_t& data, unsigned bytes) {

@@ -183,7 +183,8 @@ std::optional<TlbEntry> DmaDevice::request_translation(std::uint64_t access_id, 
                  .asid = {},
                  .global = false,
                  .output = answer.output,
-                 .permissions = {.user_read = answer.read, .user_write = answer.write},
+                 .permissions = arch::vmsa64::Permissions::of(
+                     {.user_read = answer.read, .user_write = answer.write}),
                  .attributes = 0};
   const TlbFillResult filled = atc_->fill(entry, epoch);
   if (filled.evicted) {

@@ -21,10 +21,9 @@ Mmu::Outcome Mmu::translate(std::uint64_t access_id, const Requester& requester,
                             const TranslationContext& context, const AccessRequest& asked) {
   const std::uint64_t start_ps = simulation_.now_ps();
   AccessRequest request = asked;
-  if (context.has_stage1) request.va = without_tag(context.stage1, request.va);
-  const TlbEntry* hit = translator_.lookup(request.va, context.space());
-  const Refusal refusal = hit == nullptr ? Refusal::kNone : refusal_of(*hit, request);
-  const bool permitted = hit != nullptr && refusal == Refusal::kNone;
+  if (context.ignores_tags) request.va = without_tag(context.stage1, request.va);
+  const TlbEntry* hit = translator_.lookup(request.va, context.space);
+  const bool permitted = hit != nullptr && refusal_of(*hit, request) == Refusal::kNone;
   Outcome outcome;
   outcome.has_entry = hit != nullptr;
   if (hit != nullptr) outcome.entry = *hit;  // whoever listens may let time pass
@@ -46,7 +45,8 @@ Mmu::Outcome Mmu::translate(std::uint64_t access_id, const Requester& requester,
     return walk(access_id, requester, context, request);
   }
   if (config_.hit_without_permission == HitWithoutPermission::kFault) {
-    outcome.problem = permission_problem(outcome.entry, request, refusal);
+    outcome.problem =
+        permission_problem(outcome.entry, request, refusal_of(outcome.entry, request));
     return outcome;
   }
   const bool rewalk = config_.hit_without_permission == HitWithoutPermission::kRewalk;
@@ -148,7 +148,7 @@ Mmu::Outcome Mmu::walk(std::uint64_t access_id, const Requester& requester,
   const ArbiterHold hold(walkers_);
   events_.write(WalkBegin{.access_id = access_id, .requester = requester, .va = request.va});
   const TableReference* cached =
-      context.has_stage1 ? translator_.cached_table(request.va, context.space()) : nullptr;
+      context.has_stage1 ? translator_.cached_table(request.va, context.space) : nullptr;
   Walker walker{access_id, requester, context, request, TwoStageWalk(context, request, cached)};
   TwoStageWalk& walk = walker.walk;
   translator_.set_age(walk);

@@ -7,7 +7,6 @@
 #ifndef SHOOTDOWN_HW_MMU_STAGE1_WALK_H
 #define SHOOTDOWN_HW_MMU_STAGE1_WALK_H
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -99,8 +98,9 @@ class Stage1Walk {
     return result;
   }
   bool begin_in(unsigned half, std::uint64_t bits_above);
-  void begin_at_short_table(const Stage1Half& half);
+  void begin_at_top(const Stage1Half& half);
   void finish_leaf(std::uint64_t descriptor);
+  void decide_update();
   void finish(Fault fault) {
     state_ = State::kDone;
     fault_ = fault;
@@ -138,28 +138,18 @@ inline bool Stage1Walk::begin_in(unsigned half, std::uint64_t bits_above) {
   if (bits_above >> (64 - part.tsz) != 0 || part.walks_disabled) return false;
   granule_ = part.granule;
   ignore_hierarchy_ = part.ignore_hierarchy;
-  level_ = first_level_ = vmsa64::start_level(part.tsz, granule_);
-  const unsigned top_bits = 64 - part.tsz - vmsa64::level_shift(level_, granule_);
-  if (top_bits < vmsa64::index_bits(granule_)) [[unlikely]] {
-    begin_at_short_table(part);
+  // The common granule by constants: a division by a number known at compile time is none.
+  if (granule_ == vmsa64::Granule::k4k) [[likely]] {
+    level_ = first_level_ = vmsa64::start_level(part.tsz);
+    if (64 - part.tsz - vmsa64::level_shift(level_) >= vmsa64::kIndexBits) [[likely]] {
+      table_ = {arch::align_down(part.ttb.value, arch::kPageShift)};
+      return true;
+    }
   } else {
-    table_ = {arch::align_down(part.ttb.value, vmsa64::granule_shift(granule_))};
+    level_ = first_level_ = vmsa64::start_level(part.tsz, granule_);
   }
+  begin_at_top(part);
   return true;
-}
-
-inline void Stage1Walk::begin_at_short_table(const Stage1Half& half) {
-  namespace vmsa64 = arch::vmsa64;
-  // A top table shorter than a page is indexed by fewer bits; those above are all equal, so that
-  // the index of a TTB1 address has to lose them.
-  const unsigned top_bits = 64 - half.tsz - vmsa64::level_shift(level_, granule_);
-  constexpr unsigned kMinTableLog2 = 6;
-  const std::uint64_t base =
-      arch::align_down(half.ttb.value, std::max(top_bits + 3, kMinTableLog2));
-  const std::uint64_t keep = (std::uint64_t{1} << (64 - half.tsz)) - 1;
-  const auto full = vmsa64::table_index(request_.va.value, level_, granule_);
-  const auto used = vmsa64::table_index(request_.va.value & keep, level_, granule_);
-  table_ = {base - std::uint64_t{full - used} * 8};
 }
 
 inline Stage1Walk::Stage1Walk(const Stage1Context& context, const AccessRequest& request,
@@ -179,22 +169,11 @@ inline Stage1Walk::Stage1Walk(const Stage1Context& context, const AccessRequest&
 }
 
 inline void Stage1Walk::finish_leaf(std::uint64_t descriptor) {
-  namespace desc = arch::vmsa64::desc;
   leaf_ = descriptor;
-  const bool young = desc::Af::get(descriptor) != 0;
-  if (!context_->update_access_flag) [[likely]] {
-    return finish(young || !context_->access_flag_faults ? Fault::kNone : Fault::kFAccess);
-  }
-  updated_leaf_ = descriptor | desc::Af::kMask;
-  if (context_->update_dirty && request_.access == arch::Access::kWrite && entry().writable_clean) {
-    const std::uint64_t dirty = updated_leaf_ & ~desc::ApReadOnly::kMask;
-    const auto permissions =
-        arch::vmsa64::leaf_permissions(dirty, restrictions_after(tables_), context_->rules);
-    // A write that is refused all the same leaves the entry clean.
-    if (permissions.permits(arch::Access::kWrite, request_.privileged)) updated_leaf_ = dirty;
-  }
-  if (updated_leaf_ == descriptor) return finish(Fault::kNone);
-  state_ = State::kUpdate;
+  if (context_->update_access_flag) [[unlikely]]
+    return decide_update();
+  const bool young = arch::vmsa64::desc::Af::get(descriptor) != 0;
+  finish(young || !context_->access_flag_faults ? Fault::kNone : Fault::kFAccess);
 }
 
 inline TlbEntry Stage1Walk::entry() const {
@@ -225,7 +204,7 @@ inline TlbEntry Stage1Walk::entry() const {
       .block_shift = 0,
       .writable_clean = context_->update_dirty && vmsa64::desc::Dbm::get(leaf_) != 0 &&
                         vmsa64::desc::ApReadOnly::get(leaf_) != 0 && !above.no_write(),
-      .stage2 = {},
+      .stage2 = vmsa64::Permissions::all(),
       .ipa = {}};
 }
 

@@ -72,7 +72,7 @@ TlbEntry Stage2Walk::entry() const {
   entry.global = true;  // no ASID takes part
   entry.output = {arch::align_down(
       vmsa64::output_address(leaf_, context_->granule, context_->wide_output), shift)};
-  entry.permissions = {true, true, true, true, true, true};
+  entry.permissions = vmsa64::Permissions::all();
   entry.attributes =
       static_cast<unsigned>(desc::Shareability::get(leaf_) << 4 | desc::S2MemAttr::get(leaf_));
   entry.vmid = context_->vmid;

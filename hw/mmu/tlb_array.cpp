@@ -89,9 +89,13 @@ unsigned TlbArray::victim_way(unsigned set) {
 unsigned TlbArray::invalidate(const arch::Invalidation& what, bool honour_hints) {
   ++epoch_;
   ++generation_;
+  using Scope = arch::Invalidation::Scope;
+  const bool by_address = what.scope == Scope::kVa || what.scope == Scope::kVaAnyAsid;
   unsigned removed = 0;
   for (unsigned slot = 0; slot < tags_.size(); ++slot) {
     if (tags_[slot] == kInvalidTag) continue;
+    // Most entries of an invalidation by address are somewhere else.
+    if (by_address && !entries_[slot].overlaps(what.start, what.last)) continue;
     const arch::EntryTag tag = entries_[slot].tag();
     if (!what.covers(tag) || (honour_hints && what.hints_spare_leaf(tag))) continue;
     count(shift_of(tags_[slot]), -1);

@@ -37,7 +37,7 @@ struct TlbEntry {
   /// smaller entries, or of a stage 1 block over smaller stage 2 pages. 0: the entry is all of it.
   std::uint8_t block_shift{};
   bool writable_clean{};  ///< the first write has to set the dirty state in memory (HTTU)
-  arch::vmsa64::Stage2Permissions stage2{};
+  arch::vmsa64::Permissions stage2{arch::vmsa64::Permissions::all()};  ///< of stage 2
   arch::IpaAddr ipa{};  ///< of `page`, if stage 2 took part
 
   bool operator==(const TlbEntry&) const = default;
@@ -45,8 +45,14 @@ struct TlbEntry {
   arch::PhysAddr translate(arch::VirtAddr va) const {
     return {output.value | (va.value & (arch::page_bytes(page_shift) - 1))};
   }
+  /// log2 of what the descriptor translates.
+  unsigned span_shift() const { return block_shift == 0 ? page_shift : block_shift; }
+  bool overlaps(std::uint64_t first, std::uint64_t last_byte) const {
+    const std::uint64_t mask = arch::page_bytes(span_shift()) - 1;
+    return (page.value & ~mask) <= last_byte && first <= (page.value | mask);
+  }
   arch::EntryTag tag() const {
-    const unsigned shift = block_shift == 0 ? page_shift : block_shift;
+    const unsigned shift = span_shift();
     const std::uint64_t first = arch::align_down(page.value, shift);
     return {.space = {.asid = asid, .vmid = vmid, .regime = regime, .private_asids = private_asids},
             .global = global,
@@ -105,7 +111,7 @@ class TlbArray {
   struct Hint {
     std::uint64_t generation{};
     Tag page{};
-    arch::TranslationSpace space;
+    std::uint64_t space{};
     unsigned slot{};
   };
 
@@ -181,13 +187,14 @@ inline const TlbEntry* TlbArray::lookup(arch::VirtAddr va, const arch::Translati
   // The last slot found for this page, while nothing has changed since: what find() would return.
   const Tag page = page_bits(va.value);
   Hint& hint = hints_[(page ^ std::uint64_t{space.asid.value} * 37) % kHints];
-  if (hint.generation == generation_ && hint.page == page && hint.space == space) {
+  const std::uint64_t packed = space.packed();
+  if (hint.generation == generation_ && hint.page == page && hint.space == packed) {
     touch(hint.slot);
     return &entries_[hint.slot];
   }
   const unsigned slot = find(va, space);
   if (slot == kNoSlot) return nullptr;
-  hint = {generation_, page, space, slot};
+  hint = {generation_, page, packed, slot};
   touch(slot);
   return &entries_[slot];
 }

@@ -32,6 +32,7 @@ struct Stage1Context {
   bool update_dirty{};            ///< HD, only with HA
   arch::vmsa64::PermissionRules rules{};
 
+  bool ignores_top_byte() const { return half[0].ignore_top_byte || half[1].ignore_top_byte; }
   bool operator==(const Stage1Context&) const = default;
 };
 
@@ -52,17 +53,46 @@ struct Stage2Context {
   bool operator==(const Stage2Context&) const = default;
 };
 
-struct TranslationContext {
+class TranslationContext {
+ public:
+  TranslationContext() = default;
+  static TranslationContext of(const Stage1Context& stage1) {
+    TranslationContext context;
+    context.stage1 = stage1;
+    context.space = stage1.space;
+    context.ignores_tags = stage1.ignores_top_byte();
+    return context;
+  }
+  static TranslationContext of(const Stage2Context& stage2) {
+    TranslationContext context;
+    context.has_stage1 = false;
+    context.set_stage2(stage2);
+    context.space = context.stage2_space;
+    return context;
+  }
+  static TranslationContext of(const Stage1Context& stage1, const Stage2Context& stage2) {
+    TranslationContext context = of(stage1);
+    context.set_stage2(stage2);
+    return context;
+  }
+
+  // What a hit needs comes first.
+  arch::TranslationSpace space{};  ///< how the TLB tags what this context translates
+  bool ignores_tags{};             ///< one half or both ignore the top byte
   bool has_stage1{true};
   bool has_stage2{};
+  arch::TranslationSpace stage2_space{};  ///< the same of translations from IPA to PA
   Stage1Context stage1{};
   Stage2Context stage2{};
 
-  /// How the TLB tags what this context translates.
-  const arch::TranslationSpace& space() const { return has_stage1 ? stage1.space : stage2_space; }
-  arch::TranslationSpace stage2_space{.regime = arch::Regime::kStage2};
-
   bool operator==(const TranslationContext&) const = default;
+
+ private:
+  void set_stage2(const Stage2Context& context) {
+    has_stage2 = true;
+    stage2 = context;
+    stage2_space = {.vmid = context.vmid, .regime = arch::Regime::kStage2};
+  }
 };
 
 /// What an access wants. `instruction`: a fetch, which is a read.

@@ -104,16 +104,14 @@ class TwoStageWalk {
 
 /// Which stage refuses an access that a TLB entry translates, if any does.
 enum class Refusal : std::uint8_t { kNone, kStage1, kStage2 };
+inline bool permits(arch::vmsa64::Permissions permissions, const AccessRequest& request) {
+  return request.instruction ? permissions.permits_fetch(request.privileged)
+                             : permissions.permits(request.access, request.privileged);
+}
 inline Refusal refusal_of(const TlbEntry& entry, const AccessRequest& request) {
-  if (!request.instruction) [[likely]] {
-    if (!entry.permissions.permits(request.access, request.privileged)) [[unlikely]]
-      return Refusal::kStage1;
-    return entry.stage2.permits(request.access) ? Refusal::kNone : Refusal::kStage2;
-  }
-  if (!entry.permissions.permits_fetch(request.privileged)) return Refusal::kStage1;
-  const bool fetch =
-      request.privileged ? entry.stage2.privileged_execute : entry.stage2.user_execute;
-  return fetch ? Refusal::kNone : Refusal::kStage2;
+  if (permits(entry.permissions & entry.stage2, request)) [[likely]]
+    return Refusal::kNone;
+  return permits(entry.permissions, request) ? Refusal::kStage2 : Refusal::kStage1;
 }
 /// What a refusal is called, for a TLB entry that was found.
 TranslationProblem permission_problem(const TlbEntry& entry, const AccessRequest& request,

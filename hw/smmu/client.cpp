@@ -332,8 +332,7 @@ void Client::translated(tlm::tlm_generic_payload& trans, StreamExtension& stream
 }
 
 void Client::translate_split_stage(Attempt& access, const StreamConfig& config) {
-  TranslationContext stage2 = config.context;
-  stage2.has_stage1 = false;
+  const TranslationContext stage2 = TranslationContext::of(config.context.stage2);
   apply(config, access);
   const Mmu::Outcome outcome =
       parts_.mmu.translate(access.stream.access_id, access.requester, stage2, access.request);
@@ -397,21 +396,17 @@ void Client::answer_translation(Attempt& access, const StreamConfig& config) {
   stream.answer.asid = access.requester.asid;
   // A missing translation is answered with R=W=0, missing permission with what there is: neither
   // is an error or an event (IHI 0070 section 3.9.1).
-  const bool granted = outcome.fault() == EventType::kNone ||
-                       (outcome.fault() == EventType::kFPermission && outcome.has_entry);
-  if (granted) {
+  const bool found = outcome.fault() == EventType::kNone ||
+                     (outcome.fault() == EventType::kFPermission && outcome.has_entry);
+  if (found) {
     const TlbEntry& entry = outcome.entry;
     // In a split the endpoint gets an IPA, and stage 2 has its say when it is used.
     const bool split = config.ats == StreamConfig::Ats::kSplitStage;
     const bool privileged = access.request.privileged;
-    const auto& stage1 = entry.permissions;
-    stream.answer.read =
-        stage1.permits(arch::Access::kRead, privileged) && (split || entry.stage2.read);
-    stream.answer.write =
-        stage1.permits(arch::Access::kWrite, privileged) && (split || entry.stage2.write);
-    stream.answer.execute =
-        stage1.permits_fetch(privileged) &&
-        (split || (privileged ? entry.stage2.privileged_execute : entry.stage2.user_execute));
+    const auto granted = split ? entry.permissions : entry.permissions & entry.stage2;
+    stream.answer.read = granted.permits(arch::Access::kRead, privileged);
+    stream.answer.write = granted.permits(arch::Access::kWrite, privileged);
+    stream.answer.execute = granted.permits_fetch(privileged);
     stream.answer.output = split ? arch::PhysAddr{entry.ipa.value} : entry.output;
     stream.answer.page_shift = entry.page_shift;
   }

@@ -38,11 +38,7 @@ class ConfigUnit::Source : public StructureSource {
     return unit_.bus_.read(address, words, count * 8);
   }
   Ipa translate(const Stage2Context& stage2, arch::IpaAddr ipa) override {
-    TranslationContext context;
-    context.has_stage1 = false;
-    context.has_stage2 = true;
-    context.stage2 = stage2;
-    context.stage2_space.vmid = stage2.vmid;
+    const TranslationContext context = TranslationContext::of(stage2);
     const AccessRequest request{.va = {ipa.value}, .access = arch::Access::kRead};
     const Mmu::Outcome outcome = unit_.mmu_.translate(access_id_, requester_, context, request);
     if (outcome.problem.type != smmuv3::EventType::kNone) return outcome.problem;

@@ -50,12 +50,9 @@ class ConfigWalk {
     bool bypass_stage1 = false;
     if (auto fault = choose_cd(cd, bypass_stage1)) return *fault;
     config.stage2_faults = stream_.stage2_faults;
-    config.context.has_stage1 = stream_.stage1 && !bypass_stage1;
-    config.context.has_stage2 = stream_.stage2;
-    config.context.stage2 = stream_.stage2_context;
-    config.context.stage2_space.vmid = stream_.vmid;
-    if (!config.context.has_stage1) {
+    if (!stream_.stage1 || bypass_stage1) {
       config.kind = stream_.stage2 ? StreamConfig::Kind::kTranslate : StreamConfig::Kind::kBypass;
+      if (stream_.stage2) config.context = TranslationContext::of(stream_.stage2_context);
       return config;
     }
     smmuv3::Cd words{};
@@ -63,7 +60,9 @@ class ConfigWalk {
     const auto context = decode_cd(words, stream_, rules_);
     if (!context) return ConfigFault{.type = EventType::kCBadCd};
     config.kind = StreamConfig::Kind::kTranslate;
-    config.context.stage1 = context->context;
+    config.context = stream_.stage2
+                         ? TranslationContext::of(context->context, stream_.stage2_context)
+                         : TranslationContext::of(context->context);
     config.stage1_faults = context->faults;
     return config;
   }

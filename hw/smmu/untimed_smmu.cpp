@@ -40,11 +40,7 @@ class UntimedSmmu::Source : public StructureSource {
     return true;
   }
   Ipa translate(const Stage2Context& stage2, arch::IpaAddr ipa) override {
-    TranslationContext context;
-    context.has_stage1 = false;
-    context.has_stage2 = true;
-    context.stage2 = stage2;
-    context.stage2_space.vmid = stage2.vmid;
+    const TranslationContext context = TranslationContext::of(stage2);
     const AccessRequest request{.va = {ipa.value}, .access = arch::Access::kRead};
     TwoStageWalk walk(context, request);
     smmu_.run(walk);
@@ -78,7 +74,7 @@ void UntimedSmmu::run(TwoStageWalk& walk) {
 UntimedSmmu::Result UntimedSmmu::walk_both_and_translate(const AccessRequest& request,
                                                          const StreamConfig& config) {
   const TableReference* start = config.context.has_stage1
-                                    ? translator_.cached_table(request.va, config.context.space())
+                                    ? translator_.cached_table(request.va, config.context.space)
                                     : nullptr;
   TwoStageWalk walk(config.context, request, start);
   translator_.set_age(walk);

@@ -51,9 +51,12 @@ class UntimedSmmu {
   Result translate(const Request& request, const StreamConfig& config) {
     if (config.kind == StreamConfig::Kind::kBypass) return {.fault = {}, .pa = {request.va.value}};
     AccessRequest access{.va = request.va, .access = request.access};
-    if (config.context.has_stage1) access.va = without_tag(config.context.stage1, access.va);
-    if (const TlbEntry* hit = translator_.lookup(access.va, config.context.space())) [[likely]] {
-      return finish(access, *hit);
+    if (config.context.ignores_tags) [[unlikely]]
+      access.va = without_tag(config.context.stage1, access.va);
+    if (const TlbEntry* hit = translator_.lookup(access.va, config.context.space)) [[likely]] {
+      if (refusal_of(*hit, access) != Refusal::kNone) [[unlikely]]
+        return {.fault = arch::smmuv3::EventType::kFPermission, .pa = {}};
+      return {.fault = arch::smmuv3::EventType::kNone, .pa = hit->translate(access.va)};
     }
     return config.context.has_stage2 || config.context.stage1.update_access_flag
                ? walk_both_and_translate(access, config)
@@ -78,10 +81,14 @@ class UntimedSmmu {
           step(walk, 3);
       }
     }
-    translator_.install(walk);
+    translator_.install_tables(walk, walk.invalidations);
     if (walk.fault() != arch::smmuv3::EventType::kNone) [[unlikely]]
       return {.fault = walk.fault(), .pa = {}};
-    return finish(request, walk.entry());
+    const TlbEntry entry = walk.entry();
+    translator_.install(entry, walk.epoch);
+    if (refusal_of(entry, request) != Refusal::kNone) [[unlikely]]
+      return {.fault = arch::smmuv3::EventType::kFPermission, .pa = {}};
+    return {.fault = arch::smmuv3::EventType::kNone, .pa = entry.translate(request.va)};
   }
   Result walk_both_and_translate(const AccessRequest& request, const StreamConfig& config);
   void run(TwoStageWalk& walk);
@@ -94,12 +101,6 @@ class UntimedSmmu {
       walk.feed(memory_.read64(address), level);
     }
     return walk.done();
-  }
-  static Result finish(const AccessRequest& request, const TlbEntry& entry) {
-    if (refusal_of(entry, request) != Refusal::kNone) [[unlikely]] {
-      return {.fault = arch::smmuv3::EventType::kFPermission, .pa = {}};
-    }
-    return {.fault = arch::smmuv3::EventType::kNone, .pa = entry.translate(request.va)};
   }
   Result fetch_and_translate(const Request& request);
 

@@ -75,7 +75,8 @@ class Bench {
                               .page = {va},
                               .page_shift = shift,
                               .output = {output},
-                              .permissions = {.user_read = true, .user_write = true}});
+                              .permissions = arch::vmsa64::Permissions::of(
+                                  {.user_read = true, .user_write = true})});
   }
   void write(std::uint64_t va, std::uint64_t pa) {
     hardware(cpu, hw::AccessDone{.access_id = ++accesses_,

@@ -396,7 +396,7 @@ TEST(ConfigWalkTest, DecodesStage2) {
       .vmid = {0x33}, .ttb = {0x4400'0000}, .tsz = 24, .start_level = 1, .output_bits = 48};
   EXPECT_EQ(config.context.stage2, expected);
   EXPECT_EQ(config.stage2_faults, (FaultPolicy{.stall = false, .record = true, .abort = true}));
-  EXPECT_EQ(config.context.space(),
+  EXPECT_EQ(config.context.space,
             (arch::TranslationSpace{.vmid = {0x33}, .regime = arch::Regime::kStage2}));
 }
 
@@ -440,7 +440,7 @@ TEST(ConfigWalkTest, WithStage2TheCdHasAnIntermediateAddress) {
   bench.memory[kCdTable + 0x100'0008] = bench.cd(1);
   const auto config = std::get<StreamConfig>(bench.fetch());
   EXPECT_TRUE(config.context.has_stage1 && config.context.has_stage2);
-  EXPECT_EQ(config.context.space().vmid.value, 0x33);
+  EXPECT_EQ(config.context.space.vmid.value, 0x33);
 
   bench.unmapped_ipa = kCdTable;
   const auto fault = std::get<ConfigFault>(bench.fetch());
@@ -453,7 +453,7 @@ TEST(ConfigWalkTest, StreamWorldDecidesTheTagsOfTheTlb) {
   Bench bench;
   bench.features = everything();
   bench.set_ste(1, 31, 30, 2);
-  const auto el2 = std::get<StreamConfig>(bench.fetch()).context.space();
+  const auto el2 = std::get<StreamConfig>(bench.fetch()).context.space;
   EXPECT_EQ(el2.regime, arch::Regime::kEl2);
   EXPECT_EQ(el2.asid.value, 0) << "EL2 has no ASIDs";
   bench.set_ste(1, 31, 30, 1);

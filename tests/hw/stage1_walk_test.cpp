@@ -211,10 +211,10 @@ void expect_equal(const Stage1Walk& walk, const Expected& expected, arch::Asid a
   EXPECT_EQ(entry.output.value, expected.output);
   EXPECT_EQ(entry.asid, asid);
   EXPECT_EQ(entry.global, expected.global);
-  EXPECT_EQ(entry.permissions.user_read, expected.user_read);
-  EXPECT_EQ(entry.permissions.user_write, expected.user_write);
-  EXPECT_EQ(entry.permissions.privileged_read, expected.privileged_read);
-  EXPECT_EQ(entry.permissions.privileged_write, expected.privileged_write);
+  EXPECT_EQ(entry.permissions.user_read(), expected.user_read);
+  EXPECT_EQ(entry.permissions.user_write(), expected.user_write);
+  EXPECT_EQ(entry.permissions.privileged_read(), expected.privileged_read);
+  EXPECT_EQ(entry.permissions.privileged_write(), expected.privileged_write);
   EXPECT_EQ(entry.attributes, expected.attributes);
 }
 

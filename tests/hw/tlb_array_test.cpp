@@ -118,10 +118,7 @@ TlbEntry random_entry(Random& random) {
   entry.asid = {static_cast<std::uint16_t>(random.below(3) * 0x7fff)};
   entry.global = random.percent(15);
   entry.output = {(random.bits() & 0xffff'ffff'f000) >> entry.page_shift << entry.page_shift};
-  entry.permissions = {.user_read = random.percent(50),
-                       .user_write = random.percent(50),
-                       .privileged_read = random.percent(50),
-                       .privileged_write = random.percent(50)};
+  entry.permissions = {static_cast<std::uint8_t>(random.below(16))};
   entry.attributes = static_cast<unsigned>(random.below(32));
   return entry;
 }
@@ -147,7 +144,7 @@ std::vector<std::string> texts(const std::vector<TlbEntry>& entries) {
   for (const TlbEntry& entry : entries) {
     std::ostringstream text;
     PrintTo(entry, &text);
-    text << " " << entry.attributes << entry.permissions.user_read << entry.permissions.user_write;
+    text << " " << entry.attributes << unsigned{entry.permissions.bits};
     result.push_back(text.str());
   }
   std::sort(result.begin(), result.end());

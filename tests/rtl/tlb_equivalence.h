@@ -55,10 +55,7 @@ inline std::string first_difference(cosim::TlbDut& dut, unsigned entries, unsign
       entry.global = draw(5) == 0;
       entry.output = arch::page_of(arch::PhysAddr{draw(1 << 20) << 12}, entry.page_shift);
       const auto permissions = static_cast<unsigned>(draw(16));
-      entry.permissions = {.user_read = (permissions & 1) != 0,
-                           .user_write = (permissions & 2) != 0,
-                           .privileged_read = (permissions & 4) != 0,
-                           .privileged_write = (permissions & 8) != 0};
+      entry.permissions = {static_cast<std::uint8_t>(permissions)};
       entry.attributes = static_cast<unsigned>(draw(32));
       if (draw(10) == 0) {  // overtaken, by one invalidation or by so many that the counter wrapped
         epoch = epoch != 0 && draw(2) == 0 ? epoch - 1 : epoch ^ std::uint64_t{1} << draw(32);
@@ -112,11 +109,7 @@ inline std::string first_difference(cosim::TlbDut& dut, unsigned entries, unsign
         expect("size", hit->page_shift, kPageShifts[got.size % 3]);
         expect("global", hit->global, got.global);
         expect("output", hit->output.value >> 12, got.pa_page);
-        expect("permission",
-               static_cast<std::uint64_t>(
-                   hit->permissions.privileged_write << 3 | hit->permissions.privileged_read << 2 |
-                   hit->permissions.user_write << 1 | hit->permissions.user_read),
-               got.permissions);
+        expect("permission", std::uint64_t{hit->permissions.bits} & 0xf, got.permissions);
         expect("attributes", hit->attributes, got.attributes);
       }
     } else if (request.operation == TlbOperation::kFill) {

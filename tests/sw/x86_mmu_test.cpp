@@ -186,12 +186,12 @@ TEST(X86EntryTest, IsWritableToATlbOnlyWhenDirty) {
     return vmsa64::leaf_permissions(arch::x86_64::to_vmsa64(entry, 3, needs_dirty), {});
   };
   const std::uint64_t entry = kFrame | kP | kUser | kA;
-  EXPECT_TRUE(permissions(entry, true).user_read);
-  EXPECT_FALSE(permissions(entry | kRw, true).user_write);
-  EXPECT_TRUE(permissions(entry | kRw | kD, true).user_write);
-  EXPECT_FALSE(permissions(entry | kD, true).user_write);
-  EXPECT_TRUE(permissions(entry | kRw, false).user_write);
-  EXPECT_FALSE(permissions(kFrame | kP | kRw | kD, true).user_read);
+  EXPECT_TRUE(permissions(entry, true).user_read());
+  EXPECT_FALSE(permissions(entry | kRw, true).user_write());
+  EXPECT_TRUE(permissions(entry | kRw | kD, true).user_write());
+  EXPECT_FALSE(permissions(entry | kD, true).user_write());
+  EXPECT_TRUE(permissions(entry | kRw, false).user_write());
+  EXPECT_FALSE(permissions(kFrame | kP | kRw | kD, true).user_read());
   EXPECT_EQ(arch::x86_64::to_vmsa64(kFrame | kRw | kUser, 3, true), 0U);
 }
 
