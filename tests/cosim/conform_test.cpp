@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
@@ -65,6 +66,66 @@ TEST(ConformTest, AWrongOperandBarrierOrEntryOfAnArm64FlushIsNamed) {
             std::string::npos);
   EXPECT_NE(first_difference("ptep_test_and_clear_young", [](json& t) { t["after"] = "same"; })
                 .find("entry "),
+            std::string::npos);
+}
+
+TEST(ConformTest, EveryRecordedSmmuSequenceAgreesInBothModes) {
+  const auto files = cosim::conform_folder(SHOOTDOWN_SOURCE_DIR "/tests/vectors/smmuv3");
+  EXPECT_EQ(files.size(), 252U);
+  for (const ConformFile& file : files) {
+    ASSERT_EQ(file.cases.size(), 2U);
+    EXPECT_EQ(file.failed(), 0U) << cosim::conform_table({file});
+  }
+}
+
+/// The first difference of a recorded sequence in which `plant` has changed something.
+std::string smmu_difference(const char* vector, const std::function<void(json&)>& plant) {
+  json file = read_vectors(vector);
+  plant(file);
+  for (const auto& test : cosim::replay_smmuv3(file).cases) {
+    if (!test.difference.empty()) return test.difference;
+  }
+  return {};
+}
+json& first_dma(json& file) {
+  for (json& step : file["steps"]) {
+    if (step["op"] == "dma") return step;
+  }
+  throw std::runtime_error("no DMA");
+}
+
+TEST(ConformTest, AWrongSmmuOutcomeIsNamed) {
+  constexpr const char* kVector = "smmuv3/xlate/xlate-4k-tsz16.json";
+  EXPECT_EQ(smmu_difference(kVector, [](json&) {}), "");
+  EXPECT_NE(smmu_difference(kVector, [](json& f) { first_dma(f)["obs"]["pa"] = "0x40000000"; })
+                .find("recorded ok"),
+            std::string::npos);
+  EXPECT_NE(smmu_difference(kVector,
+                            [](json& f) {
+                              first_dma(f)["obs"] = {{"r", "abort"}};
+                            })
+                .find("recorded abort"),
+            std::string::npos);
+  const auto plant_event = [](std::size_t word, const char* value) {
+    return smmu_difference("smmuv3/cmdq/cmdq-wrap-log2_0.json", [&](json& file) {
+      for (json& step : file["steps"]) {
+        if (step["op"] == "dma" && step["obs"].contains("ev")) step["obs"]["ev"][0][word] = value;
+      }
+    });
+  };
+  EXPECT_NE(plant_event(0, "0x2100000010"), "") << "the type";
+  EXPECT_NE(plant_event(0, "0x2200000013"), "") << "the StreamID";
+  EXPECT_NE(plant_event(1, "0x20800000000"), "") << "RnW";
+  EXPECT_NE(plant_event(1, "0x10000000000"), "") << "CLASS";
+  EXPECT_NE(plant_event(2, "0x1004"), "") << "the address";
+  EXPECT_NE(smmu_difference(kVector,
+                            [](json& f) {
+                              for (json& step : f["steps"]) {
+                                if (step["op"] == "rr" && step["reg"] == "CMDQ_CONS")
+                                  step["obs"]["v"] = "0x7";
+                              }
+                            })
+                .find("CMDQ_CONS"),
             std::string::npos);
 }
 
