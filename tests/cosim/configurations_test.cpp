@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "cosim/config/presets.h"
 #include "support/scenario.h"
 #include "sw/kernel/version.h"
 
@@ -126,6 +127,30 @@ TEST(PermissionUpgradeTest, RewalkPolicyIsNotedAsHidingTheLoop) {
   EXPECT_EQ(result.notes[0].kind, "hidden-fault-loop");
   EXPECT_NE(result.notes[0].text.find("notifier"), std::string::npos);
   EXPECT_TRUE(run(load_file("configs/rewalk_hides.yaml", {}, "v6.6")).notes.empty());
+}
+
+/// Whatever the hardware's sizes and features, the old kernel loops or does not, and the fixed one
+/// never does.
+class PresetTest : public testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(Presets, PresetTest, testing::ValuesIn(cosim::preset_names()),
+                         [](const auto& test) {
+                           std::string name = test.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+TEST_P(PresetTest, RunsAndCanBeOverridden) {
+  const std::string preset = "hardware.preset=" + GetParam();
+  const auto config = load_file("configs/permission_upgrade.yaml", {preset});
+  EXPECT_EQ(config.hardware.smmu.mmu.translator.tlb.entries, 32U) << "the file's own word counts";
+  for (const char* kernel : {"v6.5", "v6.6"}) {
+    for (const char* file : {"configs/permission_upgrade.yaml", "configs/unmap.yaml",
+                             "configs/mprotect_downgrade.yaml", "configs/copy_on_write.yaml"}) {
+      const auto result = run(load_file(file, {preset}, kernel));
+      EXPECT_TRUE(result.met) << file << " " << kernel << " " << result.limit
+                              << testing::PrintToString(violations_of(result));
+    }
+  }
 }
 
 }  // namespace
