@@ -4,6 +4,7 @@
 #ifndef SHOOTDOWN_HW_ARCH_INVALIDATION_H
 #define SHOOTDOWN_HW_ARCH_INVALIDATION_H
 
+#include <bit>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -35,19 +36,17 @@ constexpr std::string_view name_of(Regime regime) {
   return "?";
 }
 
-/// Whose translation: what a TLB compares beside the address.
-struct TranslationSpace {
+/// Whose translation: what a TLB compares beside the address. As long as a word, so that it is
+/// compared as one.
+struct alignas(8) TranslationSpace {
   Asid asid{};
   Vmid vmid{};  ///< 0 in the EL2 regimes and where there is no stage 2
   Regime regime{Regime::kEl1};
   bool private_asids{};  ///< CD.ASET: set apart from the CPUs' address spaces
+  std::uint16_t unused{};
 
   /// All of it in one number.
-  constexpr std::uint64_t packed() const {
-    return std::uint64_t{asid.value} | std::uint64_t{vmid.value} << 16 |
-           std::uint64_t{static_cast<std::uint8_t>(regime)} << 32 |
-           std::uint64_t{private_asids} << 40;
-  }
+  constexpr std::uint64_t packed() const { return std::bit_cast<std::uint64_t>(*this); }
   constexpr bool operator==(const TranslationSpace& other) const {
     return packed() == other.packed();
   }

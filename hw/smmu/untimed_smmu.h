@@ -50,21 +50,22 @@ class UntimedSmmu {
 
   Result translate(const Request& request, const StreamConfig& config) {
     if (config.kind == StreamConfig::Kind::kBypass) return {.fault = {}, .pa = {request.va.value}};
-    AccessRequest access{.va = request.va, .access = request.access};
+    arch::VirtAddr va = request.va;
     if (config.context.ignores_tags) [[unlikely]]
-      access.va = without_tag(config.context.stage1, access.va);
-    if (const TlbEntry* hit = translator_.lookup(access.va, config.context.space)) [[likely]] {
-      if (refusal_of(*hit, access) != Refusal::kNone) [[unlikely]]
-        return {.fault = arch::smmuv3::EventType::kFPermission, .pa = {}};
-      return {.fault = arch::smmuv3::EventType::kNone, .pa = hit->translate(access.va)};
-    }
-    return config.context.has_stage2 || config.context.stage1.update_access_flag
-               ? walk_both_and_translate(access, config)
-               : walk_and_translate(access, config);
+      va = without_tag(config.context.stage1, va);
+    const TlbEntry* hit = translator_.lookup(va, config.context.space);
+    if (hit == nullptr) [[unlikely]]
+      return walk_and_translate({.va = va, .access = request.access}, config);
+    if (!(hit->permissions & hit->stage2).permits(request.access, /*privileged=*/false))
+        [[unlikely]]
+      return {.fault = arch::smmuv3::EventType::kFPermission, .pa = {}};
+    return {.fault = arch::smmuv3::EventType::kNone, .pa = hit->translate(va)};
   }
   /// Out of line: it would only be in the way of the hits.
   [[gnu::noinline]] Result walk_and_translate(const AccessRequest& request,
                                               const StreamConfig& config) {
+    if (config.context.has_stage2 || config.context.stage1.update_access_flag) [[unlikely]]
+      return walk_both_and_translate(request, config);
     Stage1Walk walk = translator_.begin_walk(config.context.stage1, request);
     if (!walk.done()) {
       switch (walk.level()) {
