@@ -48,7 +48,6 @@ inline constexpr std::uint32_t kPriqBase = 0x00c0;     // 64 bits
 inline constexpr std::uint32_t kPriqIrqCfg0 = 0x00d0;  // 64 bits
 inline constexpr std::uint32_t kPriqIrqCfg1 = 0x00d8;
 inline constexpr std::uint32_t kPriqIrqCfg2 = 0x00dc;
-inline constexpr std::uint32_t kPeripheralId = 0x0fd0;  // to 0x0ffc
 // Page 1, or at the same offset of page 0 where a driver looks there.
 inline constexpr std::uint32_t kEventqProd = 0x100a8;
 inline constexpr std::uint32_t kEventqCons = 0x100ac;
@@ -82,7 +81,6 @@ using StLevel = BitField<28, 27>;     ///< 0 linear only, 1 two levels too
 }  // namespace idr0
 
 inline constexpr unsigned kStallModelTerminateOnly = 1;
-inline constexpr unsigned kStallModelForced = 2;
 inline constexpr unsigned kShcfgIncoming = 1;
 
 namespace idr1 {

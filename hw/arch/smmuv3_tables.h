@@ -42,7 +42,6 @@ using S1ContextPtr = AddressField<51, 6>;
 using S1CdMax = BitField<63, 59>;  ///< log2 of the number of CDs; 0 = no substreams
 }  // namespace ste0
 
-inline constexpr unsigned kSteConfigAbort = 0;  ///< and 1 to 3
 inline constexpr unsigned kSteConfigBypass = 4;
 inline constexpr unsigned kSteConfigS1 = 5;
 inline constexpr unsigned kSteConfigS2 = 6;

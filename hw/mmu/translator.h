@@ -44,18 +44,13 @@ class Translator {
     return walk;
   }
 
-  /// Installs what a finished walk found, unless an invalidation overtook it. A walk that ended in
-  /// a fault installs its tables only.
-  TlbFillResult install(const Stage1Walk& walk) {
-    install_tables(walk, walk.invalidations);
-    if (walk.fault() != Stage1Walk::Fault::kNone) [[unlikely]]
-      return {};
-    return tlb_.fill(walk.entry(), walk.epoch);
-  }
+  /// Installs the tables a walk went through, unless an invalidation has overtaken it; also those
+  /// of a walk that ended in a fault. `invalidations`: when it began.
   void install_tables(const Stage1Walk& walk, std::uint64_t invalidations) {
     if (!walk_cache_.enabled() || invalidations != invalidations_) return;
     for (unsigned i = 0; i < walk.tables(); ++i) walk_cache_.fill(walk.table(i));
   }
+  /// Installs a translation whose walk began at `epoch`, likewise.
   TlbFillResult install(const TlbEntry& entry, std::uint64_t epoch) {
     return tlb_.fill(entry, epoch);
   }

@@ -70,7 +70,6 @@ class TwoStageWalk {
   bool has_entry() const { return has_entry_; }
   const TlbEntry& entry() const { return entry_; }
   const std::optional<Stage1Walk>& stage1() const { return stage1_; }
-  std::optional<Stage1Walk>& stage1() { return stage1_; }
 
   // When the walk began; kept for its owner.
   std::uint64_t epoch{};

@@ -95,6 +95,13 @@ bool Client::forward(tlm::tlm_generic_payload& trans, arch::PhysAddr pa) {
 
 void Client::untranslated(tlm::tlm_generic_payload& trans, StreamExtension& stream) {
   Attempt access = begin(trans, stream);
+  run(access);
+  // An early retry has ended the access; software's answer will find nobody waiting.
+  if (access.stag) parts_.stalls.leave(*access.stag);
+}
+
+void Client::run(Attempt& access) {
+  tlm::tlm_generic_payload& trans = access.trans;
   // A retry is a transaction that arrives anew: configuration and translation are looked up again.
   for (;;) {
     if (!parts_.registers.enabled(smmuv3::cr0::Smmuen::kMask)) {
@@ -141,11 +148,6 @@ Client::End Client::attempt(Attempt& access) {
 }
 
 Client::End Client::complete(Attempt& access, const Mmu::Outcome& outcome) {
-  if (access.stag) {
-    // An early retry has found what it needs; software's answer will find nobody waiting.
-    parts_.stalls.leave(*access.stag);
-    access.stag.reset();
-  }
   // The tag byte is no part of the address that was translated, nor of the offset in the page.
   AccessDone done{.access_id = access.stream.access_id,
                   .requester = access.requester,
@@ -180,7 +182,7 @@ Client::End Client::terminate(Attempt& access, const FaultPolicy& policy) {
 
 Client::End Client::configuration_failed(Attempt& access, const ConfigFault& fault) {
   const smmuv3::EventRecord event = configuration_event(source_of(access), fault);
-  if (fault.translation_failed() && smmuv3::can_stall(fault.type)) {
+  if (fault.stage2 && smmuv3::can_stall(fault.type)) {
     const TranslationFault published{.access_id = access.stream.access_id,
                                      .requester = access.requester,
                                      .va = access.request.va,
@@ -362,7 +364,7 @@ void Client::translation_request(tlm::tlm_generic_payload& trans, StreamExtensio
   const ConfigResult found =
       parts_.configs.find(stream.access_id, stream.stream_id, stream.substream_id);
   if (const auto* fault = std::get_if<ConfigFault>(&found)) {
-    if (fault->translation_failed() && fault->type != EventType::kFWalkEabt) return;  // R = W = 0
+    if (fault->stage2 && fault->type != EventType::kFWalkEabt) return;  // R = W = 0
     const bool records = smmuv3::cr2::RecCfgAts::get(parts_.registers.get(reg::kCr2)) != 0;
     if (records) {
       parts_.event_queue.write(configuration_event(source_of(access), *fault), false, false);

@@ -55,6 +55,8 @@ class Client {
   };
 
   void untranslated(tlm::tlm_generic_payload& trans, StreamExtension& stream);
+  /// Attempts it until it is done or terminated.
+  void run(Attempt& access);
   End attempt(Attempt& attempt);
   End complete(Attempt& attempt, const Mmu::Outcome& outcome);
   End configuration_failed(Attempt& attempt, const ConfigFault& fault);

@@ -13,6 +13,7 @@
 #include "hw/arch/smmuv3_tables.h"
 #include "hw/arch/types.h"
 #include "hw/smmu/config_cache_config.h"
+#include "hw/smmu/config_walk.h"
 #include "hw/smmu/stream_config.h"
 #include "hw/smmu/structure_cache.h"
 
@@ -108,6 +109,40 @@ class ConfigCache {
   std::array<Decoded, kDecoded> decoded_{};
   std::uint64_t generation_{1};  ///< of the decoded ones; older ones are void
   std::uint64_t epoch_{};
+};
+
+/// The cached half of a StructureSource: one look-up's view of the caches, which remembers the
+/// epoch before anything is read.
+class CachedStructures : public StructureSource {
+ public:
+  /// `cache` outlives this object.
+  explicit CachedStructures(ConfigCache& cache) : cache_(cache), epoch_(cache.epoch()) {}
+  const arch::smmuv3::Ste* cached_ste(arch::StreamId sid) override { return cache_.ste(sid); }
+  const arch::smmuv3::Cd* cached_cd(arch::StreamId sid, arch::SubstreamId ssid) override {
+    return cache_.cd(sid, ssid);
+  }
+  const std::uint64_t* cached_l1std(arch::StreamId first) override { return cache_.l1std(first); }
+  const std::uint64_t* cached_l1cd(arch::StreamId sid, arch::SubstreamId first) override {
+    return cache_.l1cd(sid, first);
+  }
+  void fetched_ste(arch::StreamId sid, const arch::smmuv3::Ste& ste) override {
+    cache_.fill_ste(sid, ste, epoch_);
+  }
+  void fetched_cd(arch::StreamId sid, arch::SubstreamId ssid, const arch::smmuv3::Cd& cd) override {
+    cache_.fill_cd(sid, ssid, cd, epoch_);
+  }
+  void fetched_l1std(arch::StreamId first, std::uint64_t descriptor) override {
+    cache_.fill_l1std(first, descriptor, epoch_);
+  }
+  void fetched_l1cd(arch::StreamId sid, arch::SubstreamId first,
+                    std::uint64_t descriptor) override {
+    cache_.fill_l1cd(sid, first, descriptor, epoch_);
+  }
+  std::uint64_t epoch() const { return epoch_; }
+
+ private:
+  ConfigCache& cache_;
+  std::uint64_t epoch_;
 };
 
 }  // namespace shootdown::hw

@@ -5,35 +5,11 @@ namespace shootdown::hw {
 namespace smmuv3 = arch::smmuv3;
 namespace reg = arch::smmuv3::reg;
 
-/// One look-up's view of caches and memory. Remembers the epoch before anything is read.
-class ConfigUnit::Source : public StructureSource {
+class ConfigUnit::Source : public CachedStructures {
  public:
   Source(ConfigUnit& unit, std::uint64_t access_id, const Requester& requester)
-      : unit_(unit), access_id_(access_id), requester_(requester), epoch_(unit.cache_.epoch()) {}
+      : CachedStructures(unit.cache_), unit_(unit), access_id_(access_id), requester_(requester) {}
 
-  const smmuv3::Ste* cached_ste(arch::StreamId sid) override { return unit_.cache_.ste(sid); }
-  const smmuv3::Cd* cached_cd(arch::StreamId sid, arch::SubstreamId ssid) override {
-    return unit_.cache_.cd(sid, ssid);
-  }
-  const std::uint64_t* cached_l1std(arch::StreamId first) override {
-    return unit_.cache_.l1std(first);
-  }
-  const std::uint64_t* cached_l1cd(arch::StreamId sid, arch::SubstreamId first) override {
-    return unit_.cache_.l1cd(sid, first);
-  }
-  void fetched_ste(arch::StreamId sid, const smmuv3::Ste& ste) override {
-    unit_.cache_.fill_ste(sid, ste, epoch_);
-  }
-  void fetched_cd(arch::StreamId sid, arch::SubstreamId ssid, const smmuv3::Cd& cd) override {
-    unit_.cache_.fill_cd(sid, ssid, cd, epoch_);
-  }
-  void fetched_l1std(arch::StreamId first, std::uint64_t descriptor) override {
-    unit_.cache_.fill_l1std(first, descriptor, epoch_);
-  }
-  void fetched_l1cd(arch::StreamId sid, arch::SubstreamId first,
-                    std::uint64_t descriptor) override {
-    unit_.cache_.fill_l1cd(sid, first, descriptor, epoch_);
-  }
   bool read(arch::PhysAddr address, std::uint64_t* words, unsigned count) override {
     return unit_.bus_.read(address, words, count * 8);
   }
@@ -44,13 +20,11 @@ class ConfigUnit::Source : public StructureSource {
     if (outcome.problem.type != smmuv3::EventType::kNone) return outcome.problem;
     return outcome.entry.translate(request.va);
   }
-  std::uint64_t epoch() const { return epoch_; }
 
  private:
   ConfigUnit& unit_;
   std::uint64_t access_id_;
   Requester requester_;
-  std::uint64_t epoch_;
 };
 
 StructureRules ConfigUnit::rules() const {

@@ -36,6 +36,14 @@ std::optional<StallAnswer> StallTable::wait(std::uint16_t stag, std::uint64_t at
   return answer;
 }
 
+void StallTable::leave(std::uint16_t stag) {
+  if (slots_[stag].answer) {
+    cancel(stag);
+  } else {
+    slots_[stag].process = nullptr;
+  }
+}
+
 bool StallTable::has_alike(const StallKey& key) const {
   return std::any_of(slots_.begin(), slots_.end(), [&](const Slot& slot) {
     return slot.used && !slot.answer && slot.key == key;

@@ -40,8 +40,9 @@ class StallTable {
   /// Blocks until software has answered for `stag`, then frees it. With `at_most_ps` other than 0
   /// it returns nothing after that time, and the stall stays.
   std::optional<StallAnswer> wait(std::uint16_t stag, std::uint64_t at_most_ps);
-  /// The transaction went on by itself. The STAG stays taken until software's answer.
-  void leave(std::uint16_t stag) { slots_[stag].process = nullptr; }
+  /// The transaction ended by itself. The STAG stays taken until software's answer, if that has not
+  /// come already.
+  void leave(std::uint16_t stag);
   /// An unanswered stall that is alike, whose event speaks for this access too.
   bool has_alike(const StallKey& key) const;
 

@@ -46,7 +46,6 @@ struct ConfigFault {
   bool stage2{};
   arch::IpaAddr ipa{};
   FaultPolicy policy{.stall = false, .record = true, .abort = true};
-  bool translation_failed() const { return stage2; }
 };
 
 }  // namespace shootdown::hw

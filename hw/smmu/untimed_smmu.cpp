@@ -4,36 +4,10 @@ namespace shootdown::hw {
 
 using arch::smmuv3::EventType;
 
-/// Caches and memory, at once.
-class UntimedSmmu::Source : public StructureSource {
+class UntimedSmmu::Source : public CachedStructures {
  public:
-  explicit Source(UntimedSmmu& smmu) : smmu_(smmu), epoch_(smmu.configs_.epoch()) {}
+  explicit Source(UntimedSmmu& smmu) : CachedStructures(smmu.configs_), smmu_(smmu) {}
 
-  const arch::smmuv3::Ste* cached_ste(arch::StreamId sid) override {
-    return smmu_.configs_.ste(sid);
-  }
-  const arch::smmuv3::Cd* cached_cd(arch::StreamId sid, arch::SubstreamId ssid) override {
-    return smmu_.configs_.cd(sid, ssid);
-  }
-  const std::uint64_t* cached_l1std(arch::StreamId first) override {
-    return smmu_.configs_.l1std(first);
-  }
-  const std::uint64_t* cached_l1cd(arch::StreamId sid, arch::SubstreamId first) override {
-    return smmu_.configs_.l1cd(sid, first);
-  }
-  void fetched_ste(arch::StreamId sid, const arch::smmuv3::Ste& ste) override {
-    smmu_.configs_.fill_ste(sid, ste, epoch_);
-  }
-  void fetched_cd(arch::StreamId sid, arch::SubstreamId ssid, const arch::smmuv3::Cd& cd) override {
-    smmu_.configs_.fill_cd(sid, ssid, cd, epoch_);
-  }
-  void fetched_l1std(arch::StreamId first, std::uint64_t descriptor) override {
-    smmu_.configs_.fill_l1std(first, descriptor, epoch_);
-  }
-  void fetched_l1cd(arch::StreamId sid, arch::SubstreamId first,
-                    std::uint64_t descriptor) override {
-    smmu_.configs_.fill_l1cd(sid, first, descriptor, epoch_);
-  }
   bool read(arch::PhysAddr address, std::uint64_t* words, unsigned count) override {
     if (!smmu_.memory_.contains(address, std::uint64_t{count} * 8)) return false;
     smmu_.memory_.read(address, words, std::uint64_t{count} * 8);
@@ -50,7 +24,6 @@ class UntimedSmmu::Source : public StructureSource {
 
  private:
   UntimedSmmu& smmu_;
-  std::uint64_t epoch_;
 };
 
 void UntimedSmmu::run(TwoStageWalk& walk) {

@@ -91,7 +91,7 @@ TEST(TranslatorTest, AddressInTheGapMissesWhateverIsCached) {
     while (!walk.done()) {
       walk.feed(walk.level() == 3 ? page | 0xfc3 : 0x80000003);
     }
-    translator.install(walk);
+    translator.install(walk.entry(), walk.epoch);
     ASSERT_NE(translator.lookup({page}, {1}), nullptr);
   }
 
