@@ -10,6 +10,7 @@
 #include <string>
 
 #include "cosim/conform/conform_report.h"
+#include "cosim/conform/smmu_board.h"
 #include "tests/vectors/gzip_json.h"
 
 namespace shootdown::tests {
@@ -127,6 +128,58 @@ TEST(ConformTest, AWrongSmmuOutcomeIsNamed) {
                             })
                 .find("CMDQ_CONS"),
             std::string::npos);
+}
+
+/// What CMD_CFGI_* do to a cached STE, through the command queue. The recorded sequences run on a
+/// board without configuration caches, and would not notice.
+struct ConfigInvalidation {
+  const char* name;
+  std::uint64_t dw0, dw1;
+  bool drops_ste;
+};
+class ConfigInvalidationTest : public testing::TestWithParam<ConfigInvalidation> {};
+INSTANTIATE_TEST_SUITE_P(
+    Commands, ConfigInvalidationTest,
+    testing::Values(ConfigInvalidation{"Ste", 0x1'0000'0003, 1, true},
+                    ConfigInvalidation{"SteOfAnotherStream", 0x2'0000'0003, 1, false},
+                    ConfigInvalidation{"SteRange", 0x0'0000'0004, 0, true},
+                    ConfigInvalidation{"SteRangeElsewhere", 0x2'0000'0004, 0, false},
+                    ConfigInvalidation{"All", 0x4, 31, true},
+                    ConfigInvalidation{"Cd", 0x1'0000'0005, 1, false},
+                    ConfigInvalidation{"CdAll", 0x1'0000'0006, 0, false}),
+    [](const auto& test) { return std::string(test.param.name); });
+
+TEST_P(ConfigInvalidationTest, DropsTheSteOrLeavesIt) {
+  constexpr arch::PhysAddr kBase{0x4000'0000};
+  constexpr std::uint64_t kSteOfStream1 = 0x4000'0040;
+  constexpr std::uint64_t kBypass = 0x9;
+  constexpr std::uint64_t kAbort = 0x1;
+  cosim::SmmuBoard board({}, kBase, 1 << 20);
+  bool cached = false;
+  bool after = false;
+  board.run([&] {
+    const auto accepted = [&] {
+      std::uint8_t byte = 0;
+      return board.dma({.stream_id = {1}, .substream_id = {}, .address = {0x4000'8000}}, &byte, 1)
+          .ok;
+    };
+    board.memory().write64({kSteOfStream1}, kBypass);
+    board.write_register(0x80, kBase.value, 8);      // STRTAB_BASE
+    board.write_register(0x88, 4, 4);                // 16 STEs
+    board.write_register(0x90, 0x4000'1000 | 4, 8);  // CMDQ_BASE
+    board.write_register(0x20, 0x9, 4);              // CR0: CMDQEN, SMMUEN
+    ASSERT_TRUE(accepted());
+    board.memory().write64({kSteOfStream1}, kAbort);
+    cached = accepted();
+    board.memory().write64({0x4000'1000}, GetParam().dw0);
+    board.memory().write64({0x4000'1008}, GetParam().dw1);
+    board.memory().write64({0x4000'1010}, 0x46);  // CMD_SYNC
+    board.write_register(0x98, 2, 4);             // CMDQ_PROD
+    ASSERT_TRUE(board.wait_until([&] { return board.read_register(0x9c, 4) == 2; }));
+    after = accepted();
+  });
+  EXPECT_TRUE(cached) << "the STE is used from the cache until it is invalidated";
+  EXPECT_EQ(after, !GetParam().drops_ste);
 }
 
 /// The recordings of one case, for planting something wrong in one of them.
