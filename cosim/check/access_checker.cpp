@@ -44,7 +44,7 @@ void AccessChecker::on_access(const Event& event, const hw::AccessDone& done) {
       passed.actor == event.actor && passed.access == done.access) {
     return;
   }
-  const auto mm = history_.mm_of(done.requester.asid);
+  const auto mm = history_.mm_of(event.actor, done.requester.asid);
   if (!mm) return;
   const PageTables::Leaf leaf = history_.tables().leaf(*mm, done.va);
   const bool permitted = arch::vmsa64::is_leaf(leaf.entry, leaf.level) &&
@@ -178,7 +178,7 @@ void AccessChecker::report(const Event& event, const hw::AccessDone& done, const
 void AccessChecker::on_free(const Event& event, const sw::PageFreed& freed) {
   const std::uint64_t bytes = arch::kPageSize << freed.order;
   for (const auto& [tlb, entry] : history_.live_into(freed.page, bytes)) {
-    const auto mm = history_.mm_of(entry->fill.requester.asid);
+    const auto mm = history_.mm_of(entry->filled.actor, entry->fill.requester.asid);
     if (!mm || !history_.reachable(tlb, *entry)) continue;
     const std::string& name = actor_name(tlb);
     if (findings_.repeats("use-after-free", name, entry->fill.page)) continue;

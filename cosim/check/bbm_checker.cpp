@@ -18,7 +18,7 @@ void BbmChecker::on_event(const Event& event) {
 }
 
 void BbmChecker::on_fill(const Event& event, const hw::TlbFill& fill) {
-  const auto mm = history_.mm_of(fill.requester.asid);
+  const auto mm = history_.mm_of(event.actor, fill.requester.asid);
   if (!mm || fill.dropped) return;
   const int level = fill.page_shift == arch::kPageShift ? 3 : fill.page_shift == 21 ? 2 : 1;
   for (const auto& [tlb, entry] : history_.live_at(*mm, fill.page, level)) {

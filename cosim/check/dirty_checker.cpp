@@ -32,7 +32,7 @@ void DirtyChecker::on_event(const Event& event) {
     frame->second.written = now;
     frame->second.writer = requester_name(event.actor, done->requester);
     frame->second.va = done->va;
-    frame->second.mm = history_.mm_of(done->requester.asid).value_or(0);
+    frame->second.mm = history_.mm_of(event.actor, done->requester.asid).value_or(0);
   } else if (const auto* allocated = event.payload.get<sw::PageAllocated>()) {
     const bool file = allocated->use == sw::PageUse::kFile;
     const bool keep = file || allocated->use == sw::PageUse::kAnonymous;

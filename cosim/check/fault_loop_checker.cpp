@@ -55,7 +55,7 @@ std::optional<unsigned> FaultLoopChecker::mm_of(ActorId actor,
                                                 const hw::TranslationFault& fault) const {
   const Binding* binding = history_.binding(fault.requester.stream_id);
   if (binding != nullptr && !history_.is_cpu(actor)) return binding->mm;
-  return history_.mm_of(fault.requester.asid);
+  return history_.mm_of(actor, fault.requester.asid);
 }
 
 void FaultLoopChecker::on_fault(const Event& event, const hw::TranslationFault& fault) {
@@ -188,7 +188,7 @@ void FaultLoopChecker::on_policy(const Event& event, const hw::PermissionPolicy&
   // An x86 CPU may be relied on to walk again: there the kernel owes no flush of an upgrade.
   if (history_.is_cpu(event.actor) && history_.tables().format() == arch::TableFormat::kX86_64)
     return;
-  const auto mm = history_.mm_of(policy.requester.asid);
+  const auto mm = history_.mm_of(event.actor, policy.requester.asid);
   if (!mm || !history_.tables().leaf(*mm, policy.va).permits(policy.access)) return;
   const StaleEntry stale = stale_entry(event.actor, policy.requester, policy.va, *mm);
   if (stale.store == nullptr) return;

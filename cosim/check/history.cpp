@@ -19,6 +19,7 @@ void History::on_event(const Event& event) {
 void History::reset() {
   ++generation_;
   mm_by_asid_.clear();
+  mm_by_smmu_asid_.clear();
   bindings_.clear();
   live_.clear();
   retired_.clear();
@@ -81,6 +82,7 @@ void History::on(const Event&, const sw::MmCreated& e) {
 
 void History::on(const Event&, const sw::SvaBound& e) {
   ++generation_;
+  mm_by_smmu_asid_[e.asid.value] = e.mm;
   bindings_[e.stream_id.value] = {.device = log_.actor_name(devices_[e.stream_id.value]),
                                   .mm = e.mm,
                                   .asid = e.asid,
@@ -93,9 +95,9 @@ void History::on(const Event& event, const sw::PteStore& e) {
   tables_.stored(e, stamp(event), functions_of(event.thread));
 }
 
-void History::on(const Event&, const hw::DescriptorUpdate& e) {
+void History::on(const Event& event, const hw::DescriptorUpdate& e) {
   ++generation_;
-  if (const auto mm = mm_of(e.requester.asid)) tables_.updated(e, *mm);
+  if (const auto mm = mm_of(event.actor, e.requester.asid)) tables_.updated(e, *mm);
 }
 
 void History::on(const Event& event, const sw::IpiSent& e) {
@@ -235,7 +237,7 @@ void History::on(const Event& event, const hw::WalkBegin& e) {
 
 std::uint64_t History::unlinked_table_of(ActorId actor, const Walk& walk, arch::PhysAddr slot,
                                          std::uint64_t sequence) const {
-  const auto mm = mm_of(walk.asid);
+  const auto mm = mm_of(actor, walk.asid);
   if (!mm) return 0;
   const std::uint64_t table = arch::page_of(slot).value;
   if (tables_.taken_out(slot, *mm, walk.va, sequence) != nullptr) return table;
@@ -260,21 +262,21 @@ void History::on(const Event& event, const hw::WalkRead& e) {
       strays.erase(next);
     }
   }
-  const StoreRecord* unlinked = unlinked_by(walk.last, walk.asid, walk.va);
+  const StoreRecord* unlinked = unlinked_by(event.actor, walk.last, walk.asid, walk.va);
   if (unlinked == nullptr) return;
   walk.last.at = unlinked->at;
   --walk.last.at.sequence;
 }
 
-const StoreRecord* History::unlinked_by(const DescriptorRead& read, arch::Asid asid,
+const StoreRecord* History::unlinked_by(ActorId actor, const DescriptorRead& read, arch::Asid asid,
                                         arch::VirtAddr va) const {
-  const auto mm = mm_of(asid);
+  const auto mm = mm_of(actor, asid);
   if (read.unlinked_table == 0 || !mm) return nullptr;
   return tables_.taken_out({read.unlinked_table}, *mm, va, read.at.sequence + 1);
 }
 
 const StoreRecord* History::unlinked_table(const CachedEntry& entry) const {
-  return unlinked_by(entry.read, entry.fill.requester.asid, entry.fill.page);
+  return unlinked_by(entry.filled.actor, entry.read, entry.fill.requester.asid, entry.fill.page);
 }
 
 const StoreRecord* History::unlinked_table(ActorId actor, std::uint64_t access_id) const {
@@ -282,7 +284,7 @@ const StoreRecord* History::unlinked_table(ActorId actor, std::uint64_t access_i
   if (walks == walks_.end()) return nullptr;
   const auto walk = walks->second.find(access_id);
   if (walk == walks->second.end()) return nullptr;
-  return unlinked_by(walk->second.last, walk->second.asid, walk->second.va);
+  return unlinked_by(actor, walk->second.last, walk->second.asid, walk->second.va);
 }
 
 void History::on(const Event& event, const hw::TlbFill& e) {
@@ -422,10 +424,18 @@ void History::on(const Event& event, const hw::DsbCompleted& e) {
 
 // ---- Questions -------------------------------------------------------------------------------
 
-std::optional<unsigned> History::mm_of(arch::Asid asid) const {
-  const auto found = mm_by_asid_.find(asid.value);
-  if (found == mm_by_asid_.end()) return std::nullopt;
+std::optional<unsigned> History::mm_of(ActorId actor, arch::Asid asid) const {
+  const auto& owners = is_cpu(actor) ? mm_by_asid_ : mm_by_smmu_asid_;
+  const auto found = owners.find(asid.value);
+  if (found == owners.end()) return std::nullopt;
   return found->second;
+}
+
+arch::Asid History::cpu_asid(unsigned mm) const {
+  for (const auto& [asid, owner] : mm_by_asid_) {
+    if (owner == mm) return arch::Asid{asid};
+  }
+  return {};
 }
 
 const Binding* History::binding(arch::StreamId stream) const {
@@ -513,7 +523,7 @@ Stamp History::last_freed(arch::PhysAddr page) const {
 }
 
 bool History::still_good(const CachedEntry& entry) const {
-  const auto mm = mm_of(entry.fill.requester.asid);
+  const auto mm = mm_of(entry.filled.actor, entry.fill.requester.asid);
   if (!mm) return false;
   const PageTables::Leaf now = tables_.leaf(*mm, entry.fill.page);
   return vmsa64::is_leaf(now.entry, now.level) &&
@@ -545,7 +555,7 @@ std::vector<std::pair<ActorId, const CachedEntry*>> History::live_at(unsigned mm
   const std::uint64_t last = va.value + (arch::page_bytes(vmsa64::level_shift(level)) - 1);
   for (const auto& [actor, entries] : live_) {
     for (const CachedEntry& entry : entries) {
-      if (mm_of(entry.fill.requester.asid) != mm) continue;
+      if (mm_of(actor, entry.fill.requester.asid) != mm) continue;
       if (entry.fill.page.value <= last && va.value <= entry.last() && reachable(actor, entry)) {
         result.emplace_back(actor, &entry);
       }
@@ -555,12 +565,12 @@ std::vector<std::pair<ActorId, const CachedEntry*>> History::live_at(unsigned mm
 }
 
 bool History::reachable(ActorId actor, const CachedEntry& entry) const {
-  if (const auto mm = mm_of(entry.fill.requester.asid);
+  if (const auto mm = mm_of(actor, entry.fill.requester.asid);
       mm && is_cpu(actor) && exiting_.contains(*mm)) {
     return false;
   }
   const auto active = active_mm_.find(actor);
-  return active == active_mm_.end() || mm_of(entry.fill.requester.asid) == active->second;
+  return active == active_mm_.end() || mm_of(actor, entry.fill.requester.asid) == active->second;
 }
 
 }  // namespace shootdown::cosim

@@ -163,7 +163,10 @@ class History : public EventSubscriber {
   std::uint64_t generation() const { return generation_; }
 
   // Address spaces.
-  std::optional<unsigned> mm_of(arch::Asid asid) const;
+  /// Whose an ASID is. The SMMU and its devices can have numbers of their own (CD.ASET).
+  std::optional<unsigned> mm_of(ActorId actor, arch::Asid asid) const;
+  /// The ASID that the CPUs use for it.
+  arch::Asid cpu_asid(unsigned mm) const;
   const Binding* binding(arch::StreamId stream) const;
 
   // Page tables.
@@ -286,7 +289,7 @@ class History : public EventSubscriber {
     DescriptorRead last;
   };
   using Walker = std::pair<ActorId, std::uint16_t>;  // with an ASID
-  const StoreRecord* unlinked_by(const DescriptorRead& read, arch::Asid asid,
+  const StoreRecord* unlinked_by(ActorId actor, const DescriptorRead& read, arch::Asid asid,
                                  arch::VirtAddr va) const;
   /// The table that is linked no more, by which the walk came to read at `slot`; or 0.
   std::uint64_t unlinked_table_of(ActorId actor, const Walk& walk, arch::PhysAddr slot,
@@ -297,7 +300,8 @@ class History : public EventSubscriber {
   std::map<std::uint32_t, ActorId> devices_;  // by stream
   std::map<ActorId, ActorId> atcs_;           // by device
   std::uint64_t generation_{1};
-  std::map<std::uint16_t, unsigned> mm_by_asid_;
+  std::map<std::uint16_t, unsigned> mm_by_asid_;       // of the CPUs
+  std::map<std::uint16_t, unsigned> mm_by_smmu_asid_;  // as bound
   std::map<std::uint32_t, Binding> bindings_;
   PageTables tables_;
   std::map<ActorId, std::vector<CachedEntry>> live_;

@@ -112,6 +112,11 @@ class HopFinder {
   bool matches(const arch::Invalidation& what) const {
     return covers(what) && !(what.leaf_only && stale_.from_unlinked_table);
   }
+  /// The same of the CPUs' translations; the SMMU may know the process by another ASID.
+  bool tells_cpus(const arch::Invalidation& what) const {
+    return what.covers(first_, last_, history_.cpu_asid(stale_.mm), false) &&
+           !(what.leaf_only && stale_.from_unlinked_table);
+  }
   bool matches_any_asid(arch::Invalidation what) const {
     what.asid = stale_.requester.asid;
     return matches(what);
@@ -238,7 +243,7 @@ class HopFinder {
     }
     // What the CPUs did is part of the story, whatever the missing hop turns out to be.
     for (const TlbiRecord& tlbi : history_.tlbis()) {
-      if (tlbi.at.sequence < since_ || !matches(tlbi.what)) continue;
+      if (tlbi.at.sequence < since_ || !tells_cpus(tlbi.what)) continue;
       happened(tlbi.at, (flush_ != nullptr ? flush_name() + ": " : std::string()) + tlbi_text(tlbi),
                tlbi.completed ? "complete on the CPUs at " + microseconds(tlbi.completed.time_ps)
                               : std::string());

@@ -12,7 +12,10 @@ namespace shootdown::cosim {
 namespace fs = std::filesystem;
 
 namespace {
-const std::string kFormats = "formats mmu_gather-trace-1, arm64-tlbi/1, smmuv3-qemu-vector/1";
+const std::string kFormats =
+    "formats mmu_gather-trace-1, arm64-tlbi/1, smmuv3-qemu-vector/1, "
+    "smmuv3-driver/1, smmuv3-commands/1, smmu-tlb-inv-range/1, "
+    "smmuv3-nonterminating/1";
 }
 
 unsigned ConformFile::failed() const {
@@ -39,9 +42,16 @@ std::vector<std::string> recordings_below(const std::string& folder) {
   return paths;
 }
 
+bool is_known(const nlohmann::json& file) {
+  return is_mmu_gather(file) || is_arm64_tlbi(file) || is_smmuv3(file) || is_smmu_driver(file) ||
+         is_smmu_commands(file);
+}
+
 ConformFile replay(const nlohmann::json& file) {
   if (is_mmu_gather(file)) return replay_mmu_gather(file);
   if (is_arm64_tlbi(file)) return replay_arm64_tlbi(file);
+  if (is_smmu_driver(file)) return replay_smmu_driver(file);
+  if (is_smmu_commands(file)) return replay_smmu_commands(file);
   return replay_smmuv3(file);
 }
 
@@ -51,7 +61,7 @@ std::vector<ConformFile> conform_folder(const std::string& folder) {
   std::vector<ConformFile> result;
   for (const std::string& path : recordings_below(folder)) {
     const nlohmann::json file = read_json(path);
-    if (!is_mmu_gather(file) && !is_arm64_tlbi(file) && !is_smmuv3(file)) {
+    if (!is_known(file)) {
       throw std::runtime_error(path + ":1:1: format: is not one that is known (" + kFormats + ")");
     }
     try {

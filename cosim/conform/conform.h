@@ -38,6 +38,14 @@ bool is_arm64_tlbi(const nlohmann::json& file);
 ConformFile replay_smmuv3(const nlohmann::json& file);
 bool is_smmuv3(const nlohmann::json& file);
 
+/// Recorded sessions of Linux's SMMUv3 driver: format "smmuv3-driver/1". A case a session.
+ConformFile replay_smmu_driver(const nlohmann::json& file);
+bool is_smmu_driver(const nlohmann::json& file);
+
+/// What that driver builds: "smmuv3-commands/1", "smmu-tlb-inv-range/1", "smmuv3-nonterminating/1".
+ConformFile replay_smmu_commands(const nlohmann::json& file);
+bool is_smmu_commands(const nlohmann::json& file);
+
 /// Every .json and .json.gz in a folder, by name, of a known format. Throws std::runtime_error if a
 /// file cannot be read or none is known.
 std::vector<ConformFile> conform_folder(const std::string& folder);

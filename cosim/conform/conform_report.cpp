@@ -11,15 +11,19 @@ namespace shootdown::cosim {
 
 std::string conform_table(const std::vector<ConformFile>& files) {
   std::size_t width = 4;
-  for (const ConformFile& file : files) width = std::max(width, file.path.size());
-  std::string text = fmt::format("{:{}}  {:12} {:>7} {:>7} {:>7}\n", "file", width, "format",
-                                 "cases", "agree", "differ");
+  std::size_t format_width = 6;
+  for (const ConformFile& file : files) {
+    width = std::max(width, file.path.size());
+    format_width = std::max(format_width, file.format.size());
+  }
+  std::string text = fmt::format("{:{}}  {:{}} {:>7} {:>7} {:>7}\n", "file", width, "format",
+                                 format_width, "cases", "agree", "differ");
   const ConformCase* first = nullptr;
   const ConformFile* first_file = nullptr;
   for (const ConformFile& file : files) {
     const unsigned failed = file.failed();
-    text += fmt::format("{:{}}  {:12} {:>7} {:>7} {:>7}\n", file.path, width, file.format,
-                        file.cases.size(), file.cases.size() - failed, failed);
+    text += fmt::format("{:{}}  {:{}} {:>7} {:>7} {:>7}\n", file.path, width, file.format,
+                        format_width, file.cases.size(), file.cases.size() - failed, failed);
     if (first != nullptr) continue;
     for (const ConformCase& test : file.cases) {
       if (test.difference.empty()) continue;

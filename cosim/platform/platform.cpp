@@ -152,6 +152,7 @@ void Platform::build_tasks() {
           while (!software_->event_pending) task.sleep_on(software_->event_interrupt());
           software_->event_pending = false;
           software_->smmu().evtq_thread(task, software_->faults());
+          software_->smmu().priq_thread(task);
         }
       });
   fault_worker_ = std::make_unique<Task>("iopf", place(kInterruptCpu, false), Priority::kWorker,
@@ -165,10 +166,12 @@ void Platform::build_tasks() {
         fmt::format("ipi{}", cpu), place(cpu, true), Priority::kInterruptThread,
         [this](Task& task) { serve_interrupts(task); }));
   }
-  smmu_->interrupt.event.connect([this] {
+  const auto wake_event_thread = [this] {
     software_->event_pending = true;
     event_thread_->wake_all(software_->event_interrupt());
-  });
+  };
+  smmu_->interrupt.event.connect(wake_event_thread);
+  smmu_->interrupt.pri.connect(wake_event_thread);
   smmu_->interrupt.gerror.connect([this] { gerror_->start(); });
   for (std::size_t i = 0; i < config_.cpu_threads.size(); ++i) {
     const CpuThread& program = config_.cpu_threads[i];
@@ -200,7 +203,7 @@ void Platform::boot(Task& task) {
   rcu_->start();
   for (auto& handler : interrupt_handlers_) handler->start();
   for (auto& program : programs_) program->start();
-  for (auto& device : devices_) device->start();
+  for (auto& device : devices_) device->start_program();
 }
 
 void Platform::load_context(Task& task, sw::Mm& mm) {
@@ -346,6 +349,7 @@ RunEnd Platform::run() {
   for (auto& engine : rtl_) engine->start();
   dvm_->start();
   smmu_->start();
+  for (auto& device : devices_) device->power_on();
   boot_->start();
   RunEnd end;
   try {

@@ -1,26 +1,14 @@
 #include "cosim/platform/software_stack.h"
 
-#include <algorithm>
 #include <stdexcept>
 
 #include "sw/arch/arm64/arm64_mmu.h"
 #include "sw/arch/generic/generic_mmu.h"
 #include "sw/arch/x86/x86_mmu.h"
 #include "sw/mm/mmap.h"
+#include "sw/smmu/attach.h"
 
 namespace shootdown::cosim {
-
-namespace {
-
-unsigned max_stream_id(const Config& config) {
-  unsigned result = 1;
-  for (const DeviceConfig& device : config.devices) {
-    result = std::max(result, device.dma.stream_id.value);
-  }
-  return result;
-}
-
-}  // namespace
 
 void SoftwareStack::out_of_memory() {
   throw std::runtime_error(
@@ -69,9 +57,10 @@ SoftwareStack::SoftwareStack(const Config& config)
               config.hardware.cpus),
       arch_(make_arch(config, kernel_.behaviour)),
       smmu_(kernel_, {.registers = kSmmuRegisters,
-                      .use_broadcast = config.hardware.smmu.features.broadcast,
-                      .max_stream_id = max_stream_id(config)}),
-      faults_(smmu_) {}
+                      .host = {.newer_features = kernel_.behaviour.smmu_sva_domains},
+                      .use_broadcast = config.hardware.smmu.features.broadcast}),
+      sva_(smmu_),
+      faults_(smmu_, sva_) {}
 
 sw::File* SoftwareStack::file(std::size_t process, std::size_t region) {
   // A fork shares the files of its parent.
@@ -135,23 +124,28 @@ void SoftwareStack::boot(sw::Cpu& cpu) {
       if (!region(i, r).mapped_by_step) sw::do_mmap(cpu, *mms_[i], vma_of(cpu, i, r));
     }
   }
-  std::vector<sw::smmu::SvaDomain*> domain_of(mms_.size());
-  for (const DeviceConfig& device : config_.devices) {
-    sw::smmu::SvaDomain*& domain = domain_of[device.process];
-    if (domain == nullptr) {
-      domain = domains_
-                   .emplace_back(std::make_unique<sw::smmu::SvaDomain>(
-                       smmu_, *mms_[device.process], device.dma.substream_id.value()))
-                   .get();
-      faults_.add_domain(*domain);
+  for (const DeviceConfig& device : config_.devices) attach(cpu, device);
+  // Drivers come after the bus: all devices are attached when the first is bound.
+  for (std::size_t i = 0; i < config_.devices.size(); ++i) {
+    const DeviceConfig& device = config_.devices[i];
+    if (sva_.bind(cpu, *mms_[device.process], device.dma.substream_id.value(), *masters_[i]) ==
+        nullptr) {
+      out_of_memory();
     }
-    auto& master = *masters_.emplace_back(std::make_unique<sw::smmu::Master>());
-    master.stream_id = device.dma.stream_id;
-    master.stall_enabled = smmu_.features().stalls;
-    master.ats_enabled = device.dma.atc.has_value() && smmu_.features().ats;
-    if (!smmu_.attach_master(cpu, master)) out_of_memory();
-    domain->bind(cpu, master);
   }
+}
+
+void SoftwareStack::attach(sw::Cpu& cpu, const DeviceConfig& device) {
+  auto& master = *masters_.emplace_back(std::make_unique<sw::smmu::Master>());
+  master.device.streams = {device.dma.stream_id};
+  master.device.ats = device.dma.atc.has_value();
+  master.device.pasid_bits = config_.hardware.smmu.features.ssid_bits;
+  master.device.can_stall = true;
+  if (!smmu_.probe_device(cpu, master)) out_of_memory();
+  // Devices of one process are in one domain, as those of one IOMMU group are.
+  std::unique_ptr<sw::smmu::Domain>& domain = dma_domains_[device.process];
+  if (!domain) domain = std::make_unique<sw::smmu::Domain>();
+  if (attach_dev(cpu, smmu_, master, *domain) != sw::smmu::AttachResult::kOk) out_of_memory();
 }
 
 }  // namespace shootdown::cosim

@@ -13,6 +13,7 @@
 #include "sw/mm/arch_mmu.h"
 #include "sw/mm/mm_types.h"
 #include "sw/smmu/arm_smmu_v3.h"
+#include "sw/smmu/iopf.h"
 #include "sw/smmu/sva.h"
 
 namespace shootdown::cosim {
@@ -53,13 +54,15 @@ class SoftwareStack {
   sw::KernelState kernel_;
   std::unique_ptr<sw::ArchMmu> arch_;
   sw::smmu::ArmSmmuDevice smmu_;
+  sw::smmu::Sva sva_;
   sw::smmu::IopfQueue faults_;
   sw::WaitQueue event_interrupt_;
   std::unique_ptr<sw::Mm> create_mm(sw::Cpu& cpu, std::size_t process);
+  void attach(sw::Cpu& cpu, const DeviceConfig& device);
 
   std::map<std::string, std::unique_ptr<sw::File>> files_;  // by name, or process and region
   std::vector<std::unique_ptr<sw::Mm>> mms_;                // null: not forked yet
-  std::vector<std::unique_ptr<sw::smmu::SvaDomain>> domains_;
+  std::map<std::size_t, std::unique_ptr<sw::smmu::Domain>> dma_domains_;  // by process
   std::vector<std::unique_ptr<sw::smmu::Master>> masters_;
 };
 

@@ -88,6 +88,8 @@ using S2Hd = BitField<55, 55>;
 using S2Ha = BitField<56, 56>;
 using S2S = BitField<57, 57>;
 using S2R = BitField<58, 58>;
+/// S2T0SZ to S2PS: VTCR_EL2 as the STE has it.
+inline constexpr std::uint64_t kVtcrMask = BitField<50, 32>::kMask;
 }  // namespace ste2
 namespace ste3 {
 using S2Ttb = AddressField<51, 4>;

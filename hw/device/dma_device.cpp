@@ -25,8 +25,11 @@ DmaDevice::DmaDevice(const sc_core::sc_module_name& name, Simulation& simulation
   access_id_ = first_access_id();
 }
 
-void DmaDevice::start() {
+void DmaDevice::power_on() {
   if (atc_process_) atc_process_->start();
+}
+
+void DmaDevice::start_program() {
   if (!program_.empty()) program_process_.start();
 }
 

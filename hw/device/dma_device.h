@@ -40,8 +40,9 @@ class DmaDevice : public sc_core::sc_module, public AtcPort {
 
   const DmaDeviceConfig& config() const { return config_; }
   void set_program(std::vector<DmaStep> program) { program_ = std::move(program); }
-  /// Starts the device's own engines, and its program if it has one.
-  void start();
+  /// From here on its ATC answers.
+  void power_on();
+  void start_program();
   bool finished() const { return program_process_.finished(); }
   const Process& process() const { return program_process_; }
   /// Accesses that were given up after all retries.

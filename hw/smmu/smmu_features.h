@@ -31,11 +31,11 @@ struct SmmuFeatures {
   bool pri{};
   bool vmid_wildcard{};  ///< VMW
   bool vmid16{};
-  bool two_level_cd{};        ///< CD2L
+  bool two_level_cd{true};    ///< CD2L
   bool ats_records_errors{};  ///< ATSRECERR
   StallModel stall_model{};
-  bool abort_only{};              ///< TERM_MODEL
-  bool two_level_stream_table{};  ///< ST_LEVEL
+  bool abort_only{};                  ///< TERM_MODEL
+  bool two_level_stream_table{true};  ///< ST_LEVEL
   // IDR1
   unsigned sid_bits{16};
   unsigned ssid_bits{8};

@@ -6,7 +6,7 @@ namespace shootdown::sw {
 
 namespace {
 
-constexpr std::array<KernelChange, 30> kChanges{{
+constexpr std::array<KernelChange, 34> kChanges{{
     {.hash = "c9fe66560bf2",
      .title = "mm/mprotect: do not flush when not required architecturally",
      .first_release = {5, 19},
@@ -119,6 +119,12 @@ constexpr std::array<KernelChange, 30> kChanges{{
      .member = &KernelBehaviour::pud_table_dtor,
      .needs = "",
      .switches = "PUD tables have a constructor and a destructor, as the levels below"},
+    {.hash = "10e4968cd511",
+     .title = "iommu/arm-smmu-v3: Move CD table to arm_smmu_master",
+     .first_release = {6, 7},
+     .member = &KernelBehaviour::smmu_master_cd_table,
+     .needs = "",
+     .switches = "context descriptors belong to the device, not to the domain that it is in"},
     {.hash = "c910f2b65518",
      .title = "arm64/mm: Update range-based tlb invalidation routines for FEAT_LPA2",
      .first_release = {6, 8},
@@ -159,6 +165,12 @@ constexpr std::array<KernelChange, 30> kChanges{{
      .member = &KernelBehaviour::arm64_range_nosync,
      .needs = "",
      .switches = "the DSB of a range flush follows also where the whole mm was flushed (arm64)"},
+    {.hash = "7da51af9125c",
+     .title = "iommu/arm-smmu-v3: Make STE programming independent of the callers",
+     .first_release = {6, 9},
+     .member = &KernelBehaviour::smmu_write_entry,
+     .needs = "10e4968cd511",
+     .switches = "a stream table entry changes without being invalid where one qword differs"},
     {.hash = "4602e5757bcc",
      .title = "arm64/mm: wire up PTE_CONT for user mappings",
      .first_release = {6, 9},
@@ -171,6 +183,20 @@ constexpr std::array<KernelChange, 30> kChanges{{
      .member = &KernelBehaviour::arm64_max_range_allowed,
      .needs = "",
      .switches = "a range of just MAX_TLBI_RANGE_PAGES is flushed as a range (arm64)"},
+    {.hash = "78a5fbe8395b",
+     .title = "iommu/arm-smmu-v3: Make CD programming use arm_smmu_write_entry()",
+     .first_release = {6, 10},
+     .member = &KernelBehaviour::smmu_write_cd_entry,
+     .needs = "7da51af9125c",
+     .switches = "a context descriptor changes as a stream table entry does"},
+    {.hash = "d38c28dbefee",
+     .title = "iommu/arm-smmu-v3: Put the SVA mmu notifier in the smmu_domain",
+     .first_release = {6, 11},
+     .member = &KernelBehaviour::smmu_sva_domains,
+     .needs = "78a5fbe8395b",
+     .switches =
+         "a process shared with devices has an ASID of the SMMU's own (CD.ASET = 1) and one "
+         "notifier an SMMU; with its series, domains are changed without a break"},
     {.hash = "081056dc00a2",
      .title = "mm/hugetlb: unshare page tables during VMA split, not before",
      .first_release = {6, 16},

@@ -69,6 +69,12 @@ struct KernelBehaviour {
   bool unshare_sync{};              ///< 1013af4f585f
   bool unshare_by_gather{};         ///< 8ce720d5bd91
   bool arm64_unshare_walk_cache{};  ///< c2ff4764e03e
+
+  // The SMMUv3 driver.
+  bool smmu_master_cd_table{};  ///< 10e4968cd511
+  bool smmu_write_entry{};      ///< 7da51af9125c
+  bool smmu_write_cd_entry{};   ///< 78a5fbe8395b
+  bool smmu_sva_domains{};      ///< d38c28dbefee
   bool operator==(const KernelBehaviour&) const = default;
 };
 

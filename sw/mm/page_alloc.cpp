@@ -40,9 +40,16 @@ Page* PageAllocator::alloc_pages(Cpu& cpu, unsigned order, PageUse use) {
   return &page;
 }
 
-Page* PageAllocator::alloc_contiguous(Cpu& cpu, std::uint64_t bytes) {
+Page* PageAllocator::alloc_cleared(Cpu& cpu, std::uint64_t bytes) {
   const std::uint64_t pages = (bytes + arch::kPageSize - 1) / arch::kPageSize;
-  return alloc_pages(cpu, static_cast<unsigned>(std::bit_width(pages - 1)), PageUse::kDriver);
+  const auto order = static_cast<unsigned>(std::bit_width(pages - 1));
+  if (order > kMaxOrder) return nullptr;
+  Page* const memory = alloc_pages(cpu, order, PageUse::kDriver);
+  if (memory == nullptr) return nullptr;
+  for (std::uint64_t i = 0; i < pages; ++i) {
+    cpu.clear_page(memory->address + i * arch::kPageSize);
+  }
+  return memory;
 }
 
 void PageAllocator::put_page(Cpu& cpu, Page& page) {

@@ -43,8 +43,9 @@ class PageAllocator {
   /// A page of 2^order base pages, aligned to its size, refcount 1; not cleared. Null if none is
   /// left.
   Page* alloc_pages(Cpu& cpu, unsigned order, PageUse use);
-  /// Contiguous pages for a driver's tables, aligned to their size rounded up to a power of two.
-  Page* alloc_contiguous(Cpu& cpu, std::uint64_t bytes);
+  /// dma_alloc_coherent(): contiguous cleared pages for a driver's tables, aligned to their size
+  /// rounded up to a power of two. Null if there are not as many in one piece.
+  Page* alloc_cleared(Cpu& cpu, std::uint64_t bytes);
   void get_page(Page& page) { ++page.refcount; }
   /// Drops a reference; the last one frees the page.
   void put_page(Cpu& cpu, Page& page);

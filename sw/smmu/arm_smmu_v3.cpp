@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <utility>
 
-#include "hw/arch/check.h"
 #include "hw/arch/smmuv3_registers.h"
 #include "hw/arch/smmuv3_tables.h"
-#include "sw/smmu/commands.h"
+#include "sw/smmu/entries.h"
 
 namespace shootdown::sw::smmu {
 
@@ -15,243 +15,286 @@ namespace smmuv3 = arch::smmuv3;
 namespace reg = arch::smmuv3::reg;
 
 namespace {
+
 // WB, inner shareable, for queues and tables.
 constexpr std::uint32_t kCr1 = 0xd75;
-constexpr std::uint64_t kReadAllocate = std::uint64_t{1} << 62;
-constexpr unsigned kLinearCdLog2Max = 10;  // linear CD table up to 64 KiB
+constexpr std::uint64_t kWriteAllocate = std::uint64_t{1} << 62;
+constexpr unsigned kLinearCdLog2Max = 10;  // CTXDESC_LINEAR_CDMAX
+
+std::uint32_t masked(std::uint64_t mask) { return static_cast<std::uint32_t>(mask); }
+
 }  // namespace
 
-std::uint32_t ArmSmmuDevice::read_reg(Cpu& cpu, std::uint32_t offset) {
-  return static_cast<std::uint32_t>(cpu.mmio_read(config_.registers + offset, 4));
-}
-void ArmSmmuDevice::write_reg(Cpu& cpu, std::uint32_t offset, std::uint32_t value) {
-  cpu.mmio_write(config_.registers + offset, value, 4);
-}
-void ArmSmmuDevice::write_reg64(Cpu& cpu, std::uint32_t offset, std::uint64_t value) {
-  cpu.mmio_write(config_.registers + offset, value, 8);
-}
-void ArmSmmuDevice::write_reg_sync(Cpu& cpu, std::uint32_t offset, std::uint32_t ack,
-                                   std::uint32_t value) {
-  write_reg(cpu, offset, value);
-  while (read_reg(cpu, ack) != value) cpu.cpu_relax();
-}
+// ---- Bringing it up --------------------------------------------------------------------------
 
 bool ArmSmmuDevice::probe(Cpu& cpu) {
   const FunctionTrace trace(cpu, "arm_smmu_device_probe");
-  using namespace smmuv3;  // register fields
-  const std::uint32_t idr0_value = read_reg(cpu, reg::kIdr0);
-  const std::uint32_t idr1_value = read_reg(cpu, reg::kIdr1);
-  const std::uint32_t idr3_value = read_reg(cpu, reg::kIdr3);
-  if (idr0::S1p::get(idr0_value) == 0 || (idr0::Ttf::get(idr0_value) & 2) == 0 ||
-      idr0::Cohacc::get(idr0_value) == 0) {
-    return false;
-  }
-  const auto stall_model = idr0::StallModel::get(idr0_value);
-  features_.stalls = stall_model != kStallModelTerminateOnly;
-  features_.ats = idr0::Ats::get(idr0_value) != 0;
-  features_.broadcast = idr0::Btm::get(idr0_value) != 0 && config_.use_broadcast;
-  features_.range_invalidation = idr3::Ril::get(idr3_value) != 0;
-  features_.ssid_bits = static_cast<unsigned>(idr1::SsidSize::get(idr1_value));
-  features_.cmdq_log2 = static_cast<unsigned>(idr1::Cmdqs::get(idr1_value));
-  features_.evtq_log2 = static_cast<unsigned>(idr1::Eventqs::get(idr1_value));
-  if (!init_tables(cpu)) return false;
+  const IdRegisterValues id{.idr0 = registers_.read(cpu, reg::kIdr0),
+                            .idr1 = registers_.read(cpu, reg::kIdr1),
+                            .idr3 = registers_.read(cpu, reg::kIdr3),
+                            .idr5 = registers_.read(cpu, reg::kIdr5),
+                            .iidr = registers_.read(cpu, reg::kIidr)};
+  const auto features = probe_features(id, config_.host);
+  if (!features) return false;
+  features_ = *features;
+  features_.broadcast = smmuv3::idr0::Btm::get(id.idr0) != 0 && config_.use_broadcast;
+  asids_.set_bits(features_.asid_bits);
+  vmids_.set_bits(features_.vmid_bits);
+  if (!init_structures(cpu)) return false;
   reset(cpu);
   return true;
 }
 
-bool ArmSmmuDevice::init_tables(Cpu& cpu) {
+bool ArmSmmuDevice::init_structures(Cpu& cpu) {
   PageAllocator& pages = kernel_.pages;
-  strtab_log2_ = static_cast<unsigned>(std::bit_width(config_.max_stream_id));
-  strtab_ = pages.alloc_contiguous(cpu, smmuv3::kSteBytes << strtab_log2_);
-  cmdq_ = pages.alloc_contiguous(cpu, smmuv3::kCommandBytes << features_.cmdq_log2);
-  evtq_ = pages.alloc_contiguous(cpu, smmuv3::kEventBytes << features_.evtq_log2);
-  for (Page* table : {strtab_, cmdq_, evtq_}) {
-    if (table == nullptr) return false;
-    for (std::uint64_t i = 0; i < std::uint64_t{1} << table->order; ++i) {
-      cpu.clear_page(table->address + i * arch::kPageSize);
-    }
-  }
-  return true;
+  Entry initial = make_abort_ste();
+  // Older releases write SHCFG wherever they write an STE without a domain.
+  if (!behaviour().smmu_write_entry) initial[1] = smmuv3::ste1::Shcfg::of(smmuv3::kShcfgIncoming);
+  if (!stream_table_.init(cpu, pages, features_, initial)) return false;
+  if (!cmdq_.init(cpu, pages, features_)) return false;
+  evtq_ = pages.alloc_cleared(cpu, smmuv3::kEventBytes << features_.evtq_log2);
+  if (evtq_ == nullptr) return false;
+  if (!features_.pri) return true;
+  priq_ = pages.alloc_cleared(cpu, smmuv3::kPageRequestBytes << features_.priq_log2);
+  return priq_ != nullptr;
 }
 
 void ArmSmmuDevice::reset(Cpu& cpu) {
   const FunctionTrace trace(cpu, "arm_smmu_device_reset");
   using namespace smmuv3;  // register fields
-  write_reg_sync(cpu, reg::kCr0, reg::kCr0Ack, 0);
-  write_reg(cpu, reg::kCr1, kCr1);
+  std::uint32_t enables = 0;
+  const auto enable = [&](std::uint64_t mask) {
+    enables |= masked(mask);
+    registers_.write_sync(cpu, reg::kCr0, reg::kCr0Ack, enables);
+  };
+  registers_.write_sync(cpu, reg::kCr0, reg::kCr0Ack, 0);
+  registers_.write(cpu, reg::kCr1, kCr1);
   // Mainline always sets PTM; it is left out only where the SMMU is to follow broadcasts.
-  write_reg(cpu, reg::kCr2,
-            static_cast<std::uint32_t>(cr2::RecInvSid::of(1) | cr2::Ptm::of(!features_.broadcast)));
-  write_reg64(cpu, reg::kStrtabBase, strtab_->address.value | kReadAllocate);
-  write_reg(cpu, reg::kStrtabBaseCfg,
-            static_cast<std::uint32_t>(strtab_base_cfg::Log2Size::of(strtab_log2_)));
-  write_reg64(cpu, reg::kCmdqBase, cmdq_->address.value | kReadAllocate | features_.cmdq_log2);
-  write_reg(cpu, reg::kCmdqProd, 0);
-  write_reg(cpu, reg::kCmdqCons, 0);
-  std::uint32_t enables = static_cast<std::uint32_t>(cr0::Cmdqen::kMask);
-  write_reg_sync(cpu, reg::kCr0, reg::kCr0Ack, enables);
-  const std::array<Command, 1> configuration{cfgi_all()};
-  issue_cmdlist(cpu, configuration, true);
-  const std::array<Command, 1> translations{tlbi_nsnh_all()};
-  issue_cmdlist(cpu, translations, true);
-  write_reg64(cpu, reg::kEventqBase, evtq_->address.value | kReadAllocate | features_.evtq_log2);
-  write_reg(cpu, reg::kEventqProd, 0);
-  write_reg(cpu, reg::kEventqCons, 0);
-  enables |= static_cast<std::uint32_t>(cr0::Eventqen::kMask);
-  write_reg_sync(cpu, reg::kCr0, reg::kCr0Ack, enables);
-  if (features_.ats) {
-    enables |= static_cast<std::uint32_t>(cr0::Atschk::kMask);
-    write_reg_sync(cpu, reg::kCr0, reg::kCr0Ack, enables);
+  registers_.write(
+      cpu, reg::kCr2,
+      cr2::RecInvSid::of(1) | cr2::Ptm::of(!features_.broadcast) | cr2::E2h::of(features_.e2h));
+  registers_.write64(cpu, reg::kStrtabBase, stream_table_.base_register());
+  registers_.write(cpu, reg::kStrtabBaseCfg, stream_table_.base_cfg_register());
+
+  cmdq_.write_base(cpu);
+  enable(cr0::Cmdqen::kMask);
+  cmdq_.issue_with_sync(cpu, cfgi_all());
+  if (features_.hyp) cmdq_.issue_with_sync(cpu, tlbi(Opcode::kTlbiEl2All));
+  cmdq_.issue_with_sync(cpu, tlbi(Opcode::kTlbiNsnhAll));
+
+  registers_.write64(cpu, reg::kEventqBase,
+                     evtq_->address.value | kWriteAllocate | features_.evtq_log2);
+  registers_.write(cpu, reg::kEventqProd, 0);
+  registers_.write(cpu, reg::kEventqCons, 0);
+  enable(cr0::Eventqen::kMask);
+  if (features_.pri) {
+    registers_.write64(cpu, reg::kPriqBase,
+                       priq_->address.value | kWriteAllocate | features_.priq_log2);
+    registers_.write(cpu, reg::kPriqProd, 0);
+    registers_.write(cpu, reg::kPriqCons, 0);
+    enable(cr0::Priqen::kMask);
   }
-  write_reg_sync(cpu, reg::kIrqCtrl, reg::kIrqCtrlAck, 0);
-  write_reg_sync(cpu, reg::kIrqCtrl, reg::kIrqCtrlAck,
-                 static_cast<std::uint32_t>(irq_ctrl::Gerror::kMask | irq_ctrl::Eventq::kMask));
-  enables |= static_cast<std::uint32_t>(cr0::Smmuen::kMask);
-  write_reg_sync(cpu, reg::kCr0, reg::kCr0Ack, enables);
+  if (features_.ats) enable(cr0::Atschk::kMask);
+  setup_irqs(cpu);
+  enable(cr0::Smmuen::kMask);
 }
 
-bool ArmSmmuDevice::attach_master(Cpu& cpu, Master& master) {
-  const FunctionTrace trace(cpu, "arm_smmu_write_strtab_ent");
-  using namespace smmuv3;  // STE fields
-  const unsigned cd_log2 = std::min(features_.ssid_bits, kLinearCdLog2Max);
-  master.cd_table = kernel_.pages.alloc_contiguous(cpu, kCdBytes << cd_log2);
-  if (master.cd_table == nullptr) return false;
-  for (std::uint64_t i = 0; i < std::uint64_t{1} << master.cd_table->order; ++i) {
-    cpu.clear_page(master.cd_table->address + i * arch::kPageSize);
+void ArmSmmuDevice::setup_irqs(Cpu& cpu) {
+  using namespace smmuv3;  // register fields
+  registers_.write_sync(cpu, reg::kIrqCtrl, reg::kIrqCtrlAck, 0);
+  // arm_smmu_setup_msis(): the interrupts are wired.
+  registers_.write64(cpu, reg::kGerrorIrqCfg0, 0);
+  registers_.write64(cpu, reg::kEventqIrqCfg0, 0);
+  if (features_.pri) registers_.write64(cpu, reg::kPriqIrqCfg0, 0);
+  std::uint64_t interrupts = irq_ctrl::Gerror::kMask | irq_ctrl::Eventq::kMask;
+  if (features_.pri) interrupts |= irq_ctrl::Priq::kMask;
+  registers_.write_sync(cpu, reg::kIrqCtrl, reg::kIrqCtrlAck, interrupts);
+}
+
+bool ArmSmmuDevice::probe_device(Cpu& cpu, Master& master) {
+  const FunctionTrace trace(cpu, "arm_smmu_probe_device");
+  for (const arch::StreamId sid : master.device.streams) {
+    if (!stream_table_.init_sid(cpu, kernel_.pages, sid)) return false;
   }
-  const arch::PhysAddr ste = strtab_->address + std::uint64_t{master.stream_id.value} * kSteBytes;
-  const bool forbid_stall = features_.stalls && !master.stall_enabled;
-  cpu.store(ste + 8, ste1::S1Dss::of(kS1DssSsid0) | ste1::S1Cir::of(1) | ste1::S1Cor::of(1) |
-                         ste1::S1Csh::of(3) | ste1::S1Stalld::of(forbid_stall) |
-                         ste1::Eats::of(master.ats_enabled) | ste1::Strw::of(kStrwNsEl1));
-  // Everything else first, then V: two CFGI_STE with a SYNC each.
-  const std::array<Command, 1> invalidate{cfgi_ste(master.stream_id, true)};
-  issue_cmdlist(cpu, invalidate, true);
-  cpu.store(ste, ste0::Valid::of(1) | ste0::Config::of(kSteConfigS1) |
-                     ste0::S1ContextPtr::set(0, master.cd_table->address.value) |
-                     ste0::S1CdMax::of(cd_log2));
-  issue_cmdlist(cpu, invalidate, true);
-  const std::array<Command, 1> prefetch{prefetch_config(master.stream_id)};
-  issue_cmdlist(cpu, prefetch, false);
+  master.ssid_bits = std::min(features_.ssid_bits, master.device.pasid_bits);
+  if (!features_.two_level_cd) master.ssid_bits = std::min(master.ssid_bits, kLinearCdLog2Max);
+  master.stall_enabled = (features_.stalls && master.device.can_stall) || features_.stall_forced;
   return true;
 }
 
-void ArmSmmuDevice::write_ctx_desc(Cpu& cpu, Master& master, arch::SubstreamId ssid,
-                                   const UserContext& context) {
-  const FunctionTrace trace(cpu, "arm_smmu_write_ctx_desc");
-  using namespace smmuv3;  // CD fields
-  const arch::PhysAddr cd = master.cd_table->address + std::uint64_t{ssid.value} * kCdBytes;
-  cpu.store(cd + 8, cd1::Ttb0::set(0, context.pgd.value));
-  cpu.store(cd + 16, 0);
-  cpu.store(cd + 24, 0xff);  // MAIR: index 0 = normal, write-back
-  const std::array<Command, 1> invalidate{cfgi_cd(master.stream_id, ssid, true)};
-  issue_cmdlist(cpu, invalidate, true);
-  // ASET = 0: the ASID is the CPUs' (these releases pin it and share it).
-  cpu.store(cd, cd0::T0sz::of(context.t0sz) | cd0::Tg0::of(kTg0Granule4k) | cd0::Ir0::of(1) |
-                    cd0::Or0::of(1) | cd0::Sh0::of(3) | cd0::Epd1::of(1) | cd0::Valid::of(1) |
-                    cd0::Ips::of(5) | cd0::Aa64::of(1) | cd0::S::of(master.stall_enabled) |
-                    cd0::R::of(1) | cd0::A::of(1) | cd0::Aset::of(0) |
-                    cd0::AsidField::of(context.asid.value));
-  issue_cmdlist(cpu, invalidate, true);
+// ---- Invalidation ----------------------------------------------------------------------------
+
+void ArmSmmuDevice::tlb_inv_asid(Cpu& cpu, arch::Asid asid) {
+  const FunctionTrace trace(cpu, "arm_smmu_tlb_inv_asid");
+  const Command command = tlbi(features_.e2h ? Opcode::kTlbiEl2Asid : Opcode::kTlbiNhAsid, asid);
+  cmdq_.issue_batch(cpu, {&command, 1}, !kernel_.inject.skip_cmd_sync);
 }
 
-void ArmSmmuDevice::quiet_ctx_desc(Cpu& cpu, Master& master, arch::SubstreamId ssid) {
-  const FunctionTrace trace(cpu, "arm_smmu_write_ctx_desc");
-  const arch::PhysAddr cd = master.cd_table->address + std::uint64_t{ssid.value} * smmuv3::kCdBytes;
-  cpu.store(cd, cpu.load(cd) | smmuv3::cd0::Epd0::of(1));
-  const std::array<Command, 1> invalidate{cfgi_cd(master.stream_id, ssid, true)};
-  issue_cmdlist(cpu, invalidate, true);
+void ArmSmmuDevice::tlb_inv_range_asid(Cpu& cpu, arch::Asid asid, std::uint64_t iova,
+                                       std::uint64_t size, unsigned leaf_shift) {
+  const FunctionTrace trace(cpu, "arm_smmu_tlb_inv_range_asid");
+  const TlbiTarget target{.opcode = features_.e2h ? Opcode::kTlbiEl2Va : Opcode::kTlbiNhVa,
+                          .asid = asid};
+  const auto commands = tlb_inv_range(target, iova, size,
+                                      {.leaf_shift = leaf_shift,
+                                       .granule_shift = config_.host.page_shift,
+                                       .range_invalidation = features_.range_invalidation});
+  cmdq_.issue_batch(cpu, commands, !kernel_.inject.skip_cmd_sync);
 }
 
-void ArmSmmuDevice::issue_cmdlist(Cpu& cpu, std::span<const Command> commands, bool sync_wanted) {
-  const FunctionTrace trace(cpu, "arm_smmu_cmdq_issue_cmdlist");
-  std::vector<Command> list(commands.begin(), commands.end());
-  if (sync_wanted) list.push_back(sync());
-  if (list.empty()) return;
-  std::uint32_t target = 0;
-  {
-    const SpinGuard lock(cmdq_lock_, cpu);
-    for (const Command& command : list) {
-      while (smmuv3::QueueIndex::full(cmdq_prod_, cmdq_cons_, features_.cmdq_log2)) {
-        // The consumer has to see what is there before it can make room.
-        write_reg(cpu, reg::kCmdqProd, cmdq_prod_);
-        cpu.cpu_relax();
-        cmdq_cons_ =
-            static_cast<std::uint32_t>(smmuv3::cmdq_cons::Rd::get(read_reg(cpu, reg::kCmdqCons)));
-      }
-      const auto slot = std::uint64_t{smmuv3::QueueIndex::slot(cmdq_prod_, features_.cmdq_log2)};
-      const arch::PhysAddr address = cmdq_->address + slot * smmuv3::kCommandBytes;
-      cpu.store(address, command.dw0);
-      cpu.store(address + 8, command.dw1);
-      cmdq_prod_ = smmuv3::QueueIndex::next(cmdq_prod_, features_.cmdq_log2);
-      cpu.trace(CommandSubmitted{.command = command});
+void ArmSmmuDevice::tlb_inv_range_domain(Cpu& cpu, Domain& domain, std::uint64_t iova,
+                                         std::uint64_t size, unsigned granule_shift, bool leaf) {
+  const FunctionTrace trace(cpu, "arm_smmu_tlb_inv_range_domain");
+  TlbiTarget target{.leaf = leaf};
+  if (domain.stage == Domain::Stage::kStage2) {
+    target.opcode = Opcode::kTlbiS2Ipa;
+    target.vmid = domain.vmid;
+  } else {
+    target.opcode = features_.e2h ? Opcode::kTlbiEl2Va : Opcode::kTlbiNhVa;
+    target.asid = domain.asid;
+  }
+  const auto commands = tlb_inv_range(target, iova, size,
+                                      {.leaf_shift = domain.leaf_shift,
+                                       .granule_shift = granule_shift,
+                                       .range_invalidation = features_.range_invalidation});
+  cmdq_.issue_batch(cpu, commands);
+  // Never leaf-only: a table may be gone with everything below it.
+  atc_inv_domain(cpu, domain, kNoPasid, iova, size);
+}
+
+void ArmSmmuDevice::iotlb_sync(Cpu& cpu, Domain& domain, std::uint64_t start, std::uint64_t last,
+                               unsigned page_shift) {
+  if (page_shift == 0) return;
+  tlb_inv_range_domain(cpu, domain, start, last - start + 1, page_shift, true);
+}
+
+void ArmSmmuDevice::tlb_inv_walk(Cpu& cpu, Domain& domain, std::uint64_t iova, std::uint64_t size,
+                                 unsigned granule_shift) {
+  tlb_inv_range_domain(cpu, domain, iova, size, granule_shift, false);
+}
+
+void ArmSmmuDevice::tlb_inv_context(Cpu& cpu, Domain& domain) {
+  const FunctionTrace trace(cpu, "arm_smmu_tlb_inv_context");
+  if (domain.stage == Domain::Stage::kStage2) {
+    cmdq_.issue_with_sync(cpu, tlbi(Opcode::kTlbiS12Vmall, {}, domain.vmid));
+  } else {
+    tlb_inv_asid(cpu, domain.asid);
+  }
+  atc_inv_domain(cpu, domain, kNoPasid, 0, 0);
+}
+
+void ArmSmmuDevice::atc_inv_domain(Cpu& cpu, Domain& domain, arch::SubstreamId ssid,
+                                   std::uint64_t iova, std::uint64_t size) {
+  if (!features_.ats || domain.nr_ats_masters == 0) return;
+  const FunctionTrace trace(cpu, "arm_smmu_atc_inv_domain");
+  const bool knows_ssid = behaviour().smmu_sva_domains;
+  std::vector<Command> commands;
+  for (const Attachment& attachment : domain.devices) {
+    if (!attachment.master->ats_enabled) continue;
+    const arch::SubstreamId pasid = knows_ssid ? attachment.ssid : ssid;
+    for (const arch::StreamId sid : attachment.master->device.streams) {
+      commands.push_back(atc_inv(sid, pasid, iova, size));
     }
-    target = cmdq_prod_;
-    // dma_wmb(): the commands are visible before the index.
-    cpu.dsb(Barrier::kIshst);
-    write_reg(cpu, reg::kCmdqProd, cmdq_prod_);
   }
-  if (!sync_wanted) return;
-  cpu.preempt_disable();
-  wait_until_consumed(cpu, target);
-  cpu.preempt_enable();
-  cpu.trace(SyncObserved{});
+  cmdq_.issue_batch(cpu, commands, !kernel_.inject.skip_cmd_sync);
 }
 
-void ArmSmmuDevice::wait_until_consumed(Cpu& cpu, std::uint32_t prod) {
-  const std::uint32_t mask = (std::uint32_t{2} << features_.cmdq_log2) - 1;
+void ArmSmmuDevice::atc_inv_master(Cpu& cpu, Master& master, arch::SubstreamId ssid) {
+  const FunctionTrace trace(cpu, "arm_smmu_atc_inv_master");
+  std::vector<Command> commands;
+  for (const arch::StreamId sid : master.device.streams) {
+    commands.push_back(atc_inv(sid, ssid, 0, 0));
+  }
+  cmdq_.issue_batch(cpu, commands);
+}
+
+void ArmSmmuDevice::sync_cd(Cpu& cpu, std::span<Master* const> masters, arch::SubstreamId ssid,
+                            bool leaf) {
+  std::vector<Command> commands;
+  for (const Master* master : masters) {
+    for (const arch::StreamId sid : master->device.streams) {
+      commands.push_back(cfgi_cd(sid, ssid, leaf));
+    }
+  }
+  cmdq_.issue_batch(cpu, commands);
+}
+
+void ArmSmmuDevice::sync_ste(Cpu& cpu, arch::StreamId sid) {
+  cmdq_.issue_with_sync(cpu, cfgi_ste(sid, true));
+}
+
+void ArmSmmuDevice::page_response(Cpu& cpu, arch::StreamId sid, std::uint16_t stag, bool success) {
+  cmdq_.issue(cpu, resume(sid, stag, success));
+}
+
+// ---- Interrupts ------------------------------------------------------------------------------
+
+namespace {
+
+/// Empties a queue of records that the SMMU writes; `handle` gets each of them.
+template <std::size_t Words, class Handle>
+void drain_queue(Cpu& cpu, const Registers& registers, arch::PhysAddr base, unsigned log2,
+                 std::uint32_t prod_offset, std::uint32_t cons_offset, Handle&& handle) {
+  std::uint32_t cons = registers.read(cpu, cons_offset);
   for (;;) {
-    const auto cons =
-        static_cast<std::uint32_t>(smmuv3::cmdq_cons::Rd::get(read_reg(cpu, reg::kCmdqCons)));
-    // Consumed if CONS has reached `prod`: the distance counts modulo twice the queue.
-    const std::uint32_t behind = (prod - cons) & mask;
-    if (behind == 0 || behind > (mask >> 1) + 1) return;
-    cpu.cpu_relax();
+    const std::uint32_t prod = registers.read(cpu, prod_offset);
+    if (smmuv3::QueueIndex::empty(prod, cons, log2)) return;
+    const auto slot = std::uint64_t{smmuv3::QueueIndex::slot(cons, log2)};
+    std::array<std::uint64_t, Words> record{};
+    for (std::size_t word = 0; word < Words; ++word) {
+      record[word] = cpu.load(base + slot * sizeof(record) + 8 * word);
+    }
+    // CONS carries the acknowledgement of an overflow.
+    cons = smmuv3::QueueIndex::next(cons, log2) |
+           (prod & static_cast<std::uint32_t>(smmuv3::eventq::Overflow::kMask));
+    registers.write(cpu, cons_offset, cons);
+    handle(record);
   }
 }
+
+}  // namespace
 
 void ArmSmmuDevice::evtq_thread(Cpu& cpu, FaultSink& sink) {
   const FunctionTrace trace(cpu, "arm_smmu_evtq_thread");
-  const unsigned log2 = features_.evtq_log2;
-  std::uint32_t cons = read_reg(cpu, reg::kEventqCons);
-  for (;;) {
-    const std::uint32_t prod = read_reg(cpu, reg::kEventqProd);
-    if (smmuv3::QueueIndex::empty(prod, cons, log2)) break;
-    const auto slot = std::uint64_t{smmuv3::QueueIndex::slot(cons, log2)};
-    const arch::PhysAddr address = evtq_->address + slot * smmuv3::kEventBytes;
-    smmuv3::EventRecord event{};
-    for (std::size_t word = 0; word < event.size(); ++word) {
-      event[word] = cpu.load(address + 8 * word);
-    }
-    const auto overflow = static_cast<std::uint32_t>(smmuv3::eventq::Overflow::kMask);
-    // CONS carries the acknowledgement of an overflow.
-    cons = smmuv3::QueueIndex::next(cons, log2) | (prod & overflow);
-    write_reg(cpu, reg::kEventqCons, cons);
-    const auto type = static_cast<smmuv3::EventType>(smmuv3::event0::Type::get(event[0]));
-    if (smmuv3::can_stall(type) && smmuv3::event1::Stall::get(event[1]) != 0) {
-      sink.report_device_fault(cpu, event);
-    } else {
-      ++unhandled_events_;  // the kernel logs it
-    }
-  }
+  drain_queue<4>(cpu, registers_, evtq_->address, features_.evtq_log2, reg::kEventqProd,
+                 reg::kEventqCons, [&](const smmuv3::EventRecord& event) {
+                   const auto type =
+                       static_cast<smmuv3::EventType>(smmuv3::event0::Type::get(event[0]));
+                   if (smmuv3::can_stall(type) && smmuv3::event1::Stall::get(event[1]) != 0) {
+                     sink.report_device_fault(cpu, event);
+                   } else {
+                     ++unhandled_events_;  // the kernel logs it
+                   }
+                 });
+}
+
+void ArmSmmuDevice::priq_thread(Cpu& cpu) {
+  if (priq_ == nullptr) return;
+  const FunctionTrace trace(cpu, "arm_smmu_priq_thread");
+  drain_queue<2>(cpu, registers_, priq_->address, features_.priq_log2, reg::kPriqProd,
+                 reg::kPriqCons, [&](const std::array<std::uint64_t, 2>& request) {
+                   handle_page_request(cpu, request[0], request[1]);
+                 });
+}
+
+void ArmSmmuDevice::handle_page_request(Cpu& cpu, std::uint64_t dw0, std::uint64_t dw1) {
+  const FunctionTrace trace(cpu, "arm_smmu_handle_ppr");
+  if (smmuv3::pri0::Last::get(dw0) == 0) return;
+  const bool has_ssid = smmuv3::pri0::Ssv::get(dw0) != 0;
+  const auto ssid = static_cast<std::uint32_t>(smmuv3::pri0::Ssid::get(dw0));
+  cmdq_.issue(cpu, pri_resp({.sid = {static_cast<std::uint32_t>(smmuv3::pri0::Sid::get(dw0))},
+                             .has_ssid = has_ssid,
+                             .ssid = has_ssid ? arch::SubstreamId{ssid} : kNoPasid,
+                             .index = static_cast<unsigned>(smmuv3::pri1::PrgIndex::get(dw1))},
+                            PriResponse::kDeny));
 }
 
 void ArmSmmuDevice::gerror_handler(Cpu& cpu) {
   const FunctionTrace trace(cpu, "arm_smmu_gerror_handler");
-  const std::uint32_t gerror = read_reg(cpu, reg::kGerror);
-  const std::uint32_t gerrorn = read_reg(cpu, reg::kGerrorN);
-  if (smmuv3::gerror::CmdqErr::get(gerror ^ gerrorn) != 0) {
-    const std::uint32_t cons = read_reg(cpu, reg::kCmdqCons);
-    const auto code = static_cast<smmuv3::CommandErrorCode>(smmuv3::cmdq_cons::Err::get(cons));
-    if (code == smmuv3::CommandErrorCode::kIll) {
-      // arm_smmu_cmdq_skip_err(): the slot becomes a CMD_SYNC.
-      const auto slot = std::uint64_t{smmuv3::QueueIndex::slot(cons, features_.cmdq_log2)};
-      const arch::PhysAddr address = cmdq_->address + slot * smmuv3::kCommandBytes;
-      cpu.store(address, sync().dw0);
-      cpu.store(address + 8, sync().dw1);
-    }
-  }
-  write_reg(cpu, reg::kGerrorN, gerror);
+  const std::uint32_t gerror = registers_.read(cpu, reg::kGerror);
+  const std::uint32_t gerrorn = registers_.read(cpu, reg::kGerrorN);
+  if (smmuv3::gerror::CmdqErr::get(gerror ^ gerrorn) != 0) cmdq_.skip_err(cpu);
+  registers_.write(cpu, reg::kGerrorN, gerror);
 }
 
 }  // namespace shootdown::sw::smmu

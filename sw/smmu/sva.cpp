@@ -1,35 +1,20 @@
 #include "sw/smmu/sva.h"
 
-#include <array>
+#include <algorithm>
 
-#include "sw/mm/memory.h"
-#include "sw/smmu/commands.h"
+#include "hw/arch/check.h"
+#include "sw/smmu/attach.h"
+#include "sw/smmu/context_descriptors.h"
+#include "sw/smmu/entries.h"
 
 namespace shootdown::sw::smmu {
 
-namespace smmuv3 = arch::smmuv3;
-
 namespace {
-/// CMDQ_MAX_TLBI_OPS: from as many pages on, the whole ASID without range invalidation.
-constexpr std::uint64_t kMaxTlbiBytes = 512 * arch::kPageSize;
+/// A planted defect: a range of the 4 KiB granule with NUM = SCALE = TTL = 0.
+constexpr unsigned kReservedRangeTg = 1;
 }  // namespace
 
-void SvaDomain::bind(Cpu& cpu, Master& master) {
-  const FunctionTrace trace(cpu, "arm_smmu_sva_bind");
-  // On the list before the hardware can walk: no invalidation may miss it.
-  masters_.push_back(&master);
-  if (masters_.size() == 1) {
-    const WriteGuard lock(mm_.mmap_lock, cpu);
-    mm_.notifiers.push_back(this);
-  }
-  smmu_.write_ctx_desc(cpu, master, pasid_, {.pgd = mm_.pgd, .asid = mm_.asid});
-  cpu.trace(SvaBound{.mm = mm_.id,
-                     .stream_id = master.stream_id,
-                     .substream_id = pasid_,
-                     .asid = mm_.asid,
-                     .atc = master.ats_enabled,
-                     .broadcast = smmu_.features().broadcast});
-}
+// ---- Invalidation ----------------------------------------------------------------------------
 
 void SvaDomain::arch_invalidate_secondary_tlbs(Cpu& cpu, Mm&, arch::VirtAddr start,
                                                arch::VirtAddr end) {
@@ -39,103 +24,194 @@ void SvaDomain::arch_invalidate_secondary_tlbs(Cpu& cpu, Mm&, arch::VirtAddr sta
   std::uint64_t size = end.value - start.value;
   if (smmu_.features().range_invalidation) {
     if (size == ~std::uint64_t{0}) size = 0;
-  } else if (size >= kMaxTlbiBytes) {
-    size = 0;
+  } else {
+    // CMDQ_MAX_TLBI_OPS: as many commands as a leaf table has entries, and no more.
+    const unsigned page_shift = smmu_.host().page_shift;
+    if (size >= std::uint64_t{1} << (page_shift - 3 + page_shift)) size = 0;
   }
   // TLBs first: an ATC that is emptied before them refills from what they still hold.
   const SoftwareInjections& inject = mm_.kernel.inject;
-  if (inject.atc_inv_before_tlbi) atc_inv_domain(cpu, start, size);
+  if (inject.atc_inv_before_tlbi) atc_inv(cpu, start, size);
   if (!smmu_.features().broadcast) tlb_inv(cpu, start, size);
-  if (!inject.atc_inv_before_tlbi) atc_inv_domain(cpu, start, size);
+  if (!inject.atc_inv_before_tlbi) atc_inv(cpu, start, size);
 }
 
 void SvaDomain::release(Cpu& cpu, Mm&) {
   const FunctionTrace trace(cpu, "arm_smmu_mm_release");
+  if (released_) return;
   released_ = true;
-  for (Master* master : masters_) smmu_.quiet_ctx_desc(cpu, *master, pasid_);
+  if (stream_domain_ != nullptr) {
+    quiet_ctx_desc(cpu, smmu_, *stream_domain_, pasid_);
+  } else {
+    const bool forced = smmu_.features().stall_forced;
+    for (const Attachment& attachment : own_.devices) {
+      const auto cd = attachment.master->cd_table.find(attachment.ssid);
+      if (!cd) continue;
+      // Where stalling can be switched off, what the device still does ends quickly.
+      write_cd_entry(cpu, smmu_, *attachment.master, attachment.ssid, *cd,
+                     make_sva_cd(smmu_.host(), {.pgd = std::nullopt,
+                                                .asid = own_.asid,
+                                                .private_asid = true,
+                                                .stall = forced && attachment.master->stall_enabled,
+                                                .record = forced}));
+    }
+  }
   tlb_inv(cpu, {}, 0);
-  atc_inv_domain(cpu, {}, 0);
+  atc_inv(cpu, {}, 0);
 }
 
 void SvaDomain::tlb_inv(Cpu& cpu, arch::VirtAddr start, std::uint64_t size) {
-  const FunctionTrace trace(cpu, "arm_smmu_tlb_inv_range_asid");
   const SoftwareInjections& inject = mm_.kernel.inject;
   if (inject.skip_smmu_tlbi) return;
-  arch::Asid asid = mm_.asid;
-  if (inject.wrong_asid_smmu_tlbi) asid.value ^= 0x8000;
+  arch::Asid asid_named = asid();
+  if (inject.wrong_asid_smmu_tlbi) asid_named.value ^= 0x8000;
   if (inject.short_smmu_tlbi && size != 0) {
     start = start + size;
     size = arch::kPageSize;
   }
-  std::vector<Command> commands;
-  if (size == 0) {
-    commands.push_back(tlbi_nh_asid(asid));
-  } else if (inject.reserved_range_command) {
-    commands.push_back(tlbi_nh_va_range(asid, start.value, false, 0, 0, 0));
+  if (inject.reserved_range_command && size != 0) {
+    smmu_.cmdq().issue_with_sync(
+        cpu, tlbi(TlbiTarget{.asid = asid_named}, start.value, {.tg = kReservedRangeTg}));
+  } else if (size == 0) {
+    smmu_.tlb_inv_asid(cpu, asid_named);
   } else {
-    commands =
-        tlb_inv_range(asid, start.value, size, /*leaf=*/false, smmu_.features().range_invalidation);
-  }
-  // Batches of at most 64; only the last one is followed by a CMD_SYNC.
-  constexpr std::size_t kBatch = 64;
-  for (std::size_t first = 0; first < commands.size(); first += kBatch) {
-    const std::size_t count = std::min(kBatch, commands.size() - first);
-    const bool last = first + count == commands.size();
-    smmu_.issue_cmdlist(cpu, std::span(commands).subspan(first, count),
-                        last && !inject.skip_cmd_sync);
+    smmu_.tlb_inv_range_asid(cpu, asid_named, start.value, size, domain().leaf_shift);
   }
 }
 
-void SvaDomain::atc_inv_domain(Cpu& cpu, arch::VirtAddr start, std::uint64_t size) {
-  const SoftwareInjections& inject = mm_.kernel.inject;
-  std::vector<Command> commands;
-  for (const Master* master : masters_) {
-    if (master->ats_enabled) {
-      commands.push_back(atc_inv(master->stream_id, pasid_, start.value, size));
-    }
-  }
-  if (commands.empty() || inject.skip_atc_inv) return;
-  const FunctionTrace trace(cpu, "arm_smmu_atc_inv_domain");
-  smmu_.issue_cmdlist(cpu, commands, !inject.skip_cmd_sync);
+void SvaDomain::atc_inv(Cpu& cpu, arch::VirtAddr start, std::uint64_t size) {
+  if (mm_.kernel.inject.skip_atc_inv) return;
+  smmu_.atc_inv_domain(cpu, domain(), pasid_, start.value, size);
 }
 
-void IopfQueue::report_device_fault(Cpu& cpu, const smmuv3::EventRecord& event) {
-  const FunctionTrace trace(cpu, "iommu_report_device_fault");
-  queue_.push_back(event);
-  cpu.wake_all(work_);
-}
+// ---- Binding ---------------------------------------------------------------------------------
 
-void IopfQueue::worker(Cpu& cpu) {
-  for (;;) {
-    while (queue_.empty()) cpu.sleep_on(work_);
-    const smmuv3::EventRecord event = queue_.front();
-    queue_.pop_front();
-    handle(cpu, event);
-  }
-}
-
-SvaDomain* IopfQueue::find_domain(arch::SubstreamId pasid) {
-  for (SvaDomain* domain : domains_) {
-    if (domain->pasid() == pasid) return domain;
+SvaDomain* Sva::find(const Mm& mm, const Master& master) {
+  for (const auto& domain : domains_) {
+    const bool serves =
+        domain->stream_domain_ == nullptr || domain->stream_domain_ == master.domain;
+    if (&domain->mm_ == &mm && serves) return domain.get();
   }
   return nullptr;
 }
 
-void IopfQueue::handle(Cpu& cpu, const smmuv3::EventRecord& event) {
-  const FunctionTrace trace(cpu, "iopf_handler");
-  const arch::StreamId sid{static_cast<std::uint32_t>(smmuv3::event0::Sid::get(event[0]))};
-  const arch::SubstreamId pasid{static_cast<std::uint32_t>(smmuv3::event0::Ssid::get(event[0]))};
-  const auto stag = static_cast<std::uint16_t>(smmuv3::event1::Stag::get(event[1]));
-  SvaDomain* domain = find_domain(pasid);
-  bool resolved = false;
-  if (domain != nullptr && !domain->released()) {  // mmget_not_zero()
-    const bool write = smmuv3::event1::Rnw::get(event[1]) == 0;
-    resolved = fault_in(cpu, domain->mm(), arch::VirtAddr{event[2]},
-                        {.write = write, .remote = true}) == VmFault::kHandled;
+SvaDomain* Sva::find_or_make(Cpu& cpu, Mm& mm, arch::SubstreamId pasid, Master& master) {
+  if (SvaDomain* found = find(mm, master)) return found;
+  const bool own_asid = smmu_.behaviour().smmu_sva_domains;
+  auto made = std::make_unique<SvaDomain>(smmu_, mm, pasid, own_asid ? nullptr : master.domain);
+  if (own_asid) {
+    const auto asid = smmu_.asids().allocate(nullptr);
+    if (!asid) return nullptr;
+    made->own_.asid = arch::Asid{*asid};
+    made->own_.leaf_shift = smmu_.host().page_shift;
+  } else {
+    share_asid(cpu, mm.asid);
   }
-  // Whatever fault_in() invalidated is complete: the retry cannot meet what it was told to drop.
-  const std::array<Command, 1> answer{resume(sid, stag, resolved)};
-  smmu_.issue_cmdlist(cpu, answer, false);
+  register_notifier(cpu, *made);
+  domains_.push_back(std::move(made));
+  return domains_.back().get();
+}
+
+SvaDomain* Sva::bind(Cpu& cpu, Mm& mm, arch::SubstreamId pasid, Master& master) {
+  const FunctionTrace trace(cpu, "iommu_sva_bind_device");
+  if (master.domain == nullptr) return nullptr;
+  SvaDomain* domain = find_or_make(cpu, mm, pasid, master);
+  if (domain == nullptr) return nullptr;
+  const bool done = domain->stream_domain_ != nullptr
+                        ? domain->users_ != 0 || bind_shared_asid(cpu, *domain)
+                        : bind_own_asid(cpu, *domain, master);
+  if (!done) {
+    if (domain->users_ == 0) free_domain(cpu, *domain);
+    return nullptr;
+  }
+  ++domain->users_;
+  for (const arch::StreamId sid : master.device.streams) {
+    cpu.trace(SvaBound{.mm = mm.id,
+                       .stream_id = sid,
+                       .substream_id = pasid,
+                       .asid = domain->asid(),
+                       .atc = master.ats_enabled,
+                       .broadcast = smmu_.features().broadcast});
+  }
+  return domain;
+}
+
+bool Sva::bind_shared_asid(Cpu& cpu, SvaDomain& domain) {
+  Domain& devices = *domain.stream_domain_;
+  const Entry cd = make_sva_cd(smmu_.host(), {.pgd = domain.mm_.pgd,
+                                              .asid = domain.mm_.asid,
+                                              .private_asid = false,
+                                              .stall = devices.stall_enabled,
+                                              .record = true});
+  return write_ctx_desc(cpu, smmu_, devices, domain.pasid_, cd);
+}
+
+bool Sva::bind_own_asid(Cpu& cpu, SvaDomain& domain, Master& master) {
+  const Entry cd = make_sva_cd(smmu_.host(), {.pgd = domain.mm_.pgd,
+                                              .asid = domain.own_.asid,
+                                              .private_asid = true,
+                                              .stall = master.stall_enabled,
+                                              .record = true});
+  return set_pasid(cpu, smmu_, master, domain.own_, domain.pasid_, cd) == AttachResult::kOk;
+}
+
+void Sva::unbind(Cpu& cpu, SvaDomain& domain, Master& master) {
+  const FunctionTrace trace(cpu, "iommu_sva_unbind_device");
+  if (domain.stream_domain_ == nullptr) {
+    remove_dev_pasid(cpu, smmu_, master, domain.own_, domain.pasid_);
+  }
+  if (--domain.users_ != 0) return;
+  if (domain.stream_domain_ != nullptr) {
+    write_ctx_desc(cpu, smmu_, *domain.stream_domain_, domain.pasid_, {});
+    // A mm that was released has left nothing behind, and nothing can have come since.
+    if (!domain.released_) {
+      smmu_.tlb_inv_asid(cpu, domain.mm_.asid);
+      smmu_.atc_inv_domain(cpu, *domain.stream_domain_, domain.pasid_, 0, 0);
+    }
+  } else {
+    // The ASID is empty before another can get it.
+    smmu_.tlb_inv_asid(cpu, domain.own_.asid);
+  }
+  free_domain(cpu, domain);
+}
+
+void Sva::free_domain(Cpu& cpu, SvaDomain& domain) {
+  {
+    const WriteGuard lock(domain.mm_.mmap_lock, cpu);
+    std::erase(domain.mm_.notifiers, &domain);
+  }
+  if (domain.stream_domain_ != nullptr) {
+    unshare_asid(domain.mm_.asid);
+  } else {
+    smmu_.asids().free(domain.own_.asid.value);
+  }
+  std::erase_if(domains_, [&](const auto& one) { return one.get() == &domain; });
+}
+
+void Sva::register_notifier(Cpu& cpu, SvaDomain& domain) {
+  const WriteGuard lock(domain.mm_.mmap_lock, cpu);
+  domain.mm_.notifiers.push_back(&domain);
+}
+
+// ---- ASIDs shared with the CPUs (until v6.10) ------------------------------------------------
+
+void Sva::share_asid(Cpu& cpu, arch::Asid asid) {
+  const FunctionTrace trace(cpu, "arm_smmu_share_asid");
+  if (++shared_asids_[asid.value] != 1) return;
+  // A DMA domain that has the number moves to another one.
+  if (Domain* holder = smmu_.asids().owner(asid.value)) {
+    const auto other = smmu_.asids().allocate(holder);
+    SHOOTDOWN_CHECK(other.has_value(), "no ASID is left for a domain that has to move");
+    holder->asid = arch::Asid{*other};
+    update_ctx_desc_asid(cpu, smmu_, *holder);
+    smmu_.tlb_inv_asid(cpu, asid);
+    smmu_.asids().free(asid.value);
+  }
+  smmu_.asids().insert(asid.value, nullptr);
+}
+
+void Sva::unshare_asid(arch::Asid asid) {
+  if (--shared_asids_[asid.value] == 0) smmu_.asids().free(asid.value);
 }
 
 }  // namespace shootdown::sw::smmu

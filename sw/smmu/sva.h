@@ -1,67 +1,86 @@
 // Shared virtual addressing: devices walk a process's page tables, and hear of their changes.
 //
-// Mirrors arm-smmu-v3-sva.c and iommu-sva.c / io-pgfault.c, v5.18 to v6.7: the CPU's ASID is
-// pinned and shared (ASET = 0), one SubstreamID (PASID) per mm. The guards against command storms
-// and reserved range encodings that stable kernels carry (6.5.6, 6.5.7) are in every release here.
+// Mirrors arm-smmu-v3-sva.c, v5.18 to v6.12. Until v6.10 the CPU's ASID is pinned and shared
+// (CD.ASET = 0), in the domain that the device is in; from v6.11 on (d38c28dbefee) a process has a
+// domain and an ASID of the SMMU's own. One SubstreamID (PASID) per mm. The guards against command
+// storms and reserved range encodings that stable kernels carry (6.5.6, 6.5.7) are in every release
+// here.
 #ifndef SHOOTDOWN_SW_SMMU_SVA_H
 #define SHOOTDOWN_SW_SMMU_SVA_H
 
 #include <cstdint>
-#include <deque>
+#include <map>
+#include <memory>
 #include <vector>
 
-#include "hw/arch/smmuv3_events.h"
 #include "hw/arch/types.h"
 #include "sw/kernel/cpu.h"
 #include "sw/mm/mmu_notifier.h"
 #include "sw/smmu/arm_smmu_v3.h"
+#include "sw/smmu/domain.h"
 
 namespace shootdown::sw::smmu {
 
-/// One mm bound to one SMMU (struct arm_smmu_mmu_notifier).
+/// One mm that devices share: struct arm_smmu_mmu_notifier, from v6.11 on a struct arm_smmu_domain
+/// of stage SVA.
 class SvaDomain : public MmuNotifier {
  public:
-  SvaDomain(ArmSmmuDevice& smmu, Mm& mm, arch::SubstreamId pasid)
-      : smmu_(smmu), mm_(mm), pasid_(pasid) {}
+  /// `stream_domain`: the domain that the devices are in; null from v6.11 on.
+  SvaDomain(ArmSmmuDevice& smmu, Mm& mm, arch::SubstreamId pasid, Domain* stream_domain)
+      : smmu_(smmu), mm_(mm), pasid_(pasid), stream_domain_(stream_domain) {}
 
-  /// arm_smmu_sva_bind(): the first bind registers the notifier.
-  void bind(Cpu& cpu, Master& master);
   void arch_invalidate_secondary_tlbs(Cpu& cpu, Mm& mm, arch::VirtAddr start,
                                       arch::VirtAddr end) override;
   /// arm_smmu_mm_release(): the address space is about to go; its devices' accesses fault.
   void release(Cpu& cpu, Mm& mm) override;
+
   bool released() const { return released_; }
   Mm& mm() { return mm_; }
   arch::SubstreamId pasid() const { return pasid_; }
+  arch::Asid asid() const { return stream_domain_ != nullptr ? mm_.asid : own_.asid; }
 
  private:
+  friend class Sva;
+  /// Whose devices share the mm.
+  Domain& domain() { return stream_domain_ != nullptr ? *stream_domain_ : own_; }
   void tlb_inv(Cpu& cpu, arch::VirtAddr start, std::uint64_t size);
-  void atc_inv_domain(Cpu& cpu, arch::VirtAddr start, std::uint64_t size);
+  void atc_inv(Cpu& cpu, arch::VirtAddr start, std::uint64_t size);
 
   ArmSmmuDevice& smmu_;
   Mm& mm_;
   arch::SubstreamId pasid_;
-  std::vector<Master*> masters_;
+  Domain* stream_domain_;
+  Domain own_{Domain::Stage::kSva};
+  unsigned users_{};
   bool released_{};
 };
 
-/// The I/O page-fault queue: stalled events in, RESUME out.
-class IopfQueue : public FaultSink {
+/// Binds processes and devices (iommu_sva_bind_device()).
+class Sva {
  public:
-  explicit IopfQueue(ArmSmmuDevice& smmu) : smmu_(smmu) {}
-  void add_domain(SvaDomain& domain) { domains_.push_back(&domain); }
-  void report_device_fault(Cpu& cpu, const arch::smmuv3::EventRecord& event) override;
-  /// The worker: handles faults for ever.
-  [[noreturn]] void worker(Cpu& cpu);
+  explicit Sva(ArmSmmuDevice& smmu) : smmu_(smmu) {}
+
+  /// The device, attached to a domain already, can use `mm` by `pasid`, the same for all devices of
+  /// the mm. Null: it lacks PASIDs, or memory is exhausted.
+  SvaDomain* bind(Cpu& cpu, Mm& mm, arch::SubstreamId pasid, Master& master);
+  void unbind(Cpu& cpu, SvaDomain& domain, Master& master);
+  /// The domain that serves this device's accesses to `mm`; null: not bound.
+  SvaDomain* find(const Mm& mm, const Master& master);
+  const std::vector<std::unique_ptr<SvaDomain>>& domains() const { return domains_; }
 
  private:
-  void handle(Cpu& cpu, const arch::smmuv3::EventRecord& event);
-  SvaDomain* find_domain(arch::SubstreamId pasid);
+  SvaDomain* find_or_make(Cpu& cpu, Mm& mm, arch::SubstreamId pasid, Master& master);
+  bool bind_shared_asid(Cpu& cpu, SvaDomain& domain);
+  bool bind_own_asid(Cpu& cpu, SvaDomain& domain, Master& master);
+  void share_asid(Cpu& cpu, arch::Asid asid);
+  void unshare_asid(arch::Asid asid);
+  void register_notifier(Cpu& cpu, SvaDomain& domain);
+  /// mmu_notifier_put(): the last user is gone.
+  void free_domain(Cpu& cpu, SvaDomain& domain);
 
   ArmSmmuDevice& smmu_;
-  std::vector<SvaDomain*> domains_;
-  std::deque<arch::smmuv3::EventRecord> queue_;
-  WaitQueue work_;
+  std::vector<std::unique_ptr<SvaDomain>> domains_;
+  std::map<std::uint16_t, unsigned> shared_asids_;  // and how many domains share each
 };
 
 }  // namespace shootdown::sw::smmu

@@ -142,5 +142,40 @@ TEST(ChangesTest, DelayedRmapsStayWithinTheActiveBatch) {
   EXPECT_EQ(flushes("v6.2"), 4U);
 }
 
+/// The SMMU driver as it became after v6.7, change by change.
+const char* const kNewerDrivers[] = {
+    "10e4968cd511, 7da51af9125c",
+    "10e4968cd511, 7da51af9125c, 78a5fbe8395b",
+    "10e4968cd511, 7da51af9125c, 78a5fbe8395b, d38c28dbefee",
+};
+class NewerSmmuDriverTest : public testing::TestWithParam<const char*> {};
+
+TEST_P(NewerSmmuDriverTest, ShowsTheSameLoopAndTheSameFix) {
+  const std::string apply = std::string(", apply: [") + GetParam() + "]}";
+  for (const char* config : {"configs/permission_upgrade.yaml", "configs/atc_upgrade.yaml",
+                             "configs/two_devices_four_cpus.yaml"}) {
+    const auto before = run(load_file(config, {"kernel={base: v6.5" + apply}));
+    const auto after = run(load_file(config, {"kernel={base: v6.6" + apply}));
+    EXPECT_EQ(violations_of(before), std::vector<std::string>{"fault-loop/notifier"}) << config;
+    EXPECT_TRUE(after.violations.empty()) << config << testing::PrintToString(violations_of(after));
+    EXPECT_TRUE(before.met && after.met) << config;
+  }
+}
+INSTANTIATE_TEST_SUITE_P(AppliedTo, NewerSmmuDriverTest, testing::ValuesIn(kNewerDrivers),
+                         [](const auto& test) {
+                           return "Changes" + std::to_string(test.index + 2);
+                         });
+
+TEST(NewerSmmuDriverTest, AnAsidOfTheSmmusOwnMeansItsProcessEverywhere) {
+  // The numbers that the SMMU gives out are other processes' on the CPUs.
+  const auto result = run(load_file(
+      "configs/unmap.yaml",
+      {"kernel={base: v6.6, apply: [10e4968cd511, 7da51af9125c, 78a5fbe8395b, d38c28dbefee]}",
+       "inject=[wrong_asid_smmu_tlbi]"}));
+  const auto found = violations_of(result);
+  EXPECT_NE(std::find(found.begin(), found.end(), "use-after-free/asid"), found.end())
+      << testing::PrintToString(found);
+}
+
 }  // namespace
 }  // namespace shootdown::tests

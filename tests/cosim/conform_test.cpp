@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
@@ -68,6 +69,54 @@ TEST(ConformTest, AWrongOperandBarrierOrEntryOfAnArm64FlushIsNamed) {
   EXPECT_NE(first_difference("ptep_test_and_clear_young", [](json& t) { t["after"] = "same"; })
                 .find("entry "),
             std::string::npos);
+}
+
+TEST(ConformTest, EverySessionAndCommandOfLinuxsSmmuDriverAgrees) {
+  const auto files = cosim::conform_folder(SHOOTDOWN_SOURCE_DIR "/tests/vectors/smmu_driver");
+  ASSERT_EQ(files.size(), 9U);
+  std::map<std::string, std::size_t> cases;
+  for (const ConformFile& file : files) {
+    EXPECT_EQ(file.failed(), 0U) << cosim::conform_table({file});
+    cases[file.format] += file.cases.size();
+  }
+  EXPECT_EQ(cases["smmuv3-driver/1"], 76U);  // sessions: two kernels, three page sizes
+  EXPECT_EQ(cases["smmuv3-commands/1"], 1018U);
+  EXPECT_EQ(cases["smmu-tlb-inv-range/1"], 6553U);
+  EXPECT_EQ(cases["smmuv3-nonterminating/1"], 4U);
+}
+
+TEST(ConformTest, AWrongCommandStoreWordOrOrderOfTheSmmuDriverIsNamed) {
+  json file = read_vectors("smmu_driver/linux-6.12-4k.json.gz");
+  const json session = file["sessions"][0];
+  const auto first_difference = [&](const std::string& op, auto&& plant) {
+    json planted = session;
+    for (json& step : planted["steps"]) {
+      if (step["op"] != op) continue;
+      plant(step);
+      break;
+    }
+    file["sessions"] = json::array({planted});
+    return cosim::replay_smmu_driver(file).cases.at(0).difference;
+  };
+  const auto nothing = [](json&) {};
+  EXPECT_EQ(first_difference("dev", nothing), "");
+  const auto contains = [](const std::string& text, const std::string& part) {
+    return testing::AssertionResult(text.find(part) != std::string::npos) << text;
+  };
+  EXPECT_TRUE(
+      contains(first_difference("inv", [](json& s) { s["out"][0]["submit"][0] = "0x11 0x0"; }),
+               "Linux: [0x11 0x0]"));
+  EXPECT_TRUE(contains(first_difference("attach", [](json& s) { s["out"][0]["value"] = "0x5"; }),
+                       "cd:dev0:0:1=0x5"));
+  EXPECT_TRUE(contains(first_difference("attach", [](json& s) { s["out"].erase(2); }), "Linux"));
+  EXPECT_TRUE(contains(
+      first_difference("sync", [](json& s) { std::swap(s["out"][0], s["out"][1]); }), "Linux"));
+  EXPECT_TRUE(contains(
+      first_difference("attach", [](json& s) { s["out"].erase(s["out"].size() - 1); }), "ATS"));
+  EXPECT_TRUE(contains(
+      first_difference("make_ste", [](json& s) { s["out"][0]["words"][0] = "0x3"; }), "word 0"));
+  EXPECT_TRUE(contains(first_difference("resume", [](json& s) { s["prod"] = 1; }), "CMDQ_PROD"));
+  EXPECT_TRUE(contains(first_difference("identity", [](json& s) { s["ret"] = -22; }), "succeeds"));
 }
 
 TEST(ConformTest, EveryRecordedSmmuSequenceAgreesInBothModes) {

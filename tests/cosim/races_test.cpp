@@ -42,6 +42,7 @@ threads:
     on: cpu0
     process: app
     steps:
+      - delay_cycles: 50000                # the driver's own invalidations at boot are over
       - write: {at: heap, count: 4, stride_bytes: 4096, value: 1}
       - signal: mapped
       - wait_for: warm

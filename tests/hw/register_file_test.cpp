@@ -45,10 +45,10 @@ TEST_F(RegisterFileTest, IdentifiesWhatIsPresent) {
   EXPECT_EQ(field(idr0, 7, 6), 0U) << "hardware update of access flag and dirty state";
   EXPECT_EQ(field(idr0, 10, 10), 1U) << "ATS";
   EXPECT_EQ(field(idr0, 12, 12), 1U) << "16-bit ASIDs";
-  EXPECT_EQ(field(idr0, 19, 19), 0U) << "two-level CD tables";
+  EXPECT_EQ(field(idr0, 19, 19), 1U) << "two-level CD tables";
   EXPECT_EQ(field(idr0, 22, 21), 2U) << "little endian";
   EXPECT_EQ(field(idr0, 25, 24), 0U) << "stall and terminate";
-  EXPECT_EQ(field(idr0, 28, 27), 0U) << "linear stream table";
+  EXPECT_EQ(field(idr0, 28, 27), 1U) << "two-level stream tables";
   const std::uint64_t idr1 = registers.read(0x4, 4);
   EXPECT_EQ(field(idr1, 5, 0), 16U);
   EXPECT_EQ(field(idr1, 10, 6), 8U);

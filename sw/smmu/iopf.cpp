@@ -1,0 +1,47 @@
+#include "sw/smmu/iopf.h"
+
+#include "sw/mm/memory.h"
+
+namespace shootdown::sw::smmu {
+
+namespace smmuv3 = arch::smmuv3;
+
+void IopfQueue::report_device_fault(Cpu& cpu, const smmuv3::EventRecord& event) {
+  const FunctionTrace trace(cpu, "iommu_report_device_fault");
+  queue_.push_back(event);
+  cpu.wake_all(work_);
+}
+
+void IopfQueue::worker(Cpu& cpu) {
+  for (;;) {
+    while (queue_.empty()) cpu.sleep_on(work_);
+    const smmuv3::EventRecord event = queue_.front();
+    queue_.pop_front();
+    handle(cpu, event);
+  }
+}
+
+SvaDomain* IopfQueue::find_domain(arch::SubstreamId pasid) {
+  for (const auto& domain : sva_.domains()) {
+    if (domain->pasid() == pasid) return domain.get();
+  }
+  return nullptr;
+}
+
+void IopfQueue::handle(Cpu& cpu, const smmuv3::EventRecord& event) {
+  const FunctionTrace trace(cpu, "iopf_handler");
+  const arch::StreamId sid{static_cast<std::uint32_t>(smmuv3::event0::Sid::get(event[0]))};
+  const arch::SubstreamId pasid{static_cast<std::uint32_t>(smmuv3::event0::Ssid::get(event[0]))};
+  const auto stag = static_cast<std::uint16_t>(smmuv3::event1::Stag::get(event[1]));
+  SvaDomain* domain = find_domain(pasid);
+  bool resolved = false;
+  if (domain != nullptr && !domain->released()) {  // mmget_not_zero()
+    const bool write = smmuv3::event1::Rnw::get(event[1]) == 0;
+    resolved = fault_in(cpu, domain->mm(), arch::VirtAddr{event[2]},
+                        {.write = write, .remote = true}) == VmFault::kHandled;
+  }
+  // Whatever fault_in() invalidated is complete: the retry cannot meet what it was told to drop.
+  smmu_.page_response(cpu, sid, stag, resolved);
+}
+
+}  // namespace shootdown::sw::smmu
