@@ -1,5 +1,6 @@
 #include "cosim/conform/smmu_board.h"
 
+#include <string>
 #include <utility>
 
 namespace shootdown::cosim {
@@ -12,7 +13,8 @@ constexpr unsigned kPollsAtMost = 1'000'000;
 }  // namespace
 
 void SmmuBoard::Observer::write(const hw::Event& event) {
-  if (const auto* access = event.get<hw::AccessDone>()) done = *access;
+  if (const auto* access = event.get<hw::AccessDone>())
+    done.insert_or_assign(access->access_id, *access);
 }
 
 void SmmuBoard::Ram::b_transport(tlm::tlm_generic_payload& trans, sc_core::sc_time&) {
@@ -34,7 +36,8 @@ void SmmuBoard::Ram::b_transport(tlm::tlm_generic_payload& trans, sc_core::sc_ti
 }
 
 SmmuBoard::SmmuBoard(const hw::SmmuConfig& config, arch::PhysAddr base, std::uint64_t bytes)
-    : simulation_(sc_core::sc_time::from_value(kPicosecondsPerCycle)),
+    : features_(config.features),
+      simulation_(sc_core::sc_time::from_value(kPicosecondsPerCycle)),
       memory_(base, bytes),
       ram_("memory", memory_),
       interconnect_("interconnect", sc_core::SC_ZERO_TIME),
@@ -46,9 +49,18 @@ SmmuBoard::SmmuBoard(const hw::SmmuConfig& config, arch::PhysAddr base, std::uin
   smmu_->bus.out.bind(interconnect_.in);
   registers_.out.bind(smmu_->registers_in);
   device_.out.bind(smmu_->devices);
+  for (unsigned number = 0; number < kDevices; ++number) {
+    devices_.push_back(std::make_unique<Device>(*this, number));
+    devices_.back()->port.out.bind(smmu_->devices);
+  }
   smmu_->events.bind(observer_);
   simulation_.elaborate();
 }
+
+SmmuBoard::Device::Device(SmmuBoard& board, unsigned number)
+    : port(("device" + std::to_string(number)).c_str()),
+      process(board.simulation_, ("dma" + std::to_string(number)).c_str(),
+              [this, &board] { result = board.perform(port, access, data, bytes); }) {}
 
 SmmuBoard::~SmmuBoard() {
   kernel_.make_current();
@@ -59,7 +71,8 @@ void SmmuBoard::reset() {
   memory_.reset();
   dvm_.reset();
   smmu_->reset();
-  observer_.done.reset();
+  observer_.done.clear();
+  for (auto& device : devices_) device->result.reset();
   ram_.writes.clear();
   access_id_ = 0;
 }
@@ -113,11 +126,28 @@ bool SmmuBoard::wait_until(const std::function<bool()>& condition) {
 }
 
 SmmuBoard::AccessResult SmmuBoard::dma(const Access& access, std::uint8_t* data, unsigned bytes) {
+  return perform(device_, access, data, bytes);
+}
+
+void SmmuBoard::launch(unsigned device, const Access& access, std::uint8_t* data, unsigned bytes) {
+  Device& one = *devices_[device];
+  one.access = access;
+  one.data = data;
+  one.bytes = bytes;
+  one.result.reset();
+  one.process.start();
+}
+
+SmmuBoard::AccessResult SmmuBoard::perform(Port& port, const Access& access, std::uint8_t* data,
+                                           unsigned bytes) {
   hw::StreamExtension stream;
   stream.stream_id = access.stream_id;
   stream.substream_id = access.substream_id;
   stream.privileged = access.privileged;
   stream.instruction = access.instruction;
+  stream.kind = access.kind;
+  stream.no_write = access.no_write;
+  stream.page_request = access.page_request;
   stream.access_id = ++access_id_;
   tlm::tlm_generic_payload payload;
   payload.set_command(access.write ? tlm::TLM_WRITE_COMMAND : tlm::TLM_READ_COMMAND);
@@ -125,13 +155,14 @@ SmmuBoard::AccessResult SmmuBoard::dma(const Access& access, std::uint8_t* data,
   payload.set_data_ptr(data);
   payload.set_data_length(bytes);
   payload.set_extension(&stream);
-  observer_.done.reset();
   AccessResult result;
-  result.ok = transport(device_, payload);
+  result.ok = transport(port, payload);
   payload.clear_extension(&stream);
-  if (observer_.done) {
-    result.output = observer_.done->pa;
-    result.bypass = observer_.done->source == hw::TranslationSource::kBypass;
+  result.answer = stream.answer;
+  if (const auto done = observer_.done.find(stream.access_id); done != observer_.done.end()) {
+    result.output = done->second.pa;
+    result.bypass = done->second.source == hw::TranslationSource::kBypass;
+    observer_.done.erase(done);
   }
   return result;
 }

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -44,17 +45,29 @@ class SmmuBoard {
     bool write{};
     bool privileged{};
     bool instruction{};
+    hw::StreamExtension::Kind kind{hw::StreamExtension::Kind::kUntranslated};
+    bool no_write{};               ///< kTranslationRequest: NW
+    hw::PageRequest page_request;  ///< kPageRequest
   };
   struct AccessResult {
     bool ok{};
     /// Where the SMMU let the access go; it may have found no memory there.
     std::optional<arch::PhysAddr> output;
     bool bypass{};
+    hw::StreamExtension::Answer answer;  ///< of requests
   };
   /// One transaction within a page.
   AccessResult dma(const Access& access, std::uint8_t* data, unsigned bytes);
 
+  /// The same by one of kDevices further initiators, while the script goes on. `data` is used until
+  /// done() says so.
+  static constexpr unsigned kDevices = 4;
+  void launch(unsigned device, const Access& access, std::uint8_t* data, unsigned bytes);
+  bool done(unsigned device) const { return devices_[device]->result.has_value(); }
+  const AccessResult& result(unsigned device) const { return devices_[device]->result.value(); }
+
   hw::PhysicalMemory& memory() { return memory_; }
+  hw::IdRegisters identification() const { return hw::id_registers(features_); }
   /// What a write of hardware replaced, in the order of the writes since the last forget_writes().
   struct Replaced {
     arch::PhysAddr address{};
@@ -63,13 +76,15 @@ class SmmuBoard {
   const std::vector<Replaced>& writes() const { return ram_.writes; }
   void forget_writes() { ram_.writes.clear(); }
   hw::Smmu& smmu() { return *smmu_; }
+  hw::DvmNetwork& dvm() { return dvm_; }
+  hw::Simulation& simulation() { return simulation_; }
 
  private:
-  /// Remembers where the access on its way went.
+  /// Remembers where the accesses on their way went, by their numbers.
   class Observer : public tlm::tlm_analysis_if<hw::Event> {
    public:
     void write(const hw::Event& event) override;
-    std::optional<hw::AccessDone> done;
+    std::map<std::uint64_t, hw::AccessDone> done;
   };
   /// An initiator for one socket of the SMMU.
   struct Port : sc_core::sc_module {
@@ -88,9 +103,21 @@ class SmmuBoard {
     void b_transport(tlm::tlm_generic_payload& trans, sc_core::sc_time& delay);
     hw::PhysicalMemory& memory_;
   };
+  /// An initiator with a process of its own, which does one access after the other.
+  struct Device {
+    Device(SmmuBoard& board, unsigned number);
+    Port port;
+    hw::Process process;
+    Access access;
+    std::uint8_t* data{};
+    unsigned bytes{};
+    std::optional<AccessResult> result;
+  };
+  AccessResult perform(Port& port, const Access& access, std::uint8_t* data, unsigned bytes);
   void reset();
   bool transport(Port& port, tlm::tlm_generic_payload& payload);
 
+  hw::SmmuFeatures features_;
   ScKernel kernel_;
   hw::Simulation simulation_;
   hw::PhysicalMemory memory_;
@@ -100,6 +127,7 @@ class SmmuBoard {
   std::unique_ptr<hw::Smmu> smmu_;
   Port registers_{"registers"};
   Port device_{"device"};
+  std::vector<std::unique_ptr<Device>> devices_;
   Observer observer_;
   std::function<void()> script_;
   hw::Process host_;

@@ -147,12 +147,37 @@ bool names(const json& vector, const json& step, std::string_view deviation) {
   return false;
 }
 
-/// IDR1.ATTR_PERMS_OVR = 0: STE.PRIVCFG is reserved, so that the access stays unprivileged, which
-/// is the deviation "ap1" though nobody has tagged it.
-bool is_untagged_ap1(const json& vector, const DmaOutcome& recorded, const DmaOutcome& model) {
-  return vector.at("name").get<std::string>().starts_with("perm-el0") && recorded.result == "ok" &&
-         aborted_with(model, EventType::kFPermission);
-}
+/// Deviations that the recorder did not know of, by the group of vectors in which they show.
+struct UntaggedRule {
+  std::string_view group;
+  std::string_view rule;
+  bool (*holds)(const DmaOutcome& recorded, const DmaOutcome& model);
+};
+
+constexpr std::array kUntaggedRules{
+    UntaggedRule{"perm",
+                 "IDR1.ATTR_PERMS_OVR = 0: STE.PRIVCFG is RES0, and AP[1] = 0 permits no "
+                 "unprivileged access (IHI 0070, 5.2; Arm ARM D8.4.1)",
+                 [](const DmaOutcome& recorded, const DmaOutcome& model) {
+                   return recorded.result == "ok" && aborted_with(model, EventType::kFPermission);
+                 }},
+    UntaggedRule{"ste", "IDR1.SSIDSIZE = 0: STE.S1CDMax is ignored (IHI 0070, 5.2)",
+                 [](const DmaOutcome& recorded, const DmaOutcome& model) {
+                   return aborted_with(recorded, EventType::kCBadSte) &&
+                          !aborted_with(model, EventType::kCBadSte);
+                 }},
+    UntaggedRule{
+        "", "RnW is the transaction's, also where the read of its CD faults (IHI 0070, 7.3)",
+        [](const DmaOutcome& recorded, const DmaOutcome& model) {
+          const Event* theirs = only_event(recorded);
+          const Event* ours = only_event(model);
+          if (theirs == nullptr || ours == nullptr || !is_stage2(recorded)) return false;
+          constexpr std::uint64_t kRnw = event1::Rnw::kMask;
+          return event1::Class::get((*ours)[1]) == kClassCd && (*theirs)[0] == (*ours)[0] &&
+                 ((*theirs)[1] | kRnw) == ((*ours)[1] | kRnw) && (*theirs)[2] == (*ours)[2] &&
+                 ipa_page(*theirs) == ipa_page(*ours);
+        }},
+};
 
 }  // namespace
 
@@ -162,7 +187,10 @@ std::optional<std::string_view> rule_against_recording(const json& vector, const
   for (const Rule& rule : kRules) {
     if (names(vector, step, rule.deviation) && rule.holds(step, recorded, model)) return rule.rule;
   }
-  if (is_untagged_ap1(vector, recorded, model)) return kRules[0].rule;
+  for (const UntaggedRule& rule : kUntaggedRules) {
+    const bool applies = rule.group.empty() || vector.at("group") == rule.group;
+    if (applies && rule.holds(recorded, model)) return rule.rule;
+  }
   return std::nullopt;
 }
 

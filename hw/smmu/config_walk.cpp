@@ -107,10 +107,8 @@ class ConfigWalk {
       source_.fetched_l1std(first, descriptor);
     }
     auto span = static_cast<unsigned>(smmuv3::l1std::Span::get(descriptor));
-    if (span > smmuv3::kL1stdSpanMax) span = 0;
+    if (span > smmuv3::kL1stdSpanMax || span > table_.split + 1) span = 0;
     const std::uint32_t offset = sid_.value - first.value;
-    // A span beyond the split is a mistake of software: it reaches no further than the split.
-    span = std::min(span, table_.split + 1);
     if (span == 0 || offset >> (span - 1) != 0) {
       return ConfigFault{.type = EventType::kCBadStreamid};
     }

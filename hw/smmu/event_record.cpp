@@ -50,10 +50,8 @@ EventRecord translation_event(const EventSource& source, const TranslationProble
 EventRecord configuration_event(const EventSource& source, const ConfigFault& fault) {
   EventRecord record = common(source, fault.type);
   if (fault.stage2) {
-    // The access that failed is the read of a CD, whatever the transaction wants.
-    EventSource fetch = source;
-    fetch.access = arch::Access::kRead;
-    record[1] = access_bits(fetch);
+    // RnW is that of the transaction, although the access that failed is the read of a CD.
+    record[1] = access_bits(source);
     record[2] = source.address.value;
     if (fault.type == EventType::kFWalkEabt) {
       record[1] |= event1::Class::of(kClassTableWalk) | event1::S2::of(1);

@@ -81,7 +81,8 @@ bool decode_stage2(const smmuv3::Ste& ste, const SmmuFeatures& features, StreamE
 bool decode_stage1(const smmuv3::Ste& ste, const StructureRules& rules, StreamEntry& entry) {
   const SmmuFeatures& features = rules.features;
   entry.context_ptr = ste0::S1ContextPtr::get(ste[0]);
-  entry.cd_max = static_cast<unsigned>(ste0::S1CdMax::get(ste[0]));
+  // Without SubstreamIDs S1CDMax is ignored.
+  entry.cd_max = features.ssid_bits == 0 ? 0 : static_cast<unsigned>(ste0::S1CdMax::get(ste[0]));
   if (entry.cd_max > features.ssid_bits) return false;
   if (entry.cd_max != 0) {
     entry.cd_format = static_cast<unsigned>(ste0::S1Fmt::get(ste[0]));

@@ -18,6 +18,7 @@ struct Race {
   const char* after;
   const char* kind;
   const char* hop;
+  unsigned schedules{2000};  ///< enough to meet the race
 };
 std::ostream& operator<<(std::ostream& out, const Race& race) { return out << race.config; }
 
@@ -27,12 +28,12 @@ TEST_P(SeedsTest, FindTheRaceInTheOldKernelOnly) {
   const Race& race = GetParam();
   const std::string path = std::string("configs/") + race.config + ".yaml";
   const auto old_kernel = load_file(path, {}, race.before);
-  const auto found = cosim::run_seeds(old_kernel, 2000);
+  const auto found = cosim::run_seeds(old_kernel, race.schedules);
   EXPECT_TRUE(found.met) << cosim::seeds_text(old_kernel, found);
-  const auto fixed = cosim::run_seeds(load_file(path, {}, race.after), 2000);
+  const auto fixed = cosim::run_seeds(load_file(path, {}, race.after), race.schedules);
   EXPECT_EQ(fixed.violating, 0U);
   EXPECT_EQ(fixed.limited, 0U);
-  EXPECT_EQ(fixed.runs, 2000U);
+  EXPECT_EQ(fixed.runs, race.schedules);
 
   ASSERT_TRUE(found.smallest);
   auto replay = old_kernel;
@@ -49,7 +50,7 @@ INSTANTIATE_TEST_SUITE_P(
     Races, SeedsTest,
     testing::Values(Race{"changes/pfnmap_race", "v5.18", "v6.7", "use-after-free", "flush"},
                     Race{"changes/khugepaged_gup_fast", "v6.0", "v6.7", "table-use-after-free",
-                         "table-sync"},
+                         "table-sync", 3000},
                     Race{"changes/delayed_rmap", "v6.1", "v6.7", "lost-dirty", "rmap"},
                     Race{"permission_upgrade", "v6.5", "v6.6", "fault-loop", "notifier"}),
     [](const auto& test) {

@@ -138,7 +138,7 @@ const std::vector<Row> kSteRows{
     {"TwoLevelCds64k", [](Bench& b) { b.features.two_level_cd = false; b.use_substreams(3, 2); b.set_ste(0, 5, 4, 2); }, kBadSte},
     {"MostCds", [](Bench& b) { b.use_substreams(8, 2); }, kLegal},
     {"TooManyCds", [](Bench& b) { b.set_ste(0, 63, 59, 9); }, kBadSte},
-    {"CdsWithoutSubstreamIds", [](Bench& b) { b.features.ssid_bits = 0; b.set_ste(0, 63, 59, 1); }, kBadSte},
+    {"CdsWithoutSubstreamIds", [](Bench& b) { b.features.ssid_bits = 0; b.set_ste(0, 63, 59, 1); }, kLegal},
     {"StallForbidden", [](Bench& b) { b.set_ste(1, 27, 27, 1); }, kLegal},
     {"StallForbiddenWhereItNeverStalls", [](Bench& b) { b.features.stall_model = StallModel::kTerminateOnly; b.set_ste(1, 27, 27, 1); }, kBadSte},
     {"FullAts", [](Bench& b) { b.set_ste(1, 29, 28, 1); }, kLegal},
