@@ -155,9 +155,14 @@ SmmuBoard::AccessResult SmmuBoard::perform(Port& port, const Access& access, std
   payload.set_data_ptr(data);
   payload.set_data_length(bytes);
   payload.set_extension(&stream);
+  // A payload frees the extensions that it has; this one is on the stack, and a run may be aborted.
+  struct Clear {
+    tlm::tlm_generic_payload& payload;
+    hw::StreamExtension& stream;
+    ~Clear() { payload.clear_extension(&stream); }
+  } const clear{payload, stream};
   AccessResult result;
   result.ok = transport(port, payload);
-  payload.clear_extension(&stream);
   result.answer = stream.answer;
   if (const auto done = observer_.done.find(stream.access_id); done != observer_.done.end()) {
     result.output = done->second.pa;

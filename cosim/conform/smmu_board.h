@@ -47,7 +47,7 @@ class SmmuBoard {
     bool instruction{};
     hw::StreamExtension::Kind kind{hw::StreamExtension::Kind::kUntranslated};
     bool no_write{};               ///< kTranslationRequest: NW
-    hw::PageRequest page_request;  ///< kPageRequest
+    hw::PageRequest page_request{};  ///< kPageRequest
   };
   struct AccessResult {
     bool ok{};

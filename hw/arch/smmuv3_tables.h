@@ -24,21 +24,21 @@ using Cd = std::array<std::uint64_t, kStructureWords>;
 inline constexpr std::uint64_t kL1DescriptorBytes = 8;
 namespace l1std {
 using Span = BitField<4, 0>;  ///< 2^(Span - 1) STEs; 0: none
-using L2Ptr = AddressField<51, 6>;
+using L2Ptr = AddressField<55, 6>;
 }  // namespace l1std
 inline constexpr unsigned kL1stdSpanMax = 11;  ///< larger ones are reserved and count as 0
 
 /// First level of a two-level CD table, 8 bytes.
 namespace l1cd {
 using Valid = BitField<0, 0>;
-using L2Ptr = AddressField<51, 12>;
+using L2Ptr = AddressField<55, 12>;
 }  // namespace l1cd
 
 namespace ste0 {
 using Valid = BitField<0, 0>;
 using Config = BitField<3, 1>;
 using S1Fmt = BitField<5, 4>;
-using S1ContextPtr = AddressField<51, 6>;
+using S1ContextPtr = AddressField<55, 6>;
 using S1CdMax = BitField<63, 59>;  ///< log2 of the number of CDs; 0 = no substreams
 }  // namespace ste0
 

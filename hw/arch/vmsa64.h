@@ -93,6 +93,18 @@ constexpr std::uint64_t output_address(std::uint64_t descriptor, Granule granule
   if (granule != Granule::k64k || !wide_output) return low;
   return low | desc::OutputAddressHigh::get(descriptor) << 48;
 }
+/// Bits that the address of a table has: of `output_bits` effective ones, what the granule can say.
+constexpr unsigned table_address_bits(Granule granule, unsigned output_bits) {
+  constexpr unsigned kNarrowBits = 48;
+  return granule == Granule::k64k || output_bits < kNarrowBits ? output_bits : kNarrowBits;
+}
+/// log2 of the alignment of a start table of 2^entries_log2 descriptors: its size, and 64 bytes at
+/// least where addresses have 52 bits (IHI 0070, CD.TTB0 and STE.S2TTB).
+constexpr unsigned start_table_alignment(unsigned entries_log2, unsigned output_bits) {
+  constexpr unsigned kWideMinimum = 6;
+  const unsigned log2_bytes = entries_log2 + 3;
+  return output_bits == 52 && log2_bytes < kWideMinimum ? kWideMinimum : log2_bytes;
+}
 /// Output address of a leaf, aligned to the size of the level.
 constexpr PhysAddr leaf_output(std::uint64_t descriptor, int level) {
   return {align_down(desc::OutputAddress::get(descriptor), level_shift(level))};

@@ -1,7 +1,5 @@
 #include "hw/mmu/stage1_walk.h"
 
-#include <algorithm>
-
 namespace shootdown::hw {
 
 void Stage1Walk::begin_at_top(const Stage1Half& half) {
@@ -13,9 +11,8 @@ void Stage1Walk::begin_at_top(const Stage1Half& half) {
   }
   // A top table shorter than a page is indexed by fewer bits; those above are all equal, so that
   // the index of a TTB1 address has to lose them.
-  constexpr unsigned kMinTableLog2 = 6;
-  const std::uint64_t base =
-      arch::align_down(half.ttb.value, std::max(top_bits + 3, kMinTableLog2));
+  const std::uint64_t base = arch::align_down(
+      half.ttb.value, arch::vmsa64::start_table_alignment(top_bits, context_->output_bits));
   const std::uint64_t keep = (std::uint64_t{1} << (64 - half.tsz)) - 1;
   const auto full = vmsa64::table_index(request_.va.value, level_, granule_);
   const auto used = vmsa64::table_index(request_.va.value & keep, level_, granule_);

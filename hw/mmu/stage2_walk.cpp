@@ -1,7 +1,5 @@
 #include "hw/mmu/stage2_walk.h"
 
-#include <algorithm>
-
 namespace shootdown::hw {
 
 namespace vmsa64 = arch::vmsa64;
@@ -15,9 +13,9 @@ Stage2Walk::Stage2Walk(const Stage2Context& context, arch::IpaAddr ipa, arch::Ac
     return;
   }
   // One table or up to 16 side by side, aligned together; indexed by all the bits there are.
-  constexpr unsigned kMinTableLog2 = 6;
   const unsigned entries_log2 = input_bits - vmsa64::level_shift(level_, context.granule);
-  table_ = {arch::align_down(context.ttb.value, std::max(entries_log2 + 3, kMinTableLog2))};
+  table_ = {arch::align_down(context.ttb.value,
+                             vmsa64::start_table_alignment(entries_log2, context.output_bits))};
 }
 
 arch::PhysAddr Stage2Walk::descriptor_address() const {

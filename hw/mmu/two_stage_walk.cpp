@@ -162,9 +162,9 @@ void TwoStageWalk::fail_stage2(Fault type) {
   problem_.type = type;
   problem_.stage2 = true;
   problem_.ipa = ipa_;
-  // A descriptor that cannot be read is a matter of the walk, whichever stage's it is.
-  const bool walk = target_ != Target::kOutput || type == Fault::kFWalkEabt;
-  problem_.event_class = walk ? smmuv3::kClassTableWalk : smmuv3::kClassInput;
+  // What was to be translated decides, also if the descriptor could not be read (section 7.3.12).
+  problem_.event_class =
+      target_ != Target::kOutput ? smmuv3::kClassTableWalk : smmuv3::kClassInput;
   problem_.table_write = target_ == Target::kTableUpdate;
 }
 

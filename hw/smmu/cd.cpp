@@ -22,7 +22,7 @@ bool tsz_is_legal(unsigned tsz, arch::vmsa64::Granule granule, const SmmuFeature
 bool half_is_legal(const Stage1Half& half, std::optional<arch::vmsa64::Granule> granule,
                    unsigned output_bits, const SmmuFeatures& features) {
   return granule && features.has(*granule) && tsz_is_legal(half.tsz, *granule, features) &&
-         half.ttb.value >> output_bits == 0;
+         half.ttb.value >> arch::vmsa64::table_address_bits(*granule, output_bits) == 0;
 }
 
 bool decode_halves(const smmuv3::Cd& cd, const SmmuFeatures& features, Stage1Context& context) {

@@ -66,12 +66,16 @@ Client::Attempt Client::begin(tlm::tlm_generic_payload& trans, StreamExtension& 
           .in_flight = std::nullopt};
 }
 
+void Client::apply(const AccessOverrides& overrides, Attempt& attempt) {
+  AccessRequest& request = attempt.request;
+  request.privileged = overrides.privileged.value_or(attempt.stream.privileged);
+  request.instruction = request.access == arch::Access::kRead &&
+                        overrides.instruction.value_or(attempt.stream.instruction);
+}
+
 void Client::apply(const StreamConfig& config, Attempt& attempt) {
   attempt.requester.asid = config.context.stage1.space.asid;
-  AccessRequest& request = attempt.request;
-  request.privileged = config.privileged.value_or(attempt.stream.privileged);
-  request.instruction = request.access == arch::Access::kRead &&
-                        config.instruction.value_or(attempt.stream.instruction);
+  apply(config.overrides, attempt);
 }
 
 EventSource Client::source_of(const Attempt& attempt) const {
@@ -181,6 +185,7 @@ Client::End Client::terminate(Attempt& access, const FaultPolicy& policy) {
 }
 
 Client::End Client::configuration_failed(Attempt& access, const ConfigFault& fault) {
+  apply(fault.overrides, access);
   const smmuv3::EventRecord event = configuration_event(source_of(access), fault);
   if (fault.stage2 && smmuv3::can_stall(fault.type)) {
     const TranslationFault published{.access_id = access.stream.access_id,
@@ -191,14 +196,14 @@ Client::End Client::configuration_failed(Attempt& access, const ConfigFault& fau
                                      .source = TranslationSource::kWalk,
                                      .stalled = fault.policy.stall,
                                      .stag = 0};
-    if (fault.policy.stall) return stall(access, fault.policy, event, published);
+    if (fault.policy.stall) return stall(access, event, published);
     parts_.events.write(published);
-    if (fault.policy.record) parts_.event_queue.write(event, false, false);
+    if (fault.policy.record && !access.stag) parts_.event_queue.write(event, false, false);
     return terminate(access, fault.policy);
   }
   const bool silent = fault.type == EventType::kCBadStreamid &&
                       smmuv3::cr2::RecInvSid::get(parts_.registers.get(reg::kCr2)) == 0;
-  if (!silent) parts_.event_queue.write(event, false, false);
+  if (!silent && !access.stag) parts_.event_queue.write(event, false, false);
   abort_transaction(access.trans);
   return End::kTerminated;
 }
@@ -223,64 +228,47 @@ Client::End Client::translation_failed(Attempt& access, const StreamConfig& conf
                                    .stalled = policy.stall,
                                    .stag = 0};
   const smmuv3::EventRecord event = translation_event(source_of(access), problem);
-  if (policy.stall) return stall(access, policy, event, published);
+  if (policy.stall) return stall(access, event, published);
   parts_.events.write(published);
-  if (policy.record) parts_.event_queue.write(event, false, config.merge_events);
+  // An early retry has had its event (section 3.12.2.2).
+  if (policy.record && !access.stag) parts_.event_queue.write(event, false, config.merge_events);
   return terminate(access, policy);
 }
 
-void Client::hold(Attempt& access) {
+Client::End Client::hold(Attempt& access) {
   // What cannot be reported now waits outside the in-flight set, because a CMD_SYNC must not wait
   // for software, and is tried again from the start: its translation may have been invalidated
   // meanwhile.
   parts_.events.write(AccessHeld{.access_id = access.stream.access_id});
   access.in_flight.reset();
+  if (parts_.stalls.wait_unreported(access.stream.stream_id)) return End::kRetry;
+  return terminate(access, {.abort = true});
 }
 
-Client::End Client::stall(Attempt& access, const FaultPolicy& policy,
-                          const smmuv3::EventRecord& event, TranslationFault published) {
+Client::End Client::stall(Attempt& access, const smmuv3::EventRecord& event,
+                          TranslationFault published) {
   if (access.stag) return wait_for_answer(access);  // a failed early retry says nothing
-  if (!parts_.event_queue.writable()) {
-    hold(access);
-    parts_.event_queue.wait_for_space();
-    return End::kRetry;
-  }
+  if (!parts_.event_queue.writable()) return hold(access);
   const StallKey key{.stream_id = access.stream.stream_id,
                      .substream_id = access.stream.substream_id,
                      .page = arch::page_of(access.request.va).value,
                      .access = access.request.access,
                      .privileged = access.request.privileged,
                      .instruction = access.request.instruction};
-  if (choices_.suppress_duplicates && parts_.stalls.has_alike(key)) {
-    hold(access);
-    parts_.stalls.wait_for_free();
-    return End::kRetry;
-  }
+  if (choices_.suppress_duplicates && parts_.stalls.has_alike(key)) return hold(access);
   access.stag = parts_.stalls.allocate(key);
-  if (!access.stag) {
-    hold(access);
-    parts_.stalls.wait_for_free();
-    return End::kRetry;
-  }
+  if (!access.stag) return hold(access);
   published.stag = *access.stag;
   parts_.events.write(published);
   smmuv3::EventRecord record = event;
   record[1] |= smmuv3::event1::Stall::of(1) | smmuv3::event1::Stag::of(*access.stag);
-  switch (parts_.event_queue.write(record, true, false)) {
-    case EventQueue::Written::kYes:
-      return wait_for_answer(access);
-    case EventQueue::Written::kNotWritable:
-      parts_.stalls.cancel(*access.stag);
-      access.stag.reset();
-      hold(access);
-      parts_.event_queue.wait_for_space();
-      return End::kRetry;
-    case EventQueue::Written::kAborted:
-      break;
+  if (parts_.event_queue.write(record, true, false) == EventQueue::Written::kNotWritable) {
+    parts_.stalls.cancel(*access.stag);
+    access.stag.reset();
+    return hold(access);
   }
-  parts_.stalls.cancel(*access.stag);
-  access.stag.reset();
-  return terminate(access, policy);
+  // A record that the bus refused is lost, and the stall waits for CMD_STALL_TERM (section 7.2.2).
+  return wait_for_answer(access);
 }
 
 Client::End Client::wait_for_answer(Attempt& access) {

@@ -63,10 +63,10 @@ class Client {
   End translation_failed(Attempt& attempt, const StreamConfig& config, const Mmu::Outcome& outcome);
   End terminate(Attempt& attempt, const FaultPolicy& policy);
   /// Reports a stall and waits for the answer.
-  End stall(Attempt& attempt, const FaultPolicy& policy, const arch::smmuv3::EventRecord& event,
-            TranslationFault published);
+  End stall(Attempt& attempt, const arch::smmuv3::EventRecord& event, TranslationFault published);
   End wait_for_answer(Attempt& attempt);
-  void hold(Attempt& attempt);
+  /// Waits as a stall that no event names.
+  End hold(Attempt& attempt);
 
   void translated(tlm::tlm_generic_payload& trans, StreamExtension& stream);
   void translate_split_stage(Attempt& attempt, const StreamConfig& config);
@@ -76,6 +76,7 @@ class Client {
 
   Attempt begin(tlm::tlm_generic_payload& trans, StreamExtension& stream);
   /// STE.PRIVCFG and INSTCFG; the configuration's ASID, for observers.
+  static void apply(const AccessOverrides& overrides, Attempt& attempt);
   static void apply(const StreamConfig& config, Attempt& attempt);
   EventSource source_of(const Attempt& attempt) const;
   bool forward(tlm::tlm_generic_payload& trans, arch::PhysAddr pa);

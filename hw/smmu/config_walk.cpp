@@ -43,8 +43,7 @@ class ConfigWalk {
     StreamConfig config;
     config.ats = stream_.ats;
     config.merge_events = stream_.merge_events;
-    config.privileged = stream_.privileged;
-    config.instruction = stream_.instruction;
+    config.overrides = stream_.overrides;
     if (stream_.kind == StreamEntry::Kind::kAbort) return config;
     arch::SubstreamId cd{};
     bool bypass_stage1 = false;
@@ -116,6 +115,12 @@ class ConfigWalk {
     const std::uint64_t base =
         arch::align_down(smmuv3::l1std::L2Ptr::get(descriptor), span - 1 + kSteLog2);
     ste_address = {base + offset * smmuv3::kSteBytes};
+    // Beyond the physical addresses: not read. Truncation would be as good (section 3.4.3).
+    if (ste_address.value >> rules_.features.output_bits != 0) {
+      const std::uint64_t mask = (std::uint64_t{1} << rules_.features.output_bits) - 1;
+      return ConfigFault{.type = EventType::kFSteFetch,
+                         .fetch_address = {ste_address.value & mask}};
+    }
     return std::nullopt;
   }
 
@@ -187,6 +192,9 @@ class ConfigWalk {
     }
     const unsigned leaf_log2 = leaf_bits() + 6;
     address = arch::align_down(smmuv3::l1cd::L2Ptr::get(descriptor), leaf_log2);
+    if (address >> rules_.features.output_bits != 0) {
+      return ConfigFault{.type = EventType::kCBadSubstreamid};
+    }
     return std::nullopt;
   }
 
@@ -200,13 +208,15 @@ class ConfigWalk {
           return ConfigFault{.type = problem->type,
                              .fetch_address = problem->fetch_address,
                              .stage2 = true,
-                             .ipa = {address}};
+                             .ipa = {address},
+                             .overrides = stream_.overrides};
         }
         return ConfigFault{.type = problem->type,
                            .fetch_address = {},
                            .stage2 = true,
                            .ipa = {address},
-                           .policy = stream_.stage2_faults};
+                           .policy = stream_.stage2_faults,
+                           .overrides = stream_.overrides};
       }
       physical = std::get<arch::PhysAddr>(found);
     }

@@ -30,8 +30,7 @@ EventQueue::EventQueue(Simulation& simulation, BusMaster& bus, EventPort& events
               .record_bytes = smmuv3::kEventBytes,
               .align = align}),
       merge_(merge),
-      writer_(simulation),
-      space_(simulation) {}
+      writer_(simulation) {}
 
 EventQueue::Written EventQueue::write(const smmuv3::EventRecord& record, bool stalled,
                                       bool may_merge) {
@@ -61,7 +60,6 @@ void EventQueue::drain() { const ArbiterHold hold(writer_); }
 void EventQueue::reset() {
   last_ = {};
   writer_.reset();
-  space_.reset();
 }
 
 }  // namespace shootdown::hw

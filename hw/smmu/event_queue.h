@@ -27,10 +27,6 @@ class EventQueue {
   };
   /// Writes one record; blocks for the memory access. `may_merge`: STE.MEV.
   Written write(const arch::smmuv3::EventRecord& record, bool stalled, bool may_merge);
-  /// Blocks until software has moved CONS or enabled the queue.
-  void wait_for_space() { space_.wait(); }
-  /// Software wrote CONS, GERRORN or CR0.
-  void software_moved() { space_.wake_all(); }
   /// Blocks until no record is being written.
   void drain();
   void reset();
@@ -42,7 +38,6 @@ class EventQueue {
   bool merge_;
   arch::smmuv3::EventRecord last_{};
   Arbiter writer_;
-  WaitList space_;
 };
 
 }  // namespace shootdown::hw

@@ -10,7 +10,12 @@ EventRecord common(const EventSource& source, EventType type) {
   EventRecord record{};
   record[0] = event0::Type::of(static_cast<unsigned>(type)) |
               event0::Sid::of(source.stream.stream_id.value);
-  if (source.stream.substream_id) {
+  if (type == EventType::kFStreamDisabled) return record;
+  // C_BAD_SUBSTREAMID always has a SubstreamID, that of the CD, and no SSV that says so.
+  if (type == EventType::kCBadSubstreamid) {
+    const arch::SubstreamId ssid = source.stream.substream_id.value_or(arch::SubstreamId{});
+    record[0] |= event0::Ssid::of(ssid.value);
+  } else if (source.stream.substream_id) {
     record[0] |= event0::Ssv::of(1) | event0::Ssid::of(source.stream.substream_id->value);
   }
   return record;
@@ -40,7 +45,8 @@ EventRecord translation_event(const EventSource& source, const TranslationProble
   }
   if (problem.stage2) {
     add_stage2(record, problem.ipa);
-    if (problem.event_class == kClassTableWalk) {
+    // TTRnW means something of permission faults alone (section 7.3.16).
+    if (problem.type == EventType::kFPermission && problem.event_class == kClassTableWalk) {
       record[1] |= event1::Ttrnw::of(!problem.table_write);
     }
   }
@@ -54,7 +60,7 @@ EventRecord configuration_event(const EventSource& source, const ConfigFault& fa
     record[1] = access_bits(source);
     record[2] = source.address.value;
     if (fault.type == EventType::kFWalkEabt) {
-      record[1] |= event1::Class::of(kClassTableWalk) | event1::S2::of(1);
+      record[1] |= event1::Class::of(kClassCd) | event1::S2::of(1);
       record[3] = event3::FetchAddr::get(fault.fetch_address.value);
     } else {
       record[1] |= event1::Class::of(kClassCd);

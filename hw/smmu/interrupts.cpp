@@ -45,8 +45,8 @@ void Interrupts::raise(Source source) {
   const arch::PhysAddr address{smmuv3::irq_cfg::Addr::get(registers_.get64(info.config0))};
   if (address.value != 0) {
     if (!write_msi(address, registers_.get(info.config0 + kConfig1))) error(info.abort);
-    return;
   }
+  // The wire is there beside the message (section 3.18.2); who has not connected it does not see it.
   InterruptLine& line = source == Source::kGerror       ? lines_.gerror
                         : source == Source::kEventQueue ? lines_.event
                                                         : lines_.pri;
@@ -63,11 +63,8 @@ void Interrupts::error(std::uint64_t gerror_mask) {
 
 void Interrupts::sync_completed(arch::PhysAddr address, std::uint32_t data) {
   events_.write(InterruptRaised{.line = "sync"});
-  if (address.value == 0) {
-    lines_.sync.raise();
-  } else if (!write_msi(address, data)) {
-    error(smmuv3::gerror::MsiCmdqAbt::kMask);
-  }
+  if (address.value != 0 && !write_msi(address, data)) error(smmuv3::gerror::MsiCmdqAbt::kMask);
+  lines_.sync.raise();
 }
 
 }  // namespace shootdown::hw

@@ -31,11 +31,14 @@ std::optional<PageResponse> PriQueue::push(arch::StreamId sid,
   // PRIQEN counts as 0 while the SMMU is off.
   const bool on = queue_.enabled() && registers_.enabled(cr0::Smmuen::kMask);
   if (!on || queue_.aborted()) return PageResponse::kFailure;
+  const bool last_only = irq_cfg::PriqLastOnly::get(registers_.get(reg::kPriqIrqCfg2)) != 0;
   if (queue_.full()) queue_.note_overflow();
   if (queue_.overflow_pending()) {
-    // Lost; whoever waits for an answer to the whole group is told to try again.
-    if (request.last) return PageResponse::kSuccess;
-    return std::nullopt;
+    if (!request.last) return std::nullopt;
+    // Lost; whoever waits for an answer to the whole group is told to try again, and software that
+    // counts Last requests is told of this one.
+    if (last_only) interrupts_.raise(Interrupts::Source::kPriQueue);
+    return PageResponse::kSuccess;
   }
   std::array<std::uint64_t, 2> record{};
   record[0] = pri0::Sid::of(sid.value) | pri0::Privileged::of(request.privileged) |
@@ -53,7 +56,6 @@ std::optional<PageResponse> PriQueue::push(arch::StreamId sid,
                                     .address = request.address,
                                     .group = request.group,
                                     .last = request.last});
-  const bool last_only = irq_cfg::PriqLastOnly::get(registers_.get(reg::kPriqIrqCfg2)) != 0;
   if (last_only ? request.last : was_empty) interrupts_.raise(Interrupts::Source::kPriQueue);
   return std::nullopt;
 }

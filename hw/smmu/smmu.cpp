@@ -115,10 +115,10 @@ void Smmu::register_written(std::uint32_t offset) {
       break;
     case reg::kGerrorN:
       commands_.software_moved();
-      event_queue_.software_moved();
+      stalls_.retry_unreported();
       break;
     case reg::kEventqCons % smmuv3::kRegisterPageBytes:
-      event_queue_.software_moved();
+      stalls_.retry_unreported();
       break;
     default:
       break;
@@ -155,13 +155,14 @@ void Smmu::write_cr0(std::uint32_t now) {
                                      ~static_cast<std::uint32_t>(smmuv3::cr0::Smmuen::kMask));
     stalls_.terminate(std::nullopt);
     mmu_.drain();
+    stalls_.terminate(std::nullopt);  // what has stalled since
   }
   // Events that are being written are written before the queue is off.
   if (smmuv3::cr0::Eventqen::get(falls) != 0) event_queue_.drain();
   registers_.set(reg::kCr0Ack, now);
   configs_.cache().forget_decoded();
   commands_.software_moved();
-  event_queue_.software_moved();
+  stalls_.retry_unreported();
 }
 
 // ---- Broadcast TLB maintenance ---------------------------------------------------------------

@@ -16,7 +16,7 @@ std::optional<std::uint16_t> StallTable::allocate(const StallKey& key) {
 
 void StallTable::cancel(std::uint16_t stag) {
   slots_[stag] = {};
-  freed_.wake_all();
+  changed_.wake_all();
 }
 
 std::optional<StallAnswer> StallTable::wait(std::uint16_t stag, std::uint64_t at_most_ps) {
@@ -36,6 +36,14 @@ std::optional<StallAnswer> StallTable::wait(std::uint16_t stag, std::uint64_t at
   return answer;
 }
 
+bool StallTable::wait_unreported(arch::StreamId stream_id) {
+  Unreported self{.stream_id = stream_id};
+  unreported_.push_back(&self);
+  changed_.wait();
+  std::erase(unreported_, &self);
+  return !self.terminated;
+}
+
 void StallTable::leave(std::uint16_t stag) {
   if (slots_[stag].answer) {
     cancel(stag);
@@ -53,7 +61,7 @@ bool StallTable::has_alike(const StallKey& key) const {
 void StallTable::answer(Slot& slot, StallAnswer answer) {
   if (slot.process == nullptr) {
     slot = {};
-    freed_.wake_all();
+    changed_.wake_all();
     return;
   }
   slot.answer = answer;
@@ -73,11 +81,16 @@ void StallTable::terminate(std::optional<arch::StreamId> stream_id) {
     if (!slot.used || slot.answer || (stream_id && slot.key.stream_id != *stream_id)) continue;
     answer(slot, StallAnswer::kAbort);
   }
+  for (Unreported* one : unreported_) {
+    if (!stream_id || one->stream_id == *stream_id) one->terminated = true;
+  }
+  changed_.wake_all();
 }
 
 void StallTable::reset() {
   for (Slot& slot : slots_) slot = {};
-  freed_.reset();
+  changed_.reset();
+  unreported_.clear();
 }
 
 }  // namespace shootdown::hw

@@ -29,14 +29,18 @@ struct StallKey {
 class StallTable {
  public:
   StallTable(Simulation& simulation, unsigned capacity)
-      : simulation_(simulation), freed_(simulation), slots_(capacity) {}
+      : simulation_(simulation), changed_(simulation), slots_(capacity) {}
 
   /// Takes a free STAG for the running process; nothing if all are in use.
   std::optional<std::uint16_t> allocate(const StallKey& key);
   /// Gives back a STAG that was never announced to software.
   void cancel(std::uint16_t stag);
-  /// Blocks until a STAG has been freed.
-  void wait_for_free() { freed_.wait(); }
+  /// Blocks a stall that no event names, for want of a STAG or of space in the event queue or
+  /// because another speaks for it, until an attempt may go otherwise. False: software has
+  /// terminated it.
+  bool wait_unreported(arch::StreamId stream_id);
+  /// The event queue has space, or is on.
+  void retry_unreported() { changed_.wake_all(); }
   /// Blocks until software has answered for `stag`, then frees it. With `at_most_ps` other than 0
   /// it returns nothing after that time, and the stall stays.
   std::optional<StallAnswer> wait(std::uint16_t stag, std::uint64_t at_most_ps);
@@ -59,11 +63,16 @@ class StallTable {
     Process* process{};  // none: its transaction has gone on
     std::optional<StallAnswer> answer;
   };
+  struct Unreported {
+    arch::StreamId stream_id{};
+    bool terminated{};
+  };
   void answer(Slot& slot, StallAnswer answer);
 
   Simulation& simulation_;
-  WaitList freed_;
+  WaitList changed_;
   std::vector<Slot> slots_;
+  std::vector<Unreported*> unreported_;
 };
 
 }  // namespace shootdown::hw

@@ -16,7 +16,6 @@ namespace {
 
 constexpr unsigned kMaxTsz = 39;
 constexpr unsigned kMaxTszSmallTables = 48;
-constexpr unsigned kNarrowOutputBits = 48;  // what 4 and 16 KiB descriptors can say
 
 /// The start level that S2SL0 names; nothing where it is reserved (AArch64.S2InvalidSL).
 std::optional<int> start_level_of(std::uint64_t sl0, vmsa64::Granule granule,
@@ -43,9 +42,7 @@ bool decode_stage2_geometry(const smmuv3::Ste& ste, const SmmuFeatures& features
   context.start_level = *start;
   context.tsz = static_cast<unsigned>(ste2::S2T0sz::get(ste[2]));
   // An IPA has no more bits than the SMMU can put out (IAS), nor than the granule can say.
-  const unsigned most_bits = *granule == vmsa64::Granule::k64k
-                                 ? features.output_bits
-                                 : std::min(features.output_bits, kNarrowOutputBits);
+  const unsigned most_bits = vmsa64::table_address_bits(*granule, features.output_bits);
   const unsigned max_tsz = features.small_tables ? kMaxTszSmallTables : kMaxTsz;
   if (context.tsz < 64 - most_bits || context.tsz > max_tsz) return false;
   if (!stage2_start_is_consistent(context.tsz, context.start_level, *granule)) return false;
@@ -53,7 +50,7 @@ bool decode_stage2_geometry(const smmuv3::Ste& ste, const SmmuFeatures& features
       std::min(smmuv3::address_bits(ste2::S2Ps::get(ste[2])), features.output_bits);
   context.wide_output = features.wide_output();
   context.ttb = {smmuv3::ste3::S2Ttb::get(ste[3])};
-  return context.ttb.value >> context.output_bits == 0;
+  return context.ttb.value >> vmsa64::table_address_bits(*granule, context.output_bits) == 0;
 }
 
 bool decode_stage2(const smmuv3::Ste& ste, const SmmuFeatures& features, StreamEntry& entry) {
@@ -81,6 +78,8 @@ bool decode_stage2(const smmuv3::Ste& ste, const SmmuFeatures& features, StreamE
 bool decode_stage1(const smmuv3::Ste& ste, const StructureRules& rules, StreamEntry& entry) {
   const SmmuFeatures& features = rules.features;
   entry.context_ptr = ste0::S1ContextPtr::get(ste[0]);
+  // Of what section 3.4.3 permits: illegal, with stage 2 too.
+  if (entry.context_ptr >> features.output_bits != 0) return false;
   // Without SubstreamIDs S1CDMax is ignored.
   entry.cd_max = features.ssid_bits == 0 ? 0 : static_cast<unsigned>(ste0::S1CdMax::get(ste[0]));
   if (entry.cd_max > features.ssid_bits) return false;
@@ -124,11 +123,11 @@ void decode_overrides(const smmuv3::Ste& ste, const SmmuFeatures& features, Stre
   if (!features.permission_overrides) return;  // RES0
   const auto privilege = ste1::Privcfg::get(ste[1]);
   if (privilege >= smmuv3::kPrivcfgUnprivileged) {
-    entry.privileged = privilege == smmuv3::kPrivcfgPrivileged;
+    entry.overrides.privileged = privilege == smmuv3::kPrivcfgPrivileged;
   }
   const auto instruction = ste1::Instcfg::get(ste[1]);
   if (instruction >= smmuv3::kInstcfgData) {
-    entry.instruction = instruction == smmuv3::kInstcfgInstruction;
+    entry.overrides.instruction = instruction == smmuv3::kInstcfgInstruction;
   }
 }
 

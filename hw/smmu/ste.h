@@ -41,8 +41,7 @@ struct StreamEntry {
   // Both.
   StreamConfig::Ats ats{StreamConfig::Ats::kNone};
   bool merge_events{};
-  std::optional<bool> privileged;
-  std::optional<bool> instruction;
+  AccessOverrides overrides;
 };
 
 /// Nothing if the STE is illegal (C_BAD_STE).

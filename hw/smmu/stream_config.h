@@ -21,6 +21,14 @@ struct FaultPolicy {
   bool operator==(const FaultPolicy&) const = default;
 };
 
+/// STE.PRIVCFG and INSTCFG; nothing: as the transaction says.
+struct AccessOverrides {
+  std::optional<bool> privileged{};
+  std::optional<bool> instruction{};
+
+  bool operator==(const AccessOverrides&) const = default;
+};
+
 struct StreamConfig {
   enum class Kind : std::uint8_t { kAbort, kBypass, kTranslate };
   enum class Ats : std::uint8_t { kNone, kFull, kSplitStage };
@@ -30,9 +38,7 @@ struct StreamConfig {
   FaultPolicy stage2_faults;
   Ats ats{Ats::kNone};
   bool merge_events{};  ///< STE.MEV
-  // STE.PRIVCFG and INSTCFG; nothing: as the transaction says.
-  std::optional<bool> privileged;
-  std::optional<bool> instruction;
+  AccessOverrides overrides;
 
   bool operator==(const StreamConfig&) const = default;
 };
@@ -46,6 +52,7 @@ struct ConfigFault {
   bool stage2{};
   arch::IpaAddr ipa{};
   FaultPolicy policy{.stall = false, .record = true, .abort = true};
+  AccessOverrides overrides{};  ///< the STE's, which the event of a stage 2 fault shows
 };
 
 }  // namespace shootdown::hw
