@@ -311,7 +311,7 @@ DeviceConfig read_device(const YamlValue& name, const YamlValue& value, const Co
   }
   const YamlValue stream = map.require("stream_id");
   device.dma.stream_id = arch::StreamId{static_cast<std::uint32_t>(
-      stream.integer(0, (1U << config.hardware.smmu.features.sid_bits) - 1))};
+      stream.integer(0, (std::uint64_t{1} << config.hardware.smmu.features.sid_bits) - 1))};
   for (const DeviceConfig& other : config.devices) {
     if (other.dma.stream_id == device.dma.stream_id) {
       stream.fail("stream ID already used by '" + other.name + "'", "one device per stream ID");

@@ -101,6 +101,9 @@ bool DmaDevice::access_through_atc(arch::VirtAddr va, arch::Access access, std::
   struct Leave {
     DmaDevice& device;
     InFlight::Generation generation;
+    Leave(DmaDevice& of, InFlight::Generation entered) : device(of), generation(entered) {}
+    Leave(const Leave&) = delete;
+    Leave& operator=(const Leave&) = delete;
     ~Leave() {
       if (device.atc_in_flight_.leave(generation)) device.atc_drained_.wake_all();
     }

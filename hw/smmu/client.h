@@ -71,6 +71,9 @@ class Client {
   void translated(tlm::tlm_generic_payload& trans, StreamExtension& stream);
   void translate_split_stage(Attempt& attempt, const StreamConfig& config);
   void translation_request(tlm::tlm_generic_payload& trans, StreamExtension& stream);
+  /// No configuration for a translation request or a translated transaction.
+  void ats_failed(Attempt& attempt, const ConfigFault& fault);
+  bool has_ste(const StreamExtension& stream);
   void answer_translation(Attempt& attempt, const StreamConfig& config);
   void page_request(tlm::tlm_generic_payload& trans, StreamExtension& stream);
 

@@ -46,7 +46,7 @@ void Interrupts::raise(Source source) {
   if (address.value != 0) {
     if (!write_msi(address, registers_.get(info.config0 + kConfig1))) error(info.abort);
   }
-  // The wire is there beside the message (section 3.18.2); who has not connected it does not see it.
+  // The wire is there beside the message (section 3.18.2); connected or not.
   InterruptLine& line = source == Source::kGerror       ? lines_.gerror
                         : source == Source::kEventQueue ? lines_.event
                                                         : lines_.pri;

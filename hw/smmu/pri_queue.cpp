@@ -28,9 +28,13 @@ std::optional<PageResponse> PriQueue::push(arch::StreamId sid,
                                            const PageRequest& request) {
   using namespace smmuv3;  // PRI record fields
   const ArbiterHold hold(writer_);
+  const bool stop_marker = ssid && request.last && !request.read && !request.write;
+  const auto answer = [&](PageResponse response) {
+    return stop_marker ? std::nullopt : std::optional(response);  // nobody waits for one
+  };
   // PRIQEN counts as 0 while the SMMU is off.
   const bool on = queue_.enabled() && registers_.enabled(cr0::Smmuen::kMask);
-  if (!on || queue_.aborted()) return PageResponse::kFailure;
+  if (!on || queue_.aborted()) return answer(PageResponse::kFailure);
   const bool last_only = irq_cfg::PriqLastOnly::get(registers_.get(reg::kPriqIrqCfg2)) != 0;
   if (queue_.full()) queue_.note_overflow();
   if (queue_.overflow_pending()) {
@@ -38,18 +42,18 @@ std::optional<PageResponse> PriQueue::push(arch::StreamId sid,
     // Lost; whoever waits for an answer to the whole group is told to try again, and software that
     // counts Last requests is told of this one.
     if (last_only) interrupts_.raise(Interrupts::Source::kPriQueue);
-    return PageResponse::kSuccess;
+    return answer(PageResponse::kSuccess);
   }
   std::array<std::uint64_t, 2> record{};
-  record[0] = pri0::Sid::of(sid.value) | pri0::Privileged::of(request.privileged) |
-              pri0::Execute::of(request.execute) | pri0::Read::of(request.read) |
+  record[0] = pri0::Sid::of(sid.value) | pri0::Privileged::of(ssid && request.privileged) |
+              pri0::Execute::of(ssid && request.execute) | pri0::Read::of(request.read) |
               pri0::Write::of(request.write) | pri0::Last::of(request.last);
   if (ssid) record[0] |= pri0::Ssv::of(1) | pri0::Ssid::of(ssid->value);
   record[1] = pri1::PrgIndex::of(request.group) | pri1::Addr::set(0, request.address.value);
   const bool was_empty = queue_.empty();
   if (!queue_.push(record.data())) {
     interrupts_.error(queue_.place().abort_error);
-    return PageResponse::kFailure;
+    return answer(PageResponse::kFailure);
   }
   events_.write(PageRequestRecorded{.stream_id = sid,
                                     .substream_id = ssid.value_or(arch::SubstreamId{}),

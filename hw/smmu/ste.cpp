@@ -104,15 +104,17 @@ bool decode_stage1(const smmuv3::Ste& ste, const StructureRules& rules, StreamEn
 
 bool decode_ats(const smmuv3::Ste& ste, const StructureRules& rules, StreamEntry& entry) {
   const SmmuFeatures& features = rules.features;
-  if (!features.ats) return true;  // EATS is RES0
+  if (!features.ats) return true;                   // EATS is RES0
+  if (!entry.stage1 && !entry.stage2) return true;  // it counts as off
   switch (ste1::Eats::get(ste[1])) {
     case smmuv3::kEatsFull:
       entry.ats = StreamConfig::Ats::kFull;
       // A request cannot stall; only the SMMUs before v3.1 let software find out by itself.
       return !(entry.stage2 && entry.stage2_faults.stall && features.minor_version >= 1);
     case smmuv3::kEatsSplit:
-      entry.ats = StreamConfig::Ats::kSplitStage;
-      return features.split_stage_ats && entry.stage1 && entry.stage2 && rules.atschk;
+      // Without ATSCHK nobody would apply stage 2 to what comes back: it counts as off.
+      if (rules.atschk) entry.ats = StreamConfig::Ats::kSplitStage;
+      return features.split_stage_ats && entry.stage1 && entry.stage2 && !entry.stage2_faults.stall;
     default:
       return true;
   }

@@ -153,5 +153,24 @@ TEST_P(PresetTest, RunsAndCanBeOverridden) {
   }
 }
 
+// The registers of Agilex 5's MMU-600, apart from what is not modelled: AArch32 tables (TTF),
+// broadcast maintenance (BTM), big-endian tables, memory attributes and page-based ones; and queues
+// as long as Linux makes them.
+TEST(PresetRegistersTest, EmbeddedIdentifiesItselfAsThePartThatItNames) {
+  const auto config = load_file("configs/unmap.yaml", {"hardware.preset=embedded"});
+  const hw::IdRegisters id = hw::id_registers(config.hardware.smmu.features);
+  EXPECT_EQ(id.idr0 & ~0x0060'0024U, 0x080f'7e3fU & ~0x0060'0024U);
+  EXPECT_EQ(id.idr1 & 0x0400'07ffU, 0x0e73'9d18U & 0x0400'07ffU);
+  EXPECT_EQ(id.idr3 & 0x1c14U, 0x3cU & 0x1c14U);
+  EXPECT_EQ(id.idr5, 0x0040'0075U);
+  EXPECT_EQ(id.iidr, 0x4832'243bU);
+}
+
+TEST(PresetRegistersTest, ServerTakesEveryStreamId) {
+  const auto config = load_file("configs/permission_upgrade.yaml",
+                                {"hardware.preset=server", "devices.nic0.stream_id=0x1234567"});
+  EXPECT_TRUE(run(config).met);
+}
+
 }  // namespace
 }  // namespace shootdown::tests

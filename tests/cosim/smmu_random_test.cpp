@@ -8,13 +8,13 @@
 #include <cstdlib>
 #include <iostream>
 #include <memory>
-#include <stdexcept>
 #include <utility>
 
 #include "cosim/conform/smmuv3_outcome.h"
 #include "cosim/conform/smmuv3_permitted.h"
 #include "hw/random.h"
 #include "support/smmu_bench.h"
+#include "support/smmu_outcome.h"
 
 namespace shootdown::tests {
 namespace {
@@ -50,8 +50,7 @@ const Machine kMachines[] = {
 
 class Sequence {
  public:
-  Sequence(const Machine& machine, std::uint64_t seed)
-      : Sequence(machine, seed, config(machine)) {}
+  Sequence(const Machine& machine, std::uint64_t seed) : Sequence(machine, seed, config(machine)) {}
   Sequence(const Machine& machine, std::uint64_t seed, const hw::SmmuConfig& config)
       : machine_(machine), bench_(config), random_(seed) {}
 
@@ -143,7 +142,8 @@ class Sequence {
   /// A table of `format` that maps the window, at `level` and below. Returns its address.
   std::uint64_t make_table(const Format& format, int level, std::uint64_t va, bool stage2,
                            std::uint64_t entries) {
-    const std::uint64_t bytes = std::max<std::uint64_t>(std::uint64_t{1} << format.granule, entries * 8);
+    const std::uint64_t bytes =
+        std::max<std::uint64_t>(std::uint64_t{1} << format.granule, entries * 8);
     const std::uint64_t table = allocate(bytes);
     const unsigned shift = format.granule + format.stride() * static_cast<unsigned>(3 - level);
     if (level == 3) {
@@ -193,13 +193,13 @@ class Sequence {
                          (upper ? 0 : std::uint64_t{1} << 30) | std::uint64_t{1} << 31 |
                          one_of(5, 5, 5, 5, 4, 6) << 32 | std::uint64_t{1} << 41 |
                          std::uint64_t{1} << 46 | asid << 48;
-    if (!one_in(6)) word |= std::uint64_t{1} << 45;                        // R
-    if (one_in(6)) word |= std::uint64_t{1} << 35;                         // AFFD
-    if (one_in(10)) word |= std::uint64_t{1} << 36;                        // WXN
-    if (one_in(4)) word |= below(4) << 38;                                 // TBI
-    if (one_in(10)) word |= std::uint64_t{1} << 40;                        // PAN
-    if (one_in(3)) word |= std::uint64_t{1} << 47;                         // ASET
-    if (may_stall() && one_in(4)) word |= std::uint64_t{1} << 44;          // S
+    if (!one_in(6)) word |= std::uint64_t{1} << 45;                // R
+    if (one_in(6)) word |= std::uint64_t{1} << 35;                 // AFFD
+    if (one_in(10)) word |= std::uint64_t{1} << 36;                // WXN
+    if (one_in(4)) word |= below(4) << 38;                         // TBI
+    if (one_in(10)) word |= std::uint64_t{1} << 40;                // PAN
+    if (one_in(3)) word |= std::uint64_t{1} << 47;                 // ASET
+    if (may_stall() && one_in(4)) word |= std::uint64_t{1} << 44;  // S
     if ((machine_.id.idr0 >> 6 & 3) == 2 && one_in(2)) word |= std::uint64_t{3} << 42;
     Words8 cd{word, 0, 0, 0xff};
     cd[1] = make_table(low, low.start_level(), window(low), false, low.start_entries()) |
@@ -358,68 +358,24 @@ class Sequence {
 
     if (machine_.flushed) bench_.board.smmu().flush_caches();
     const auto permitted = permitted_->outcomes(access);
-    bench_.board.forget_writes();
-    const DmaOutcome outcome = perform(access);
-    for (const auto& write : bench_.board.writes()) {
-      permitted_->memory_written(write.address, write.bytes.size());
-    }
+    const DmaOutcome outcome = perform_access(bench_, *permitted_, access);
     ++(outcome.result == "ok" ? translated : faulted);
     note("{} sid {} ssid {} va {:#x}", access.write ? "write" : "read", access.stream_id.value,
          access.substream_id ? static_cast<int>(access.substream_id->value) : -1,
          access.address.value);
     note("    {}", describe(outcome));
-    const auto same = [&](const DmaOutcome& one) {
-      return one.result == outcome.result && one.bypass == outcome.bypass &&
-             one.translations == outcome.translations && one.events == outcome.events;
-    };
+    const auto same = [&](const DmaOutcome& one) { return same_outcome(one, outcome); };
     if (!same(permitted.front())) ++stale;
     const auto last = machine_.cached ? permitted.end() : permitted.begin() + 1;
     if (std::any_of(permitted.begin(), last, same)) return;
-    difference_ = fmt::format("step {}: {}{}{} {:#x} of stream {} substream {}: {}\n  permitted:",
-                              step_, access.write ? "write" : "read",
-                              access.privileged ? " privileged" : "",
-                              access.instruction ? " instruction" : "", access.address.value,
-                              access.stream_id.value,
-                              access.substream_id ? static_cast<int>(access.substream_id->value) : -1,
-                              describe(outcome));
+    difference_ = fmt::format(
+        "step {}: {}{}{} {:#x} of stream {} substream {}: {}\n  permitted:", step_,
+        access.write ? "write" : "read", access.privileged ? " privileged" : "",
+        access.instruction ? " instruction" : "", access.address.value, access.stream_id.value,
+        access.substream_id ? static_cast<int>(access.substream_id->value) : -1, describe(outcome));
     for (auto one = permitted.begin(); one != last; ++one) difference_ += "\n  " + describe(*one);
     difference_ += "\n" + tables_of(access);
     if (std::getenv("SHOOTDOWN_TRACE") != nullptr) difference_ += "\n" + trace_;
-  }
-
-  DmaOutcome perform(const cosim::SmmuBoard::Access& access) {
-    data_ = {0x11, 0x22, 0x33, 0x44};
-    bench_.board.launch(0, access, data_.data(), 4);
-    bench_.board.wait_until([&] { return bench_.board.done(0) || bench_.event_pending(); });
-    DmaOutcome outcome;
-    outcome.events = bench_.events();
-    if (!bench_.board.done(0) && !outcome.events.empty() && (outcome.events[0][1] >> 31 & 1) != 0) {
-      outcome.result = "stall";
-      const std::uint64_t stag = outcome.events[0][1] & 0xffff;
-      outcome.events[0][1] &= ~std::uint64_t{0xffff};
-      bench_.submit({{0x2044 | std::uint64_t{access.stream_id.value} << 32, stag}});
-      bench_.settle();
-      permitted_->commands_consumed();
-      finish();
-      return outcome;
-    }
-    finish();
-    for (const Words4& event : bench_.events()) outcome.events.push_back(event);
-    const auto& result = bench_.board.result(0);
-    outcome.bypass = result.bypass;
-    if (result.output) {
-      outcome.result = "ok";
-      outcome.translations.emplace_back(access.address.value, result.output->value);
-    } else {
-      outcome.result = result.ok ? "raz/wi" : "abort";
-    }
-    return outcome;
-  }
-
-  void finish() {
-    if (!bench_.board.wait_until([&] { return bench_.board.done(0); })) {
-      throw std::runtime_error("an access does not end");
-    }
   }
 
   std::string tables_of(const cosim::SmmuBoard::Access& access) {
@@ -448,7 +404,6 @@ class Sequence {
   std::unique_ptr<cosim::PermittedByArchitecture> permitted_;
   std::uint64_t next_{};
   std::vector<std::uint64_t> words_;  // of structures and descriptors
-  std::array<std::uint8_t, 4> data_{};
   unsigned step_{};
   std::string difference_;
   std::string trace_;

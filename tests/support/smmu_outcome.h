@@ -1,0 +1,63 @@
+// What became of one access on a bench, in the terms of the second SMMU, which then judges it.
+#ifndef SHOOTDOWN_TESTS_SUPPORT_SMMU_OUTCOME_H
+#define SHOOTDOWN_TESTS_SUPPORT_SMMU_OUTCOME_H
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <stdexcept>
+
+#include "cosim/conform/smmuv3_outcome.h"
+#include "cosim/conform/smmuv3_permitted.h"
+#include "support/smmu_bench.h"
+
+namespace shootdown::tests {
+
+inline void wait_for_end(SmmuBench& bench) {
+  if (!bench.board.wait_until([&] { return bench.board.done(0); })) {
+    throw std::runtime_error("an access does not end");
+  }
+}
+
+/// Four bytes by device 0, alone. A stall is answered by an abort. The event queue is on and empty.
+inline cosim::DmaOutcome perform_access(SmmuBench& bench, cosim::PermittedByArchitecture& permitted,
+                                        const cosim::SmmuBoard::Access& access) {
+  std::array<std::uint8_t, 4> data{0x11, 0x22, 0x33, 0x44};
+  bench.board.forget_writes();
+  bench.board.launch(0, access, data.data(), 4);
+  bench.board.wait_until([&] { return bench.board.done(0) || bench.event_pending(); });
+  cosim::DmaOutcome outcome;
+  outcome.events = bench.events();
+  const bool ended = bench.board.done(0);
+  if (!ended && !outcome.events.empty() && (outcome.events[0][1] >> 31 & 1) != 0) {
+    outcome.result = "stall";
+    const std::uint64_t stag = outcome.events[0][1] & 0xffff;
+    outcome.events[0][1] &= ~std::uint64_t{0xffff};
+    bench.submit({{0x2044 | std::uint64_t{access.stream_id.value} << 32, stag}});
+    bench.settle();
+    permitted.commands_consumed();
+    wait_for_end(bench);
+  } else {
+    wait_for_end(bench);
+    for (const Words4& event : bench.events()) outcome.events.push_back(event);
+    const auto& result = bench.board.result(0);
+    outcome.bypass = result.bypass;
+    outcome.result = result.output ? "ok" : result.ok ? "raz/wi" : "abort";
+    if (result.output) {
+      outcome.translations.emplace_back(access.address.value, result.output->value);
+    }
+  }
+  for (const auto& write : bench.board.writes()) {
+    permitted.memory_written(write.address, write.bytes.size());
+  }
+  return outcome;
+}
+
+inline bool same_outcome(const cosim::DmaOutcome& a, const cosim::DmaOutcome& b) {
+  return a.result == b.result && a.bypass == b.bypass && a.translations == b.translations &&
+         a.events == b.events;
+}
+
+}  // namespace shootdown::tests
+
+#endif
