@@ -60,7 +60,7 @@ std::optional<Options> parse_options(int argc, const char* const* argv, int& exi
       app.add_subcommand("conform", "replay recorded behaviour and say where it differs");
   conform
       ->add_option("DIR", options.folders,
-                   "folders of recorded cases (mmu_gather, arm64_tlbi, smmuv3)")
+                   "folders of recorded cases (mmu_gather, arm64_tlbi, smmuv3, smmu_driver)")
       ->required();
   conform->add_option("--junit", options.junit, "write the results as JUnit XML");
 

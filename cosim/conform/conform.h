@@ -34,7 +34,8 @@ bool is_mmu_gather(const nlohmann::json& file);
 ConformFile replay_arm64_tlbi(const nlohmann::json& file);
 bool is_arm64_tlbi(const nlohmann::json& file);
 
-/// A recorded SMMUv3 sequence: format "smmuv3-qemu-vector/1". A case for each of its two modes.
+/// A recorded SMMUv3 sequence: format "smmuv3-qemu-vector/1". A case for each of its
+/// three runs: fresh, natural with all cached, natural with little cached.
 ConformFile replay_smmuv3(const nlohmann::json& file);
 bool is_smmuv3(const nlohmann::json& file);
 

@@ -46,7 +46,7 @@ class SmmuBoard {
     bool privileged{};
     bool instruction{};
     hw::StreamExtension::Kind kind{hw::StreamExtension::Kind::kUntranslated};
-    bool no_write{};               ///< kTranslationRequest: NW
+    bool no_write{};                 ///< kTranslationRequest: NW
     hw::PageRequest page_request{};  ///< kPageRequest
   };
   struct AccessResult {

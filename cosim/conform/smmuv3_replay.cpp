@@ -268,7 +268,6 @@ class Replay {
     if (!difference_.empty()) return;
     const DmaOutcome seen = read_outcome(observed, step);
     std::vector<DmaOutcome> recorded;
-    if (mode_ == Mode::kNatural) recorded.push_back(seen);
     if (fresh.is_object()) recorded.push_back(read_outcome(fresh, step));
     const auto suits = [&](const DmaOutcome& one) {
       return agrees(outcome, one) || rule_against_recording(vector_, step, one, outcome);

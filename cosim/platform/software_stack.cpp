@@ -48,6 +48,15 @@ std::unique_ptr<sw::ArchMmu> make_arch(const Config& config, const sw::KernelBeh
       architecture.broadcast ? sw::ShootdownBy::kBroadcast : sw::ShootdownBy::kIpi, kernel);
 }
 
+/// CPUs that go with the SMMU: as many physical address bits and ASIDs, so that they can share
+/// address spaces.
+sw::smmu::HostProperties host_of(const Config& config) {
+  const hw::SmmuFeatures& features = config.hardware.smmu.features;
+  return {.cpu_pa_bits = features.output_bits,
+          .cpu_asid_bits = features.asid16 ? 16U : 8U,
+          .newer_features = config.kernel.behaviour().smmu_sva_domains};
+}
+
 }  // namespace
 
 SoftwareStack::SoftwareStack(const Config& config)
@@ -57,7 +66,7 @@ SoftwareStack::SoftwareStack(const Config& config)
               config.hardware.cpus),
       arch_(make_arch(config, kernel_.behaviour)),
       smmu_(kernel_, {.registers = kSmmuRegisters,
-                      .host = {.newer_features = kernel_.behaviour.smmu_sva_domains},
+                      .host = host_of(config),
                       .use_broadcast = config.hardware.smmu.features.broadcast}),
       sva_(smmu_),
       faults_(smmu_, sva_) {}
@@ -115,7 +124,15 @@ void SoftwareStack::fork(sw::Cpu& cpu, std::size_t child) {
 }
 
 void SoftwareStack::boot(sw::Cpu& cpu) {
-  if (!config_.devices.empty() && !smmu_.probe(cpu)) out_of_memory();
+  if (!config_.devices.empty()) {
+    if (!smmu_.probe(cpu)) out_of_memory();
+    if (!smmu_.features().sva) {
+      throw std::runtime_error(
+          "the driver does not share address spaces with this SMMU: hardware.smmu.granules lacks "
+          "the "
+          "CPUs' page size");
+    }
+  }
   for (std::size_t i = 0; i < config_.processes.size(); ++i) {
     mms_.emplace_back();
     if (config_.processes[i].fork_of) continue;

@@ -163,8 +163,7 @@ void TwoStageWalk::fail_stage2(Fault type) {
   problem_.stage2 = true;
   problem_.ipa = ipa_;
   // What was to be translated decides, also if the descriptor could not be read (section 7.3.12).
-  problem_.event_class =
-      target_ != Target::kOutput ? smmuv3::kClassTableWalk : smmuv3::kClassInput;
+  problem_.event_class = target_ != Target::kOutput ? smmuv3::kClassTableWalk : smmuv3::kClassInput;
   problem_.table_write = target_ == Target::kTableUpdate;
 }
 

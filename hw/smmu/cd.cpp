@@ -70,7 +70,6 @@ std::optional<ContextEntry> decode_cd(const smmuv3::Cd& cd, const StreamEntry& s
                                       const StructureRules& rules) {
   const SmmuFeatures& features = rules.features;
   if (cd0::Valid::get(cd[0]) == 0 || cd0::Aa64::get(cd[0]) == 0) return std::nullopt;
-  if (cd0::Endi::get(cd[0]) != 0) return std::nullopt;  // TTENDIAN: little-endian tables alone
   ContextEntry entry;
   entry.faults = {.stall = cd0::S::get(cd[0]) != 0,
                   .record = cd0::R::get(cd[0]) != 0,
@@ -84,24 +83,27 @@ std::optional<ContextEntry> decode_cd(const smmuv3::Cd& cd, const StreamEntry& s
 
   Stage1Context& context = entry.context;
   const auto asid = static_cast<std::uint16_t>(cd0::AsidField::get(cd[0]));
-  context.space = {
-      .asid = arch::Asid{static_cast<std::uint16_t>(features.asid16 ? asid : asid & 0xff)},
-      .vmid = stream.regime == arch::Regime::kEl1 ? stream.vmid : arch::Vmid{},
-      .regime = stream.regime,
-      .private_asids = cd0::Aset::get(cd[0]) != 0};
-  if (stream.regime == arch::Regime::kEl2) {
+  const bool el2 = stream.regime == arch::Regime::kEl2;
+  if (!el2 && !features.asid16 && asid > 0xff) return std::nullopt;
+  context.space = {.asid = arch::Asid{asid},
+                   .vmid = stream.regime == arch::Regime::kEl1 ? stream.vmid : arch::Vmid{},
+                   .regime = stream.regime,
+                   .private_asids = cd0::Aset::get(cd[0]) != 0};
+  if (el2) {
     context.space.asid = {};
     context.space.private_asids = false;
   }
   context.output_bits = std::min(smmuv3::address_bits(cd0::Ips::get(cd[0])), features.output_bits);
   context.wide_output = features.wide_output();
-  const bool single = stream.regime == arch::Regime::kEl2;
-  context.rules = {.single_privilege = single,
-                   .pan = !single && cd0::Pan::get(cd[0]) != 0,
+  context.rules = {.single_privilege = el2,
+                   .pan = !el2 && cd0::Pan::get(cd[0]) != 0,
                    .wxn = cd0::Wxn::get(cd[0]) != 0,
-                   .uwxn = !single && cd0::Uwxn::get(cd[0]) != 0};
+                   .uwxn = !el2 && cd0::Uwxn::get(cd[0]) != 0};
   if (!decode_updates(cd, features, context)) return std::nullopt;
   if (!decode_halves(cd, features, context)) return std::nullopt;
+  const bool walks = !context.half[0].walks_disabled || !context.half[1].walks_disabled;
+  // TTENDIAN: little-endian tables alone.
+  if (walks && cd0::Endi::get(cd[0]) != 0) return std::nullopt;
   return entry;
 }
 

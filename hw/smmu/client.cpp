@@ -16,19 +16,19 @@ arch::Access access_of(const tlm::tlm_generic_payload& trans) {
   return trans.is_write() ? arch::Access::kWrite : arch::Access::kRead;
 }
 
-void abort_transaction(tlm::tlm_generic_payload& trans) {
+}  // namespace
+
+void Client::abort_transaction(tlm::tlm_generic_payload& trans) {
   trans.set_response_status(tlm::TLM_ADDRESS_ERROR_RESPONSE);
 }
 
-Mmu::Outcome bypass(arch::VirtAddr va) {
+Mmu::Outcome Client::bypass(arch::VirtAddr va) {
   Mmu::Outcome outcome;
   outcome.entry.page = arch::page_of(va);
   outcome.entry.output = {outcome.entry.page.value};
   outcome.source = TranslationSource::kBypass;
   return outcome;
 }
-
-}  // namespace
 
 // ---- Every transaction -----------------------------------------------------------------------
 
@@ -286,170 +286,6 @@ Client::End Client::wait_for_answer(Attempt& access) {
   if (*answer == StallAnswer::kRetry) return End::kRetry;
   // CMD_RESUME says how it ends, not CD.A.
   return terminate(access, {.abort = *answer == StallAnswer::kAbort});
-}
-
-// ---- ATS and PRI -----------------------------------------------------------------------------
-
-void Client::refuse(Attempt& access, EventType type) {
-  parts_.event_queue.write(address_event(source_of(access), type), false, false);
-}
-
-void Client::ats_failed(Attempt& access, const ConfigFault& fault) {
-  if (smmuv3::cr2::RecCfgAts::get(parts_.registers.get(reg::kCr2)) != 0) {
-    parts_.event_queue.write(configuration_event(source_of(access), fault), false, false);
-  }
-  abort_transaction(access.trans);
-}
-
-void Client::translated(tlm::tlm_generic_payload& trans, StreamExtension& stream) {
-  Attempt access = begin(trans, stream);
-  access.in_flight.emplace(parts_.mmu);
-  if (!parts_.registers.enabled(smmuv3::cr0::Smmuen::kMask)) {
-    refuse(access, EventType::kFTranslForbidden);
-    return abort_transaction(trans);
-  }
-  if (parts_.registers.enabled(smmuv3::cr0::Atschk::kMask)) {
-    const ConfigResult found =
-        parts_.configs.find(stream.access_id, stream.stream_id, stream.substream_id);
-    const auto* config = std::get_if<StreamConfig>(&found);
-    if (config == nullptr) return ats_failed(access, *std::get_if<ConfigFault>(&found));
-    if (config->kind == StreamConfig::Kind::kAbort) return abort_transaction(trans);
-    if (config->ats == StreamConfig::Ats::kNone) {
-      refuse(access, EventType::kFTranslForbidden);
-      return abort_transaction(trans);
-    }
-    if (config->ats == StreamConfig::Ats::kSplitStage) {
-      return translate_split_stage(access, *config);
-    }
-  }
-  forward(trans, arch::PhysAddr{trans.get_address()});
-}
-
-void Client::translate_split_stage(Attempt& access, const StreamConfig& config) {
-  const TranslationContext stage2 = TranslationContext::of(config.context.stage2);
-  apply(config, access);
-  const Mmu::Outcome outcome =
-      parts_.mmu.translate(access.stream.access_id, access.requester, stage2, access.request);
-  if (outcome.fault() == EventType::kNone) {
-    forward(access.trans, outcome.entry.translate(access.request.va));
-    return;
-  }
-  // EATS = 2 excludes S2S = 1: there is nobody to wait for.
-  if (config.stage2_faults.record || !smmuv3::can_stall(outcome.fault())) {
-    parts_.event_queue.write(translation_event(source_of(access), outcome.problem), false,
-                             config.merge_events);
-  }
-  abort_transaction(access.trans);
-}
-
-void Client::translation_request(tlm::tlm_generic_payload& trans, StreamExtension& stream) {
-  Attempt access = begin(trans, stream);
-  access.request.access = stream.no_write ? arch::Access::kRead : arch::Access::kWrite;
-  stream.answer = {};
-  trans.set_response_status(tlm::TLM_OK_RESPONSE);
-  access.in_flight.emplace(parts_.mmu);
-  if (!parts_.registers.enabled(smmuv3::cr0::Smmuen::kMask)) {
-    stream.answer.unsupported = true;
-    refuse(access, EventType::kFBadAtsTreq);
-    return;
-  }
-  const ConfigResult found =
-      parts_.configs.find(stream.access_id, stream.stream_id, stream.substream_id);
-  if (const auto* fault = std::get_if<ConfigFault>(&found)) {
-    if (fault->stage2 && fault->type != EventType::kFWalkEabt) return;  // R = W = 0
-    return ats_failed(access, *fault);                                  // completer abort
-  }
-  const StreamConfig& config = *std::get_if<StreamConfig>(&found);
-  if (config.kind == StreamConfig::Kind::kAbort) {
-    stream.answer.unsupported = true;
-    return;
-  }
-  if (config.ats == StreamConfig::Ats::kNone) {
-    stream.answer.unsupported = true;
-    refuse(access, EventType::kFBadAtsTreq);
-    return;
-  }
-  answer_translation(access, config);
-}
-
-void Client::answer_translation(Attempt& access, const StreamConfig& config) {
-  StreamExtension& stream = access.stream;
-  // Priv and Exe come with a PASID alone (section 13.7.1); Exe is asked for beside an access.
-  const bool has_pasid = stream.substream_id.has_value();
-  const bool execute = has_pasid && stream.instruction;
-  access.requester.asid = config.context.stage1.space.asid;
-  access.request.privileged = config.overrides.privileged.value_or(has_pasid && stream.privileged);
-  access.request.instruction = false;
-  if (config.kind == StreamConfig::Kind::kBypass) {  // S1DSS: the address is its own translation
-    if (!in_range(access.request.va.value)) return;
-    const Mmu::Outcome same = bypass(access.request.va);
-    stream.answer.read = stream.answer.write = true;
-    stream.answer.execute = execute;
-    stream.answer.output = same.entry.output;
-    return;
-  }
-  const auto translate = [&] {
-    return parts_.mmu.translate(stream.access_id, access.requester, config.context, access.request);
-  };
-  Mmu::Outcome outcome = translate();
-  // What may not be written may be there to be read.
-  if (outcome.fault() == EventType::kFPermission && !outcome.has_entry &&
-      access.request.access == arch::Access::kWrite) {
-    access.request.access = arch::Access::kRead;
-    outcome = translate();
-  }
-  if (outcome.fault() == EventType::kFWalkEabt) {
-    if (smmuv3::cr2::RecCfgAts::get(parts_.registers.get(reg::kCr2)) != 0) {
-      parts_.event_queue.write(translation_event(source_of(access), outcome.problem), false, false);
-    }
-    return abort_transaction(access.trans);
-  }
-  stream.answer.asid = access.requester.asid;
-  // A missing translation is answered with R=W=0, missing permission with what there is: neither
-  // is an error or an event (IHI 0070 section 3.9.1).
-  const bool found = outcome.fault() == EventType::kNone ||
-                     (outcome.fault() == EventType::kFPermission && outcome.has_entry);
-  if (found) {
-    const TlbEntry& entry = outcome.entry;
-    // In a split the endpoint gets an IPA, and stage 2 has its say again when it is used.
-    const bool split = config.ats == StreamConfig::Ats::kSplitStage;
-    const bool privileged = access.request.privileged;
-    const auto granted = entry.permissions & entry.stage2;
-    StreamExtension::Answer& answer = stream.answer;
-    answer.read = granted.permits(arch::Access::kRead, privileged);
-    answer.write = granted.permits(arch::Access::kWrite, privileged);
-    answer.execute = execute && answer.read && granted.permits_fetch(privileged);
-    // Where nothing is granted, the answer is about the smallest page.
-    if (answer.read || answer.write) {
-      answer.output = split ? arch::PhysAddr{entry.ipa.value} : entry.output;
-      answer.page_shift = entry.page_shift;
-    }
-  }
-  parts_.events.write(AtsAnswered{.access_id = stream.access_id,
-                                  .requester = access.requester,
-                                  .va = access.request.va,
-                                  .read = stream.answer.read,
-                                  .write = stream.answer.write});
-}
-
-bool Client::has_ste(const StreamExtension& stream) {
-  const ConfigResult found = parts_.configs.find(stream.access_id, stream.stream_id, std::nullopt);
-  const auto* fault = std::get_if<ConfigFault>(&found);
-  return fault == nullptr ||
-         (fault->type != EventType::kCBadStreamid && fault->type != EventType::kFSteFetch &&
-          fault->type != EventType::kCBadSte);
-}
-
-void Client::page_request(tlm::tlm_generic_payload& trans, StreamExtension& stream) {
-  stream.answer = {};
-  auto response = parts_.pri_queue.push(stream.stream_id, stream.substream_id, stream.page_request);
-  // Whether the answer has a PASID is for the STE to say (PPAR); without one there is no good
-  // answer.
-  if (response == PageResponse::kSuccess && stream.substream_id && !has_ste(stream)) {
-    response = PageResponse::kFailure;
-  }
-  stream.answer.page_response = response;
-  trans.set_response_status(tlm::TLM_OK_RESPONSE);
 }
 
 }  // namespace shootdown::hw

@@ -81,6 +81,8 @@ class Client {
   /// STE.PRIVCFG and INSTCFG; the configuration's ASID, for observers.
   static void apply(const AccessOverrides& overrides, Attempt& attempt);
   static void apply(const StreamConfig& config, Attempt& attempt);
+  static void abort_transaction(tlm::tlm_generic_payload& trans);
+  static Mmu::Outcome bypass(arch::VirtAddr va);
   EventSource source_of(const Attempt& attempt) const;
   bool forward(tlm::tlm_generic_payload& trans, arch::PhysAddr pa);
   void refuse(Attempt& attempt, arch::smmuv3::EventType type);

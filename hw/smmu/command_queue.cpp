@@ -84,6 +84,8 @@ void CommandQueue::fetch_loop() {
     parts_.simulation.sleep_cycles(config_.command_latency_cycles);
     if (!execute(command)) continue;
     registers.set(reg::kCmdqCons, smmuv3::QueueIndex::next(cons, log2_size()));
+    // Who sees the interrupt sees that the command is consumed (section 3.18).
+    if (smmuv3::opcode_of(command) == Opcode::kSync) signal(command);
   }
 }
 
@@ -113,7 +115,7 @@ bool CommandQueue::execute(const Command& command) {
       parts_.stalls.terminate(stream_of(command));
       break;
     case Opcode::kSync:
-      return sync(command);
+      return sync();
     default:
       break;  // prefetch is a hint
   }
@@ -203,7 +205,7 @@ void CommandQueue::resume(const Command& command) {
                        answer);
 }
 
-bool CommandQueue::sync(const Command& command) {
+bool CommandQueue::sync() {
   if (!config_.sync_ignores_invalidations) {
     while (invalidating_ || !invalidations_.empty()) idle_.wait();
     parts_.mmu.drain();
@@ -216,12 +218,15 @@ bool CommandQueue::sync(const Command& command) {
     }
   }
   parts_.events.write(SyncCompleted{.number = number_});
+  return true;
+}
+
+void CommandQueue::signal(const Command& command) {
   if (cmd0::SyncSignal::get(command.dw0) == smmuv3::kSyncSignalInterrupt) {
     const arch::PhysAddr address{features_.msi ? cmd1::MsiAddress::get(command.dw1) : 0};
     parts_.interrupts.sync_completed(
         address, static_cast<std::uint32_t>(cmd0::SyncMsiData::get(command.dw0)));
   }
-  return true;
 }
 
 void CommandQueue::invalidation_loop() {

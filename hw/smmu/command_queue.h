@@ -72,7 +72,9 @@ class CommandQueue {
   void invalidate_atc(const arch::smmuv3::Command& command);
   void answer_page_request(const arch::smmuv3::Command& command);
   void resume(const arch::smmuv3::Command& command);
-  bool sync(const arch::smmuv3::Command& command);
+  bool sync();
+  /// What a completed CMD_SYNC asks for by CS.
+  void signal(const arch::smmuv3::Command& command);
   /// False: an ATC has not answered in time.
   bool wait_for_atcs();
   void fail(arch::smmuv3::CommandErrorCode code);

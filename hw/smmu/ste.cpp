@@ -147,11 +147,13 @@ std::optional<StreamEntry> decode_ste(const smmuv3::Ste& ste, const StructureRul
                                                   : StreamEntry::Kind::kTranslate;
   if ((entry.stage1 && !features.stage1) || (entry.stage2 && !features.stage2)) return std::nullopt;
   if (features.stage2) {
-    const std::uint64_t vmid = ste2::S2Vmid::get(ste[2]);
-    entry.vmid = arch::Vmid{static_cast<std::uint16_t>(features.vmid16 ? vmid : vmid & 0xff)};
+    entry.vmid = arch::Vmid{static_cast<std::uint16_t>(ste2::S2Vmid::get(ste[2]))};
   }
   if (entry.stage2 && !decode_stage2(ste, features, entry)) return std::nullopt;
   if (entry.stage1 && !decode_stage1(ste, rules, entry)) return std::nullopt;
+  // A VMID of 16 bits, unless nothing is tagged with it (section 5.2.2).
+  const bool tagged = (entry.stage1 || entry.stage2) && entry.regime == arch::Regime::kEl1;
+  if (tagged && !features.vmid16 && entry.vmid.value > 0xff) return std::nullopt;
   if (!decode_ats(ste, rules, entry)) return std::nullopt;
   decode_overrides(ste, features, entry);
   return entry;

@@ -235,18 +235,21 @@ namespace {
 template <std::size_t Words, class Handle>
 void drain_queue(Cpu& cpu, const Registers& registers, arch::PhysAddr base, unsigned log2,
                  std::uint32_t prod_offset, std::uint32_t cons_offset, Handle&& handle) {
+  constexpr auto kOverflow = static_cast<std::uint32_t>(smmuv3::eventq::Overflow::kMask);
   std::uint32_t cons = registers.read(cpu, cons_offset);
   for (;;) {
     const std::uint32_t prod = registers.read(cpu, prod_offset);
-    if (smmuv3::QueueIndex::empty(prod, cons, log2)) return;
+    if (smmuv3::QueueIndex::empty(prod, cons, log2)) {
+      // An overflow is acknowledged when there is space again (queue_sync_cons_ovf()).
+      if (((prod ^ cons) & kOverflow) != 0) registers.write(cpu, cons_offset, cons ^ kOverflow);
+      return;
+    }
     const auto slot = std::uint64_t{smmuv3::QueueIndex::slot(cons, log2)};
     std::array<std::uint64_t, Words> record{};
     for (std::size_t word = 0; word < Words; ++word) {
       record[word] = cpu.load(base + slot * sizeof(record) + 8 * word);
     }
-    // CONS carries the acknowledgement of an overflow.
-    cons = smmuv3::QueueIndex::next(cons, log2) |
-           (prod & static_cast<std::uint32_t>(smmuv3::eventq::Overflow::kMask));
+    cons = smmuv3::QueueIndex::next(cons, log2) | (cons & kOverflow);
     registers.write(cpu, cons_offset, cons);
     handle(record);
   }
@@ -262,9 +265,8 @@ void ArmSmmuDevice::evtq_thread(Cpu& cpu, FaultSink& sink) {
                        static_cast<smmuv3::EventType>(smmuv3::event0::Type::get(event[0]));
                    if (smmuv3::can_stall(type) && smmuv3::event1::Stall::get(event[1]) != 0) {
                      sink.report_device_fault(cpu, event);
-                   } else {
-                     ++unhandled_events_;  // the kernel logs it
                    }
+                   // The kernel logs what is none.
                  });
 }
 

@@ -95,7 +95,6 @@ class ArmSmmuDevice {
   /// arm_smmu_priq_thread(): denies every group of page requests, as this driver does.
   void priq_thread(Cpu& cpu);
   void gerror_handler(Cpu& cpu);
-  std::uint64_t unhandled_events() const { return unhandled_events_; }
 
  private:
   bool init_structures(Cpu& cpu);
@@ -117,7 +116,6 @@ class ArmSmmuDevice {
   IdAllocator vmids_{1};  // 0 is that of streams without a stage 2
   Domain identity_{Domain::Stage::kBypass};
   Domain blocked_{Domain::Stage::kBlocked};
-  std::uint64_t unhandled_events_{};
 };
 
 }  // namespace shootdown::sw::smmu

@@ -58,14 +58,18 @@ void CommandQueue::issue_cmdlist(Cpu& cpu, std::span<const Command> commands, bo
     // dma_wmb(): the commands are visible before the index.
     cpu.dsb(Barrier::kIshst);
     registers_.write(cpu, reg::kCmdqProd, prod_);
+    if (sync_wanted) {
+      awaited_.push_back(target);
+      cpu.preempt_disable();
+    }
   }
   if (!sync_wanted) return;
-  cpu.preempt_disable();
   if (msi_polling_) {
     wait_for_msi(cpu, last);
   } else {
     wait_until_consumed(cpu, target);
   }
+  awaited_.erase(std::find(awaited_.begin(), awaited_.end(), target));
   cpu.preempt_enable();
   cpu.trace(SyncObserved{});
 }
@@ -77,8 +81,14 @@ void CommandQueue::wait_for_space(Cpu& cpu, std::size_t count) {
     cons_ = static_cast<std::uint32_t>(
         smmuv3::cmdq_cons::Rd::get(registers_.read(cpu, reg::kCmdqCons)));
   };
-  if (size - ((prod_ - cons_) & mask) >= count) return;
-  for (read_cons(); size - ((prod_ - cons_) & mask) < count; read_cons()) cpu.cpu_relax();
+  const auto in_use = [&] {
+    const std::uint32_t unread = (prod_ - cons_) & mask;
+    if (awaited_.empty()) return unread;
+    // A CMD_SYNC stays where it is until its waiter has seen it complete.
+    return std::max(unread, (prod_ - awaited_.front() + 1) & mask);
+  };
+  if (size - in_use() >= count) return;
+  for (read_cons(); size - in_use() < count; read_cons()) cpu.cpu_relax();
 }
 
 void CommandQueue::wait_until_consumed(Cpu& cpu, std::uint32_t prod) {

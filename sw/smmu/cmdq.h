@@ -5,6 +5,7 @@
 #define SHOOTDOWN_SW_SMMU_CMDQ_H
 
 #include <cstdint>
+#include <deque>
 #include <span>
 #include <vector>
 
@@ -63,6 +64,8 @@ class CommandQueue {
   SpinLock lock_;
   std::uint32_t prod_{};
   std::uint32_t cons_{};  // as last read
+  std::deque<std::uint32_t>
+      awaited_;  // PROD behind each CMD_SYNC that somebody waits for, in order
 };
 
 }  // namespace shootdown::sw::smmu

@@ -130,6 +130,8 @@ void probe_iidr(std::uint32_t iidr, Features& f) {
 }
 
 bool sva_supported(const Features& f, const HostProperties& host) {
+  constexpr std::uint32_t k64kPage = 16;
+  if (host.va_bits == 52 && (host.page_shift != k64kPage || !f.wide_addresses)) return false;
   return f.coherent && (f.pgsize_bitmap & size_bit(host.page_shift)) != 0 &&
          f.output_bits >= host.cpu_pa_bits && f.asid_bits >= host.cpu_asid_bits;
 }

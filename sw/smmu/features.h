@@ -22,9 +22,9 @@ struct HostProperties {
   bool pci_pri{true};   ///< CONFIG_PCI_PRI
   unsigned page_shift{arch::kPageShift};
   unsigned va_bits{48};
-  unsigned cpu_pa_bits{48};    ///< ID_AA64MMFR0_EL1.PARange
-  unsigned cpu_asid_bits{16};  ///< less one with KPTI
-  bool newer_features{};       ///< ATTR_TYPES_OVR (v6.10), HA and HD (v6.11) are looked for
+  unsigned cpu_pa_bits{48};  ///< ID_AA64MMFR0_EL1.PARange
+  unsigned cpu_asid_bits{16};
+  bool newer_features{};  ///< ATTR_TYPES_OVR (v6.10), HA and HD (v6.11) are looked for
 };
 
 /// ARM_SMMU_FEAT_* and ARM_SMMU_OPT_*, and the sizes.

@@ -35,7 +35,9 @@ void IopfQueue::handle(Cpu& cpu, const smmuv3::EventRecord& event) {
   const auto stag = static_cast<std::uint16_t>(smmuv3::event1::Stag::get(event[1]));
   SvaDomain* domain = find_domain(pasid);
   bool resolved = false;
-  if (domain != nullptr && !domain->released()) {  // mmget_not_zero()
+  // No region is executable here: a fetch is answered as one that its VMA does not permit.
+  const bool fetch = smmuv3::event1::Ind::get(event[1]) != 0;
+  if (domain != nullptr && !domain->released() && !fetch) {  // mmget_not_zero()
     const bool write = smmuv3::event1::Rnw::get(event[1]) == 0;
     resolved = fault_in(cpu, domain->mm(), arch::VirtAddr{event[2]},
                         {.write = write, .remote = true}) == VmFault::kHandled;

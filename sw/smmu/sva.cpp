@@ -32,7 +32,7 @@ void SvaDomain::arch_invalidate_secondary_tlbs(Cpu& cpu, Mm&, arch::VirtAddr sta
   // TLBs first: an ATC that is emptied before them refills from what they still hold.
   const SoftwareInjections& inject = mm_.kernel.inject;
   if (inject.atc_inv_before_tlbi) atc_inv(cpu, start, size);
-  if (!smmu_.features().broadcast) tlb_inv(cpu, start, size);
+  if (!follows_broadcasts()) tlb_inv(cpu, start, size);
   if (!inject.atc_inv_before_tlbi) atc_inv(cpu, start, size);
 }
 
@@ -114,7 +114,7 @@ SvaDomain* Sva::find_or_make(Cpu& cpu, Mm& mm, arch::SubstreamId pasid, Master& 
 
 SvaDomain* Sva::bind(Cpu& cpu, Mm& mm, arch::SubstreamId pasid, Master& master) {
   const FunctionTrace trace(cpu, "iommu_sva_bind_device");
-  if (master.domain == nullptr) return nullptr;
+  if (!smmu_.features().sva || master.domain == nullptr) return nullptr;
   SvaDomain* domain = find_or_make(cpu, mm, pasid, master);
   if (domain == nullptr) return nullptr;
   const bool done = domain->stream_domain_ != nullptr
@@ -131,7 +131,7 @@ SvaDomain* Sva::bind(Cpu& cpu, Mm& mm, arch::SubstreamId pasid, Master& master) 
                        .substream_id = pasid,
                        .asid = domain->asid(),
                        .atc = master.ats_enabled,
-                       .broadcast = smmu_.features().broadcast});
+                       .broadcast = domain->follows_broadcasts()});
   }
   return domain;
 }

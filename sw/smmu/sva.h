@@ -42,6 +42,10 @@ class SvaDomain : public MmuNotifier {
  private:
   friend class Sva;
   /// Whose devices share the mm.
+  /// The CPUs' TLBI reach what the SMMU holds: only by an ASID that is theirs.
+  bool follows_broadcasts() const {
+    return stream_domain_ != nullptr && smmu_.features().broadcast;
+  }
   Domain& domain() { return stream_domain_ != nullptr ? *stream_domain_ : own_; }
   void tlb_inv(Cpu& cpu, arch::VirtAddr start, std::uint64_t size);
   void atc_inv(Cpu& cpu, arch::VirtAddr start, std::uint64_t size);
@@ -61,7 +65,8 @@ class Sva {
   explicit Sva(ArmSmmuDevice& smmu) : smmu_(smmu) {}
 
   /// The device, attached to a domain already, can use `mm` by `pasid`, the same for all devices of
-  /// the mm. Null: it lacks PASIDs, or memory is exhausted.
+  /// the mm. Null: it lacks PASIDs, the SMMU cannot share address spaces with these CPUs
+  /// (ARM_SMMU_FEAT_SVA), or memory is exhausted.
   SvaDomain* bind(Cpu& cpu, Mm& mm, arch::SubstreamId pasid, Master& master);
   void unbind(Cpu& cpu, SvaDomain& domain, Master& master);
   /// The domain that serves this device's accesses to `mm`; null: not bound.

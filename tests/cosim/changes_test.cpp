@@ -177,5 +177,26 @@ TEST(NewerSmmuDriverTest, AnAsidOfTheSmmusOwnMeansItsProcessEverywhere) {
       << testing::PrintToString(found);
 }
 
+TEST(NewerSmmuDriverTest, BroadcastsDoNotReachAnAsidOfTheSmmusOwn) {
+  const char* const broadcast = "hardware.smmu.broadcast_tlb_maintenance=true";
+  for (const char* config : {"configs/unmap.yaml", "configs/permission_upgrade.yaml"}) {
+    const auto result = run(load_file(
+        config,
+        {"kernel={base: v6.6, apply: [10e4968cd511, 7da51af9125c, 78a5fbe8395b, d38c28dbefee]}",
+         broadcast, "devices.nic0.atc=false"}));
+    EXPECT_TRUE(result.violations.empty())
+        << config << testing::PrintToString(violations_of(result));
+  }
+}
+
+TEST(SvaTest, IsRefusedWhereTheSmmuLacksThePagesOfTheCpus) {
+  try {
+    run(load_file("configs/unmap.yaml", {"hardware.smmu.granules=[64k]"}));
+    FAIL();
+  } catch (const std::runtime_error& error) {
+    EXPECT_NE(std::string(error.what()).find("hardware.smmu.granules"), std::string::npos);
+  }
+}
+
 }  // namespace
 }  // namespace shootdown::tests

@@ -45,6 +45,7 @@ const Machine kMachines[] = {
     {"FiftyTwoBits", {0x084c'101b, 0x0273'0a10, 0x1414, 0x400476, 0, 2}},
     {"Stage1TerminateUncached", {0x0549'101a, 0x0273'0010, 0x1414, 0x400075, 0, 1}, false},
     {"HardwareUpdatesUncached", {0x084c'109b, 0x0673'0a10, 0x1614, 0x400075, 0, 2}, false},
+    {"NarrowTagsUncached", {0x0848'001b, 0x0273'0a10, 0x1414, 0x400075, 0, 2}, false},
     {"HypPrivilegeOverridesUncached", {0x084c'121b, 0x0673'0a10, 0x1604, 0x400075, 0, 2}, false},
 };
 

@@ -33,9 +33,9 @@ class SmmuBench {
   static constexpr std::uint64_t kFree = 0x4100'0000;
 
   // Descriptors: AF, inner shareable, not global.
-  static constexpr std::uint64_t kReadWrite = 0xf43;  // AP = 01
-  static constexpr std::uint64_t kReadOnly = 0xfc3;   // AP = 11
-  static constexpr std::uint64_t kPrivileged = 0xf03; // AP = 00
+  static constexpr std::uint64_t kReadWrite = 0xf43;   // AP = 01
+  static constexpr std::uint64_t kReadOnly = 0xfc3;    // AP = 11
+  static constexpr std::uint64_t kPrivileged = 0xf03;  // AP = 00
 
   explicit SmmuBench(const hw::SmmuConfig& config) : board(config, {kRam}, kRamBytes) {}
 
@@ -69,8 +69,8 @@ class SmmuBench {
   /// Lets time pass.
   void pause(unsigned cycles) { board.simulation().sleep_cycles(cycles); }
 
-  /// Queues on, interrupts on (wires), SMMU on: CR0 as given (SMMUEN, EVENTQEN, CMDQEN; PRIQEN = 2 and
-  /// ATSCHK = 0x10 where the features are there).
+  /// Queues on, interrupts on (wires), SMMU on: CR0 as given (SMMUEN, EVENTQEN, CMDQEN; PRIQEN = 2
+  /// and ATSCHK = 0x10 where the features are there).
   void boot(std::uint32_t cr0 = 0xd) {
     set_reg(0x80, kStreamTable, 8);
     set_reg(0x88, kStreamLog2);
@@ -127,13 +127,12 @@ class SmmuBench {
     if (acknowledge) set_reg(0x100ac, event_cons_ | (prod & 0x80000000));
     return result;
   }
-  bool event_pending() {
-    return ((reg(0x100a8) ^ event_cons_) & ((2U << queue_log2) - 1)) != 0;
-  }
+  bool event_pending() { return ((reg(0x100a8) ^ event_cons_) & ((2U << queue_log2) - 1)) != 0; }
 
   // ---- Tables ----
   void set_ste(std::uint32_t sid, const Words8& ste) {
-    for (std::size_t i = 0; i < ste.size(); ++i) write_word(kStreamTable + sid * 64 + 8 * i, ste[i]);
+    for (std::size_t i = 0; i < ste.size(); ++i)
+      write_word(kStreamTable + sid * 64 + 8 * i, ste[i]);
   }
   static std::uint64_t cd_address(std::uint32_t sid, std::uint32_t ssid = 0) {
     return kContextDescriptors + sid * 0x10000 + ssid * 64;
@@ -203,9 +202,7 @@ class SmmuBench {
   }
 
  private:
-  static std::uint64_t index(std::uint64_t va, int level) {
-    return va >> (39 - 9 * level) & 0x1ff;
-  }
+  static std::uint64_t index(std::uint64_t va, int level) { return va >> (39 - 9 * level) & 0x1ff; }
 
   std::uint64_t next_free_{kFree};
   std::uint32_t prod_{};
