@@ -326,7 +326,12 @@ DeviceConfig read_device(const YamlValue& name, const YamlValue& value, const Co
   }
   // Linux gives each address space one PASID, from 1 on.
   device.dma.substream_id = arch::SubstreamId{static_cast<std::uint32_t>(device.process + 1)};
-  if (const auto atc = map.find("atc")) read_atc(*atc, device.dma);
+  if (const auto atc = map.find("atc")) {
+    read_atc(*atc, device.dma);
+    if (device.dma.atc && !config.hardware.smmu.features.ats) {
+      atc->fail("the SMMU has no ATS", "false, or hardware.smmu.ats: true");
+    }
+  }
   if (const auto retry = map.find("retry")) {
     YamlMap retry_map(*retry);
     retry_map.read("attempts", device.dma.retry_attempts, 0, 1'000'000);

@@ -49,6 +49,7 @@ void TlbArray::reset() {
   live_.fill(0);
   live_shifts_ = 0;
   occupancy_ = 0;
+  has_pieces_ = false;
   epoch_ = 0;
   ++generation_;
 }
@@ -86,22 +87,61 @@ unsigned TlbArray::victim_way(unsigned set) {
   return 0;
 }
 
+unsigned TlbArray::remove(unsigned slot, const arch::Invalidation& what, bool honour_hints) {
+  const arch::EntryTag tag = entries_[slot].tag();
+  if (!what.covers(tag) || (honour_hints && what.hints_spare_leaf(tag))) return 0;
+  count(shift_of(tags_[slot]), -1);
+  tags_[slot] = kInvalidTag;
+  --occupancy_;
+  return 1;
+}
+
+bool TlbArray::is_narrow(const arch::Invalidation& what) const {
+  using Scope = arch::Invalidation::Scope;
+  if (what.scope != Scope::kVa && what.scope != Scope::kVaAnyAsid) return false;
+  // Tags have to keep all bits of the range, and say all of what an entry translates.
+  if (has_pieces_ || page_bits(what.last) < page_bits(what.start)) return false;
+  for (const std::uint64_t va : {what.start, what.last}) {
+    constexpr unsigned kUnusedBits = 11;
+    const auto value = static_cast<std::int64_t>(va);
+    if ((value << kUnusedBits) >> kUnusedBits != value) return false;
+  }
+  std::uint64_t sets = 0;
+  for (std::uint64_t left = live_shifts_; left != 0; left &= left - 1) {
+    const auto shift = static_cast<unsigned>(std::countr_zero(left));
+    sets += (what.last >> shift) - (what.start >> shift) + 1;
+    if (sets > set_mask_ + 1) return false;
+  }
+  return true;
+}
+
 unsigned TlbArray::invalidate(const arch::Invalidation& what, bool honour_hints) {
   ++epoch_;
   ++generation_;
   using Scope = arch::Invalidation::Scope;
-  const bool by_address = what.scope == Scope::kVa || what.scope == Scope::kVaAnyAsid;
   unsigned removed = 0;
+  if (is_narrow(what)) {
+    // The few sets where the range can be, by each size of page that there is.
+    for (std::uint64_t left = live_shifts_; left != 0; left &= left - 1) {
+      const auto shift = static_cast<unsigned>(std::countr_zero(left));
+      const std::uint64_t pages = (what.last >> shift) - (what.start >> shift) + 1;
+      std::uint64_t va = arch::align_down(what.start, shift);
+      for (std::uint64_t page = 0; page < pages; ++page, va += arch::page_bytes(shift)) {
+        const Tag tag = tag_of(va, shift, false);
+        const unsigned first = set_of(va, shift) * geometry_.ways;
+        for (unsigned slot = first; slot < first + geometry_.ways; ++slot) {
+          if ((tags_[slot] & ~kGlobal) == tag) removed += remove(slot, what, honour_hints);
+        }
+      }
+    }
+    return removed;
+  }
+  const bool by_address = what.scope == Scope::kVa || what.scope == Scope::kVaAnyAsid;
   for (unsigned slot = 0; slot < tags_.size(); ++slot) {
     if (tags_[slot] == kInvalidTag) continue;
     // Most entries of an invalidation by address are somewhere else.
     if (by_address && !entries_[slot].overlaps(what.start, what.last)) continue;
-    const arch::EntryTag tag = entries_[slot].tag();
-    if (!what.covers(tag) || (honour_hints && what.hints_spare_leaf(tag))) continue;
-    count(shift_of(tags_[slot]), -1);
-    tags_[slot] = kInvalidTag;
-    --occupancy_;
-    ++removed;
+    removed += remove(slot, what, honour_hints);
   }
   return removed;
 }

@@ -93,6 +93,7 @@ class TlbArray {
  private:
   using Tag = std::uint64_t;
   static constexpr Tag kInvalidTag = 0;
+  static constexpr Tag kGlobal = Tag{1} << 62;
   // Tag: valid 63, global 62, log2 of the page size 61:56, VA[52:12] in 40:0.
   static constexpr unsigned kShiftBit = 56;
   static constexpr unsigned kPageBits = 41;
@@ -120,6 +121,9 @@ class TlbArray {
     return static_cast<unsigned>(va >> page_shift) & set_mask_;
   }
   unsigned find(arch::VirtAddr va, const arch::TranslationSpace& space) const;
+  /// By address, and in no more sets than there are.
+  bool is_narrow(const arch::Invalidation& what) const;
+  unsigned remove(unsigned slot, const arch::Invalidation& what, bool honour_hints);
   unsigned victim_way(unsigned set);
   void touch(unsigned slot);
   void count(unsigned page_shift, int change) {
@@ -143,6 +147,7 @@ class TlbArray {
   std::array<unsigned, 64> live_{};  ///< entries by log2 of their page size
   std::uint64_t live_shifts_{};      ///< the page sizes of which there are any, a bit each
   unsigned occupancy_{};
+  bool has_pieces_{};  ///< some entry since the last reset was a piece of a larger translation
   std::uint64_t epoch_{};
   std::uint64_t generation_{1};  ///< of the contents; older hints are void
   std::array<Hint, kHints> hints_{};
@@ -151,8 +156,8 @@ class TlbArray {
 // The look-up and fill paths are inline: they are all that a simulation does most of the time.
 
 inline TlbArray::Tag TlbArray::tag_of(std::uint64_t va, unsigned page_shift, bool global) {
-  return std::uint64_t{1} << 63 | std::uint64_t{global} << 62 |
-         std::uint64_t{page_shift} << kShiftBit | page_bits(arch::align_down(va, page_shift));
+  return std::uint64_t{1} << 63 | (global ? kGlobal : 0) | std::uint64_t{page_shift} << kShiftBit |
+         page_bits(arch::align_down(va, page_shift));
 }
 
 inline unsigned TlbArray::find(arch::VirtAddr va, const arch::TranslationSpace& space) const {
@@ -241,6 +246,7 @@ inline const TlbEntry* TlbArray::lookup(arch::VirtAddr va, const arch::Translati
   tags_[slot] = tag;
   spaces_[slot] = space;
   entries_[slot] = entry;
+  has_pieces_ = has_pieces_ || entry.block_shift != 0;
   ++generation_;
   touch(slot);
   return result;

@@ -156,6 +156,23 @@ const Case kCases[] = {
     {"StreamIdTooLarge", "0x40", "0x10000", "19:", "devices.nic0.stream_id", "65535"},
     {"StreamIdTwice", "devices:\n", "devices:\n  eth1: {stream_id: 64, process: app}\n",
      "20:", "devices.nic0.stream_id", "already used by 'eth1'"},
+    {"AtcWithoutAts", R"(command_queue_entries: 256
+processes:
+  app:
+    regions:
+      buffer: {at: 0x7f8000010000, pages: 4, kind: shared_file}
+      heap: {at: 0x7f8000020000, pages: 4, kind: anonymous}
+devices:
+  nic0: {stream_id: 0x40, process: app, atc: false})",
+     R"(ats: false
+processes:
+  app:
+    regions:
+      buffer: {at: 0x7f8000010000, pages: 4, kind: shared_file}
+      heap: {at: 0x7f8000020000, pages: 4, kind: anonymous}
+devices:
+  nic0: {stream_id: 0x40, process: app, atc: true})",
+     "19:", "devices.nic0.atc", "hardware.smmu.ats: true"},
     {"AtcNeitherBoolNorMap", "atc: false", "atc: maybe", "19:", "devices.nic0.atc",
      "true or false"},
     {"ThreadOnUnknownCpu", "on: cpu0", "on: cpu2", "21:", "threads.main.on", "cpu0, cpu1, nic0"},
