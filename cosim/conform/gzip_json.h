@@ -38,7 +38,11 @@ inline nlohmann::json read_json(const std::string& path) {
 /// A number, or "0x1f" as one.
 inline std::uint64_t hex_number(const nlohmann::json& value) {
   if (value.is_number()) return value.get<std::uint64_t>();
-  return std::stoull(value.get<std::string>(), nullptr, 0);
+  const auto text = value.get<std::string>();
+  std::size_t used = 0;
+  const std::uint64_t number = std::stoull(text, &used, 0);
+  if (used != text.size()) throw std::runtime_error("'" + text + "' is no number");
+  return number;
 }
 
 }  // namespace shootdown::cosim

@@ -99,6 +99,7 @@ class Replay {
   void steps() {
     for (const json& block : vector_.at("mem")) write_words(hex_number(block[0]), block[1]);
     const json& steps = vector_.at("steps");
+    if (steps.empty()) throw std::runtime_error("has no steps");
     for (number_ = 0; number_ < steps.size() && difference_.empty(); ++number_) {
       const json& step = steps[number_];
       const std::string op = step.at("op");

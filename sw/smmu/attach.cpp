@@ -186,6 +186,11 @@ AttachResult attach_after_detach(Cpu& cpu, ArmSmmuDevice& smmu, Master& master, 
   const bool own_table =
       domain.stage == Domain::Stage::kStage1 && smmu.behaviour().smmu_master_cd_table;
   if (own_table) {
+    // The STE may still lead to the CD of the domain before; a plain write wants it invalid.
+    const bool in_use = smmu.behaviour().smmu_write_entry && master.cd_table.allocated();
+    if (in_use && !smmu.behaviour().smmu_write_cd_entry) {
+      (void)write_ctx_desc(cpu, smmu, master, kNoPasid, {});
+    }
     if (!alloc_cd_table(cpu, smmu, master.cd_table, master.ssid_bits)) {
       return AttachResult::kNoMemory;
     }
@@ -195,6 +200,10 @@ AttachResult attach_after_detach(Cpu& cpu, ArmSmmuDevice& smmu, Master& master, 
   install_ste_for_dev(cpu, smmu, master,
                       make_ste(smmu, master, &domain, own_table ? master.cd_table : domain.cd_table,
                                master.ats_enabled));
+  // Nothing leads to the CD of the domain before any more.
+  if (smmu.behaviour().smmu_write_entry && !own_table && master.cd_table.allocated()) {
+    (void)write_ctx_desc(cpu, smmu, master, kNoPasid, {});
+  }
   domain.devices.insert(domain.devices.begin(), {.master = &master});
   enable_ats(cpu, smmu, master);
   return AttachResult::kOk;
@@ -209,10 +218,10 @@ void detach_dev(Cpu& cpu, ArmSmmuDevice& smmu, Master& master) {
   std::erase_if(domain.devices, [&](const Attachment& a) { return a.master == &master; });
   master.domain = nullptr;
   master.ats_enabled = false;
-  // With write_entry() the STE goes from one domain's to the next one's without a break.
-  if (!smmu.behaviour().smmu_write_entry) {
-    install_ste_for_dev(cpu, smmu, master, make_abort_ste());
-  }
+  // With write_entry() the STE goes from one domain's to the next one's without a break, and so
+  // does the CD.
+  if (smmu.behaviour().smmu_write_entry) return;
+  install_ste_for_dev(cpu, smmu, master, make_abort_ste());
   if (smmu.behaviour().smmu_master_cd_table && master.cd_table.allocated()) {
     write_ctx_desc(cpu, smmu, master, kNoPasid, {});
   }

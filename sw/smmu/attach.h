@@ -23,7 +23,8 @@ AttachResult finalise_domain(Cpu& cpu, ArmSmmuDevice& smmu, Domain& domain);
 
 /// The domain of transactions without a PASID: a DMA domain, smmu.identity() or smmu.blocked().
 AttachResult attach_dev(Cpu& cpu, ArmSmmuDevice& smmu, Master& master, Domain& domain);
-/// Until v6.10: transactions abort from here on.
+/// Until v6.10. Transactions abort from here on; from v6.9 on (7da51af9125c) they go on as before,
+/// until the next domain is attached.
 void detach_dev(Cpu& cpu, ArmSmmuDevice& smmu, Master& master);
 
 /// From v6.11 on: `cd` is what the domain says of `pasid`.

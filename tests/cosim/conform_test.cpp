@@ -144,6 +144,14 @@ json& first_dma(json& file) {
   throw std::runtime_error("no DMA");
 }
 
+TEST(ConformTest, ARecordingOfNothingOrWithANumberThatIsNoneIsRefused) {
+  constexpr const char* kVector = "smmuv3/xlate/xlate-4k-tsz16.json";
+  EXPECT_THROW(smmu_difference(kVector, [](json& f) { f["steps"] = json::array(); }),
+               std::runtime_error);
+  EXPECT_THROW(smmu_difference(kVector, [](json& f) { first_dma(f)["a"] = "0x12zz"; }),
+               std::runtime_error);
+}
+
 TEST(ConformTest, AWrongSmmuOutcomeIsNamed) {
   constexpr const char* kVector = "smmuv3/xlate/xlate-4k-tsz16.json";
   EXPECT_EQ(smmu_difference(kVector, [](json&) {}), "");
