@@ -15,7 +15,7 @@ constexpr std::uint64_t kLowTop = (std::uint64_t{1} << 48) - 1;  // last byte of
 constexpr std::uint64_t kHighBase = ~kLowTop;                    // first byte of the upper half
 
 /// By the RTL's code for a page size.
-constexpr std::array<unsigned, 3> kPageShifts{12, 21, 30};
+constexpr std::array<std::uint8_t, 3> kPageShifts{12, 21, 30};
 
 std::uint64_t page_number(std::uint64_t va) { return (va >> arch::kPageShift) & kPageMask; }
 /// Sign-extends VA[48].
@@ -146,7 +146,7 @@ const hw::TlbEntry* RtlTlbEngine::lookup(arch::VirtAddr va, const arch::Translat
   if (!response.hit) return nullptr;
   result_.page = {address_of(response.va_page)};
   result_.page_shift = kPageShifts[std::min<unsigned>(response.size, 2)];
-  result_.asid = space.asid;
+  result_.space = {.asid = space.asid};
   result_.global = response.global;
   result_.output = {response.pa_page << arch::kPageShift};
   result_.permissions = unpack(response.permissions);
@@ -157,12 +157,12 @@ const hw::TlbEntry* RtlTlbEngine::lookup(arch::VirtAddr va, const arch::Translat
 hw::TlbFillResult RtlTlbEngine::fill(const hw::TlbEntry& entry, std::uint64_t epoch) {
   TlbRequest request{.operation = TlbOperation::kFill};
   request.va_page = page_number(entry.page.value);
-  request.asid = entry.asid.value;
+  request.asid = entry.space.asid.value;
   request.global = entry.global;
   request.size = size_code(entry.page_shift);
   request.pa_page = entry.output.value >> arch::kPageShift;
   request.permissions = pack(entry.permissions);
-  request.attributes = static_cast<std::uint8_t>(entry.attributes);
+  request.attributes = entry.attributes;
   request.epoch = static_cast<std::uint32_t>(epoch);
   std::optional<hw::TlbFillResult> expected;
   hw::TlbEntry expected_evicted;
@@ -174,9 +174,9 @@ hw::TlbFillResult RtlTlbEngine::fill(const hw::TlbEntry& entry, std::uint64_t ep
   hw::TlbFillResult result{.dropped = response.dropped, .evicted = nullptr};
   if (response.evicted) {
     evicted_ = {.page = {address_of(response.evicted_va_page)},
-                .page_shift = kPageShifts[std::min<unsigned>(response.evicted_size, 2)],
-                .asid = arch::Asid{response.evicted_asid},
-                .global = response.evicted_global};
+                .space = {.asid = arch::Asid{response.evicted_asid}},
+                .global = response.evicted_global,
+                .page_shift = kPageShifts[std::min<unsigned>(response.evicted_size, 2)]};
     result.evicted = &evicted_;
   }
   if (expected) {
@@ -187,7 +187,7 @@ hw::TlbFillResult RtlTlbEngine::fill(const hw::TlbEntry& entry, std::uint64_t ep
     if (evicted && response.evicted) {
       compare("evicted page", "fill", va, page_number(expected_evicted.page.value),
               response.evicted_va_page);
-      compare("evicted ASID", "fill", va, expected_evicted.asid.value, response.evicted_asid);
+      compare("evicted ASID", "fill", va, expected_evicted.space.asid.value, response.evicted_asid);
     }
     if (waiting_.empty() && accepted_.empty()) {
       compare("occupancy", "fill", va, model_->occupancy(), dut_->occupancy());

@@ -5,6 +5,7 @@
 #ifndef SHOOTDOWN_HW_ARCH_VMSA64_H
 #define SHOOTDOWN_HW_ARCH_VMSA64_H
 
+#include <array>
 #include <cstdint>
 
 #include "hw/arch/bit_field.h"
@@ -30,8 +31,9 @@ namespace desc {
 using Valid = BitField<0, 0>;
 using Type = BitField<1, 0>;  ///< kTypeBlock at levels 1-2; kTypeTableOrPage elsewhere
 using AttrIndx = BitField<4, 2>;
-using ApUser = BitField<6, 6>;      ///< AP[1]: unprivileged access permitted
-using ApReadOnly = BitField<7, 7>;  ///< AP[2]
+using ApUser = BitField<6, 6>;             ///< AP[1]: unprivileged access permitted
+using ApReadOnly = BitField<7, 7>;         ///< AP[2]
+using AccessPermissions = BitField<7, 6>;  ///< AP[2:1]
 using Shareability = BitField<9, 8>;
 using Af = BitField<10, 10>;  ///< access flag
 using Ng = BitField<11, 11>;  ///< not global: the entry belongs to one ASID
@@ -39,6 +41,7 @@ using Dbm = BitField<51, 51>;
 using Contiguous = BitField<52, 52>;
 using Pxn = BitField<53, 53>;
 using Uxn = BitField<54, 54>;
+using ExecuteNever = BitField<54, 53>;  ///< {UXN, PXN}
 using OutputAddress = AddressField<47, 12>;
 using OutputAddressHigh = BitField<15, 12>;  ///< address bits [51:48], 64 KiB granule
 // Table descriptors only.
@@ -197,8 +200,8 @@ struct PermissionRules {
   constexpr bool plain() const { return !(single_privilege || pan || wxn || uwxn); }
 };
 
-/// The rules of EL1&0 with PAN, WXN and UWXN off.
-constexpr Permissions leaf_permissions(std::uint64_t descriptor, TableRestrictions above) {
+namespace detail {
+constexpr Permissions plain_permissions(std::uint64_t descriptor, TableRestrictions above) {
   const bool user = desc::ApUser::get(descriptor) != 0 && !above.no_user();
   const bool write = desc::ApReadOnly::get(descriptor) == 0 && !above.no_write();
   const bool user_write = user && write;
@@ -212,6 +215,23 @@ constexpr Permissions leaf_permissions(std::uint64_t descriptor, TableRestrictio
        // What unprivileged code can write, privileged code never executes.
        .privileged_execute =
            desc::Pxn::get(descriptor) == 0 && !above.no_privileged_execute() && !user_write});
+}
+/// By {XN[1:0], AP[2:1], restrictions}: every walk ends with it.
+inline constexpr auto kPlainPermissions = [] {
+  std::array<Permissions, 256> table{};
+  for (unsigned index = 0; index < table.size(); ++index) {
+    const std::uint64_t descriptor =
+        desc::ExecuteNever::of(index >> 6) | desc::AccessPermissions::of(index >> 4 & 3);
+    table[index] = plain_permissions(descriptor, {static_cast<std::uint8_t>(index & 0xf)});
+  }
+  return table;
+}();
+}  // namespace detail
+
+/// The rules of EL1&0 with PAN, WXN and UWXN off.
+constexpr Permissions leaf_permissions(std::uint64_t descriptor, TableRestrictions above) {
+  return detail::kPlainPermissions[desc::ExecuteNever::get(descriptor) << 6 |
+                                   desc::AccessPermissions::get(descriptor) << 4 | above.bits];
 }
 
 constexpr Permissions leaf_permissions(std::uint64_t descriptor, TableRestrictions above,

@@ -185,13 +185,10 @@ std::optional<TlbEntry> DmaDevice::request_translation(std::uint64_t access_id, 
   if (answer.unsupported || (!answer.read && !answer.write)) return std::nullopt;
   observed_asid_ = answer.asid;
   TlbEntry entry{.page = arch::page_of(va, answer.page_shift),
-                 .page_shift = answer.page_shift,
-                 .asid = {},
-                 .global = false,
                  .output = answer.output,
+                 .page_shift = answer.page_shift,
                  .permissions = arch::vmsa64::Permissions::of(
-                     {.user_read = answer.read, .user_write = answer.write}),
-                 .attributes = 0};
+                     {.user_read = answer.read, .user_write = answer.write})};
   const TlbFillResult filled = atc_->fill(entry, epoch);
   if (filled.evicted) {
     atc_events.write(TlbEvict{.asid = observed_asid_,

@@ -25,8 +25,8 @@ class PhysicalMemory {
   std::uint8_t* bytes() { return bytes_; }
 
   bool contains(arch::PhysAddr address, std::uint64_t bytes) const {
-    return address.value >= base_.value && bytes <= size_ &&
-           address.value - base_.value <= size_ - bytes;
+    // An address below the base wraps to an offset beyond any size.
+    return bytes <= size_ && address.value - base_.value <= size_ - bytes;
   }
   /// Copies bytes; the range must be inside.
   void read(arch::PhysAddr address, void* data, std::uint64_t bytes) const {

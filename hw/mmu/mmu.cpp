@@ -18,9 +18,8 @@ Mmu::Mmu(Simulation& simulation, BusMaster& walker, EventPort& events, const Mmu
       drained_(simulation) {}
 
 Mmu::Outcome Mmu::translate(std::uint64_t access_id, const Requester& requester,
-                            const TranslationContext& context, const AccessRequest& asked) {
+                            const TranslationContext& context, AccessRequest request) {
   const std::uint64_t start_ps = simulation_.now_ps();
-  AccessRequest request = asked;
   if (context.ignores_tags) request.va = without_tag(context.stage1, request.va);
   const TlbEntry* hit = translator_.lookup(request.va, context.space);
   const bool permitted = hit != nullptr && refusal_of(*hit, request) == Refusal::kNone;
@@ -62,7 +61,7 @@ struct Mmu::Walker {
   std::uint64_t access_id;
   const Requester& requester;
   const TranslationContext& context;
-  const AccessRequest& request;
+  AccessRequest request;
   TwoStageWalk walk;
 };
 
@@ -144,7 +143,7 @@ void Mmu::install_stage2(const Walker& walker) {
 }
 
 Mmu::Outcome Mmu::walk(std::uint64_t access_id, const Requester& requester,
-                       const TranslationContext& context, const AccessRequest& request) {
+                       const TranslationContext& context, AccessRequest request) {
   const ArbiterHold hold(walkers_);
   events_.write(WalkBegin{.access_id = access_id, .requester = requester, .va = request.va});
   const TableReference* cached =
@@ -184,12 +183,11 @@ Mmu::Outcome Mmu::walk(std::uint64_t access_id, const Requester& requester,
 
 TlbEntry Mmu::as_cached(const Walker& walker) const {
   TlbEntry entry = walker.walk.entry();
-  const unsigned granule = arch::vmsa64::granule_shift(entry.granule);
+  const auto granule = static_cast<std::uint8_t>(arch::vmsa64::granule_shift(entry.granule));
   const arch::VirtAddr va = walker.request.va;
   if (config_.splinter_blocks && entry.page_shift > granule) {
     const arch::VirtAddr whole = entry.page;
-    entry.block_shift =
-        static_cast<std::uint8_t>(std::max<unsigned>(entry.page_shift, entry.block_shift));
+    entry.block_shift = std::max(entry.page_shift, entry.block_shift);
     entry.page_shift = granule;
     entry.page = arch::page_of(va, granule);
     const std::uint64_t offset = entry.page.value - whole.value;
@@ -204,7 +202,7 @@ TlbEntry Mmu::as_cached(const Walker& walker) const {
     if (entry.output.value % arch::page_bytes(group) == offset) {
       entry.page = arch::page_of(va, group);
       entry.output = arch::page_of(entry.output, group);
-      entry.page_shift = group;
+      entry.page_shift = static_cast<std::uint8_t>(group);
     }
   }
   return entry;
@@ -213,16 +211,16 @@ TlbEntry Mmu::as_cached(const Walker& walker) const {
 void Mmu::publish_fill(std::uint64_t access_id, const Requester& requester, const TlbEntry& entry,
                        const TlbFillResult& filled) {
   if (filled.evicted) {
-    events_.write(TlbEvict{.asid = filled.evicted->asid,
+    events_.write(TlbEvict{.asid = filled.evicted->space.asid,
                            .global = filled.evicted->global,
-                           .regime = filled.evicted->regime,
+                           .regime = filled.evicted->space.regime,
                            .page = filled.evicted->page,
                            .page_shift = filled.evicted->page_shift});
   }
   events_.write(TlbFill{.access_id = access_id,
                         .requester = requester,
                         .global = entry.global,
-                        .regime = entry.regime,
+                        .regime = entry.space.regime,
                         .page = entry.page,
                         .page_shift = entry.page_shift,
                         .output = entry.output,

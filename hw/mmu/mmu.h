@@ -35,7 +35,7 @@ class Mmu {
   /// Translates for an access that has entered in_flight(). Blocks for look-up and walk. The access
   /// may be refused although there is an entry: F_PERMISSION with what is permitted.
   Outcome translate(std::uint64_t access_id, const Requester& requester,
-                    const TranslationContext& context, const AccessRequest& request);
+                    const TranslationContext& context, AccessRequest request);
 
   /// Takes effect in TLB and walk cache after the invalidation latency, and blocks for it.
   void invalidate(const arch::Invalidation& what, InvalidationCause cause, std::uint64_t cause_id);
@@ -61,7 +61,7 @@ class Mmu {
   /// Nothing if the entry has changed since.
   std::optional<std::uint64_t> use_x86_entry(const Walker& walker, std::uint64_t entry);
   Outcome walk(std::uint64_t access_id, const Requester& requester,
-               const TranslationContext& context, const AccessRequest& request);
+               const TranslationContext& context, AccessRequest request);
   /// What the TLB makes of the translation that a walk found.
   TlbEntry as_cached(const Walker& walker) const;
   void publish_fill(std::uint64_t access_id, const Requester& requester, const TlbEntry& entry,

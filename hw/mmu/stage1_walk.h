@@ -25,25 +25,21 @@ class Stage1Walk {
 
   /// `context` outlives the walk. `start`: a table on the way, found in the walk cache; null: from
   /// the top. The address of `request` has had its top byte replaced if that is ignored.
-  Stage1Walk(const Stage1Context& context, const AccessRequest& request,
+  Stage1Walk(const Stage1Context& context, AccessRequest request,
              const TableReference* start = nullptr);
 
   bool done() const { return state_ == State::kDone; }
   int level() const { return level_; }
   arch::vmsa64::Granule granule() const { return granule_; }
   /// The descriptor to read next. Only while !done() and !wants_update().
-  arch::PhysAddr descriptor_address() const { return descriptor_address(level_); }
+  arch::PhysAddr descriptor_address() const { return descriptor_address(level_, granule_); }
   /// Takes the descriptor that was read there.
-  void feed(std::uint64_t descriptor) { feed(descriptor, level_); }
-  // The same with the level known to the compiler, for a caller that unrolls the walk.
-  arch::PhysAddr descriptor_address(int level) const {
-    using arch::vmsa64::Granule;
-    const unsigned index = granule_ == Granule::k4k
-                               ? arch::vmsa64::table_index(request_.va.value, level)
-                               : arch::vmsa64::table_index(request_.va.value, level, granule_);
-    return table_ + std::uint64_t{index} * 8;
+  void feed(std::uint64_t descriptor) { feed(descriptor, level_, granule_); }
+  // The same with level and granule known to the compiler, for a caller that unrolls the walk.
+  arch::PhysAddr descriptor_address(int level, arch::vmsa64::Granule granule) const {
+    return table_ + std::uint64_t{arch::vmsa64::table_index(request_.va.value, level, granule)} * 8;
   }
-  void feed(std::uint64_t descriptor, int level);
+  void feed(std::uint64_t descriptor, int level, arch::vmsa64::Granule granule);
   /// The read was aborted by the bus.
   void feed_abort() { finish(Fault::kFWalkEabt); }
 
@@ -81,7 +77,7 @@ class Stage1Walk {
             .restrictions = restrictions_after(i + 1)};
   }
   /// No table on the way here takes write permission away.
-  bool tables_permit_write() const { return !restrictions_after(tables_).no_write(); }
+  bool tables_permit_write() const { return !above_.no_write(); }
   // When the walk began; kept for its owner.
   std::uint64_t epoch{};          ///< of the TLB
   std::uint64_t invalidations{};  ///< of the whole translator
@@ -98,9 +94,18 @@ class Stage1Walk {
     return result;
   }
   bool begin_in(unsigned half, std::uint64_t bits_above);
-  void begin_at_top(const Stage1Half& half);
   void finish_leaf(std::uint64_t descriptor);
-  void decide_update();
+  // Out of line and static: an object whose address they took would have to live in memory.
+  static arch::PhysAddr top_table(const Stage1Half& half, int level, arch::VirtAddr va,
+                                  unsigned output_bits);
+  /// The hardware may make it writable (DBM).
+  static bool writable_clean(std::uint64_t leaf, arch::vmsa64::TableRestrictions above) {
+    namespace desc = arch::vmsa64::desc;
+    return desc::Dbm::get(leaf) != 0 && desc::ApReadOnly::get(leaf) != 0 && !above.no_write();
+  }
+  /// The leaf with the flags that the access sets in it.
+  static std::uint64_t marked(std::uint64_t leaf, const Stage1Context& context,
+                              arch::vmsa64::TableRestrictions above, AccessRequest request);
   void finish(Fault fault) {
     state_ = State::kDone;
     fault_ = fault;
@@ -115,6 +120,7 @@ class Stage1Walk {
   arch::vmsa64::TableRestrictions start_restrictions_{};
   State state_{State::kRead};
   Fault fault_{Fault::kNone};
+  arch::vmsa64::TableRestrictions above_{};
   std::uint64_t leaf_{};
   std::uint64_t updated_leaf_;
   int first_level_{};
@@ -148,11 +154,11 @@ inline bool Stage1Walk::begin_in(unsigned half, std::uint64_t bits_above) {
   } else {
     level_ = first_level_ = vmsa64::start_level(part.tsz, granule_);
   }
-  begin_at_top(part);
+  table_ = top_table(part, level_, request_.va, context_->output_bits);
   return true;
 }
 
-inline Stage1Walk::Stage1Walk(const Stage1Context& context, const AccessRequest& request,
+inline Stage1Walk::Stage1Walk(const Stage1Context& context, AccessRequest request,
                               const TableReference* start)
     : context_(&context), request_(request) {
   if (start == nullptr) {
@@ -165,13 +171,17 @@ inline Stage1Walk::Stage1Walk(const Stage1Context& context, const AccessRequest&
   level_ = first_level_ = start->level;
   granule_ = start->granule;
   ignore_hierarchy_ = context.half[request.va.value >> 55 & 1].ignore_hierarchy;
-  start_restrictions_ = start->restrictions;
+  start_restrictions_ = above_ = start->restrictions;
 }
 
 inline void Stage1Walk::finish_leaf(std::uint64_t descriptor) {
   leaf_ = descriptor;
-  if (context_->update_access_flag) [[unlikely]]
-    return decide_update();
+  if (context_->update_access_flag) [[unlikely]] {
+    updated_leaf_ = marked(leaf_, *context_, above_, request_);
+    if (updated_leaf_ == leaf_) return finish(Fault::kNone);
+    state_ = State::kUpdate;
+    return;
+  }
   const bool young = arch::vmsa64::desc::Af::get(descriptor) != 0;
   finish(young || !context_->access_flag_faults ? Fault::kNone : Fault::kFAccess);
 }
@@ -180,50 +190,45 @@ inline TlbEntry Stage1Walk::entry() const {
   namespace vmsa64 = arch::vmsa64;
   const unsigned shift = granule_ == vmsa64::Granule::k4k ? vmsa64::level_shift(level_)
                                                           : vmsa64::level_shift(level_, granule_);
-  const vmsa64::TableRestrictions above = restrictions_after(tables_);
+  const vmsa64::TableRestrictions above = above_;
   const std::uint64_t output = granule_ == vmsa64::Granule::k4k
                                    ? vmsa64::desc::OutputAddress::get(leaf_)
                                    : vmsa64::output_address(leaf_, granule_, context_->wide_output);
   return {
       .page = arch::page_of(request_.va, shift),
-      .page_shift = shift,
-      .asid = context_->space.asid,
+      .output = {arch::align_down(output, shift)},
+      .ipa = {},
+      .space = context_->space,
       // The EL2 regime without ASIDs has no global entries either: all are alike.
       .global = vmsa64::desc::Ng::get(leaf_) == 0 && context_->space.regime != arch::Regime::kEl2,
-      .output = {arch::align_down(output, shift)},
-      .permissions = context_->rules.plain()
-                         ? vmsa64::leaf_permissions(leaf_, above)
-                         : vmsa64::leaf_permissions(leaf_, above, context_->rules),
-      .attributes = static_cast<unsigned>(vmsa64::desc::Shareability::get(leaf_) << 3 |
-                                          vmsa64::desc::AttrIndx::get(leaf_)),
-      .vmid = context_->space.vmid,
-      .regime = context_->space.regime,
-      .private_asids = context_->space.private_asids,
+      .page_shift = static_cast<std::uint8_t>(shift),
+      .attributes = static_cast<std::uint8_t>(vmsa64::desc::Shareability::get(leaf_) << 3 |
+                                              vmsa64::desc::AttrIndx::get(leaf_)),
       .granule = granule_,
       .level = static_cast<std::uint8_t>(level_),
       .block_shift = 0,
-      .writable_clean = context_->update_dirty && vmsa64::desc::Dbm::get(leaf_) != 0 &&
-                        vmsa64::desc::ApReadOnly::get(leaf_) != 0 && !above.no_write(),
+      .permissions = context_->rules.plain()
+                         ? vmsa64::leaf_permissions(leaf_, above)
+                         : vmsa64::leaf_permissions(leaf_, above, context_->rules),
       .stage2 = vmsa64::Permissions::all(),
-      .ipa = {}};
+      .writable_clean = context_->update_dirty && writable_clean(leaf_, above)};
 }
 
-[[gnu::always_inline]] inline void Stage1Walk::feed(std::uint64_t descriptor, int level) {
+[[gnu::always_inline]] inline void Stage1Walk::feed(std::uint64_t descriptor, int level,
+                                                    arch::vmsa64::Granule granule) {
   namespace vmsa64 = arch::vmsa64;
-  const bool small = granule_ == vmsa64::Granule::k4k;
   const bool table = vmsa64::is_table(descriptor, level);
-  const bool leaf = small ? vmsa64::is_leaf(descriptor, level)
-                          : vmsa64::is_leaf(descriptor, level, granule_, context_->wide_output);
+  const bool leaf = vmsa64::is_leaf(descriptor, level, granule, context_->wide_output);
   if (!table && !leaf) [[unlikely]]
     return finish(Fault::kFTranslation);
-  const std::uint64_t output =
-      small ? vmsa64::desc::OutputAddress::get(descriptor)
-            : vmsa64::output_address(descriptor, granule_, context_->wide_output);
+  const std::uint64_t output = vmsa64::output_address(descriptor, granule, context_->wide_output);
   if ((output >> context_->output_bits) != 0) [[unlikely]]
     return finish(Fault::kFAddrSize);
   if (!table) return finish_leaf(descriptor);
   table_ = {output};
   table_descriptors_[tables_++] = descriptor;
+  if (!ignore_hierarchy_) [[likely]]
+    above_.add(descriptor);
   level_ = level + 1;
 }
 

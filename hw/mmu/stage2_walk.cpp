@@ -66,15 +66,14 @@ TlbEntry Stage2Walk::entry() const {
   const std::uint64_t page = arch::align_down(ipa_.value, shift);
   TlbEntry entry;
   entry.page = {page};
-  entry.page_shift = shift;
+  entry.page_shift = static_cast<std::uint8_t>(shift);
   entry.global = true;  // no ASID takes part
   entry.output = {arch::align_down(
       vmsa64::output_address(leaf_, context_->granule, context_->wide_output), shift)};
   entry.permissions = vmsa64::Permissions::all();
   entry.attributes =
-      static_cast<unsigned>(desc::Shareability::get(leaf_) << 4 | desc::S2MemAttr::get(leaf_));
-  entry.vmid = context_->vmid;
-  entry.regime = arch::Regime::kStage2;
+      static_cast<std::uint8_t>(desc::Shareability::get(leaf_) << 4 | desc::S2MemAttr::get(leaf_));
+  entry.space = {.vmid = context_->vmid, .regime = arch::Regime::kStage2};
   entry.granule = context_->granule;
   entry.level = static_cast<std::uint8_t>(level_);
   entry.writable_clean =

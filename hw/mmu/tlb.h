@@ -36,8 +36,11 @@ class Tlb {
       return array_.lookup(va, space);
     return engine_->lookup(va, space);
   }
-  TlbFillResult fill(const TlbEntry& entry, std::uint64_t epoch) {
-    return engine_ == nullptr ? array_.fill(entry, epoch) : engine_->fill(entry, epoch);
+  [[gnu::always_inline]] TlbFillResult fill(const TlbEntry& entry, std::uint64_t epoch) {
+    if (engine_ == nullptr) [[likely]]
+      return array_.fill(entry, epoch);
+    const TlbEntry copy = entry;  // whose address escapes, so that `entry` can stay in registers
+    return engine_->fill(copy, epoch);
   }
   /// An engine never honours hints: it removes more.
   unsigned invalidate(const arch::Invalidation& what, bool honour_hints) {

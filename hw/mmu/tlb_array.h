@@ -19,26 +19,23 @@
 
 namespace shootdown::hw {
 
+/// The small members share 16 bytes: an entry is copied at every fill.
 struct TlbEntry {
-  arch::VirtAddr page{};    ///< first byte; canonical. Regime kStage2: an IPA
-  unsigned page_shift{12};  ///< 12 to 51
-  arch::Asid asid{};
-  bool global{};            ///< matches every ASID
-  arch::PhysAddr output{};  ///< first byte
-  arch::vmsa64::Permissions permissions{};
-  unsigned attributes{};  ///< AttrIndx and shareability: {SH[1:0], AttrIndx[2:0]}
-  // Beyond what the RTL holds.
-  arch::Vmid vmid{};
-  arch::Regime regime{};
-  bool private_asids{};             ///< CD.ASET
+  arch::VirtAddr page{};            ///< first byte; canonical. Regime kStage2: an IPA
+  arch::PhysAddr output{};          ///< first byte
+  arch::IpaAddr ipa{};              ///< of `page`, if stage 2 took part
+  arch::TranslationSpace space{};   ///< whose translation it is
+  bool global{};                    ///< matches every ASID
+  std::uint8_t page_shift{12};      ///< 12 to 51
+  std::uint8_t attributes{};        ///< AttrIndx and shareability: {SH[1:0], AttrIndx[2:0]}
   arch::vmsa64::Granule granule{};  ///< of the tables; of stage 1, if both stages took part
   std::uint8_t level{3};            ///< of the leaf, likewise
   /// log2 of what the leaf translates, if the entry is only a piece of it: of a block split into
   /// smaller entries, or of a stage 1 block over smaller stage 2 pages. 0: the entry is all of it.
   std::uint8_t block_shift{};
-  bool writable_clean{};  ///< the first write has to set the dirty state in memory (HTTU)
+  arch::vmsa64::Permissions permissions{};
   arch::vmsa64::Permissions stage2{arch::vmsa64::Permissions::all()};  ///< of stage 2
-  arch::IpaAddr ipa{};  ///< of `page`, if stage 2 took part
+  bool writable_clean{};  ///< the first write has to set the dirty state in memory (HTTU)
 
   bool operator==(const TlbEntry&) const = default;
   std::uint64_t last() const { return page.value + (arch::page_bytes(page_shift) - 1); }
@@ -54,7 +51,7 @@ struct TlbEntry {
   arch::EntryTag tag() const {
     const unsigned shift = span_shift();
     const std::uint64_t first = arch::align_down(page.value, shift);
-    return {.space = {.asid = asid, .vmid = vmid, .regime = regime, .private_asids = private_asids},
+    return {.space = space,
             .global = global,
             .first = first,
             .last = first + (arch::page_bytes(shift) - 1),
@@ -214,11 +211,7 @@ inline const TlbEntry* TlbArray::lookup(arch::VirtAddr va, const arch::Translati
   SHOOTDOWN_CHECK(entry.page_shift >= arch::kPageShift && entry.page_shift < 52,
                   "TLB entry of an unknown page size");
   const Tag tag = tag_of(entry.page.value, entry.page_shift, entry.global);
-  const std::uint64_t space = space_bits({.asid = entry.asid,
-                                          .vmid = entry.vmid,
-                                          .regime = entry.regime,
-                                          .private_asids = entry.private_asids},
-                                         entry.global);
+  const std::uint64_t space = space_bits(entry.space, entry.global);
   const unsigned set = set_of(entry.page.value, entry.page_shift);
   const unsigned first = set * geometry_.ways;
   unsigned slot = kNoSlot;

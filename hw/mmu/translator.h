@@ -38,7 +38,7 @@ class Translator {
     return walk_cache_.enabled() ? walk_cache_.lookup(va, space) : nullptr;
   }
   /// Starts at the deepest cached table. Remembers the epoch before anything is read.
-  Stage1Walk begin_walk(const Stage1Context& context, const AccessRequest& request) const {
+  Stage1Walk begin_walk(const Stage1Context& context, AccessRequest request) const {
     Stage1Walk walk(context, request, cached_table(request.va, context.space));
     set_age(walk);
     return walk;
@@ -51,7 +51,7 @@ class Translator {
     for (unsigned i = 0; i < walk.tables(); ++i) walk_cache_.fill(walk.table(i));
   }
   /// Installs a translation whose walk began at `epoch`, likewise.
-  TlbFillResult install(const TlbEntry& entry, std::uint64_t epoch) {
+  [[gnu::always_inline]] TlbFillResult install(const TlbEntry& entry, std::uint64_t epoch) {
     return tlb_.fill(entry, epoch);
   }
 

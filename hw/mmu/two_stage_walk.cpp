@@ -7,7 +7,7 @@ namespace shootdown::hw {
 namespace smmuv3 = arch::smmuv3;
 using Fault = arch::smmuv3::EventType;
 
-TwoStageWalk::TwoStageWalk(const TranslationContext& context, const AccessRequest& request,
+TwoStageWalk::TwoStageWalk(const TranslationContext& context, AccessRequest request,
                            const TableReference* start)
     : context_(&context), request_(request) {
   if (context.has_stage1) {
@@ -99,10 +99,10 @@ void TwoStageWalk::stage2_done(const TlbEntry& entry) {
   }
   if (!context_->has_stage1) return complete(entry);
   TlbEntry combined = stage1_->entry();
-  const unsigned stage1_shift = combined.page_shift;
+  const std::uint8_t stage1_shift = combined.page_shift;
   combined.page_shift = std::min(stage1_shift, entry.page_shift);
   if (combined.page_shift != stage1_shift) {
-    combined.block_shift = static_cast<std::uint8_t>(stage1_shift);
+    combined.block_shift = stage1_shift;
   }
   combined.page = arch::page_of(request_.va, combined.page_shift);
   combined.output = arch::page_of(entry.translate({ipa_.value}), combined.page_shift);
@@ -167,7 +167,7 @@ void TwoStageWalk::fail_stage2(Fault type) {
   problem_.table_write = target_ == Target::kTableUpdate;
 }
 
-TranslationProblem permission_problem(const TlbEntry& entry, const AccessRequest& request,
+TranslationProblem permission_problem(const TlbEntry& entry, AccessRequest request,
                                       Refusal refusal) {
   TranslationProblem problem;
   if (refusal == Refusal::kNone) return problem;

@@ -38,7 +38,7 @@ class TwoStageWalk {
   };
 
   /// `context` outlives the walk. `start`: a stage 1 table found in the walk cache, or null.
-  TwoStageWalk(const TranslationContext& context, const AccessRequest& request,
+  TwoStageWalk(const TranslationContext& context, AccessRequest request,
                const TableReference* start = nullptr);
   TwoStageWalk(const TwoStageWalk&) = delete;  // the stages point into the context
   TwoStageWalk& operator=(const TwoStageWalk&) = delete;
@@ -103,20 +103,20 @@ class TwoStageWalk {
 
 /// Which stage refuses an access that a TLB entry translates, if any does.
 enum class Refusal : std::uint8_t { kNone, kStage1, kStage2 };
-inline bool permits(arch::vmsa64::Permissions permissions, const AccessRequest& request) {
+inline bool permits(arch::vmsa64::Permissions permissions, AccessRequest request) {
   return request.instruction ? permissions.permits_fetch(request.privileged)
                              : permissions.permits(request.access, request.privileged);
 }
-inline Refusal refusal_of(const TlbEntry& entry, const AccessRequest& request) {
+inline Refusal refusal_of(const TlbEntry& entry, AccessRequest request) {
   if (permits(entry.permissions & entry.stage2, request)) [[likely]]
     return Refusal::kNone;
   return permits(entry.permissions, request) ? Refusal::kStage2 : Refusal::kStage1;
 }
 /// What a refusal is called, for a TLB entry that was found.
-TranslationProblem permission_problem(const TlbEntry& entry, const AccessRequest& request,
+TranslationProblem permission_problem(const TlbEntry& entry, AccessRequest request,
                                       Refusal refusal);
 /// A write for which the entry would be good enough once it is marked dirty in memory.
-inline bool waits_for_dirty(const TlbEntry& entry, const AccessRequest& request) {
+inline bool waits_for_dirty(const TlbEntry& entry, AccessRequest request) {
   return entry.writable_clean && request.access == arch::Access::kWrite;
 }
 

@@ -43,7 +43,7 @@ struct StreamExtension : tlm::tlm_extension<StreamExtension> {
     bool write{};
     bool execute{};
     arch::PhysAddr output{};  ///< of the whole page of 2^page_shift bytes
-    unsigned page_shift{arch::kPageShift};
+    std::uint8_t page_shift{arch::kPageShift};
     arch::Asid asid{};  ///< for observers; real devices do not see it
     /// Of a page request: the SMMU answers by itself.
     std::optional<PageResponse> page_response{};

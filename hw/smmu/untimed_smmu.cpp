@@ -44,7 +44,7 @@ void UntimedSmmu::run(TwoStageWalk& walk) {
   }
 }
 
-UntimedSmmu::Result UntimedSmmu::walk_both_and_translate(const AccessRequest& request,
+UntimedSmmu::Result UntimedSmmu::walk_both_and_translate(AccessRequest request,
                                                          const StreamConfig& config) {
   const TableReference* start = config.context.has_stage1
                                     ? translator_.cached_table(request.va, config.context.space)

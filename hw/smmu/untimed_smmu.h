@@ -62,25 +62,28 @@ class UntimedSmmu {
     return {.fault = arch::smmuv3::EventType::kNone, .pa = hit->translate(va)};
   }
   /// Out of line: it would only be in the way of the hits.
-  [[gnu::noinline]] Result walk_and_translate(const AccessRequest& request,
-                                              const StreamConfig& config) {
+  [[gnu::noinline]] Result walk_and_translate(AccessRequest request, const StreamConfig& config) {
     if (config.context.has_stage2 || config.context.stage1.update_access_flag) [[unlikely]]
       return walk_both_and_translate(request, config);
     Stage1Walk walk = translator_.begin_walk(config.context.stage1, request);
-    if (!walk.done()) {
-      switch (walk.level()) {
+    using arch::vmsa64::Granule;
+    if (walk.granule() == Granule::k4k) [[likely]] {
+      // Unrolled: shifts and masks by constants.
+      switch (walk.done() ? 4 : walk.level()) {
         case 0:
-          if (step(walk, 0)) break;
+          if (step(walk, 0, Granule::k4k)) break;
           [[fallthrough]];
         case 1:
-          if (step(walk, 1)) break;
+          if (step(walk, 1, Granule::k4k)) break;
           [[fallthrough]];
         case 2:
-          if (step(walk, 2)) break;
+          if (step(walk, 2, Granule::k4k)) break;
           [[fallthrough]];
-        default:
-          step(walk, 3);
+        case 3:
+          step(walk, 3, Granule::k4k);
       }
+    } else {
+      while (!walk.done()) step(walk, walk.level(), walk.granule());
     }
     translator_.install_tables(walk, walk.invalidations);
     if (walk.fault() != arch::smmuv3::EventType::kNone) [[unlikely]]
@@ -91,15 +94,16 @@ class UntimedSmmu {
       return {.fault = arch::smmuv3::EventType::kFPermission, .pa = {}};
     return {.fault = arch::smmuv3::EventType::kNone, .pa = entry.translate(request.va)};
   }
-  Result walk_both_and_translate(const AccessRequest& request, const StreamConfig& config);
+  Result walk_both_and_translate(AccessRequest request, const StreamConfig& config);
   void run(TwoStageWalk& walk);
   /// Reads and decodes one level. Returns whether the walk has ended.
-  [[gnu::always_inline]] bool step(Stage1Walk& walk, int level) const {
-    const arch::PhysAddr address = walk.descriptor_address(level);
+  [[gnu::always_inline]] bool step(Stage1Walk& walk, int level,
+                                   arch::vmsa64::Granule granule) const {
+    const arch::PhysAddr address = walk.descriptor_address(level, granule);
     if (!memory_.contains(address, 8)) [[unlikely]] {
       walk.feed_abort();
     } else {
-      walk.feed(memory_.read64(address), level);
+      walk.feed(memory_.read64(address), level, granule);
     }
     return walk.done();
   }

@@ -209,7 +209,7 @@ void expect_equal(const Stage1Walk& walk, const Expected& expected, arch::Asid a
   EXPECT_EQ(entry.page.value, expected.page);
   EXPECT_EQ(entry.page_shift, expected.page_shift);
   EXPECT_EQ(entry.output.value, expected.output);
-  EXPECT_EQ(entry.asid, asid);
+  EXPECT_EQ(entry.space.asid, asid);
   EXPECT_EQ(entry.global, expected.global);
   EXPECT_EQ(entry.permissions.user_read(), expected.user_read);
   EXPECT_EQ(entry.permissions.user_write(), expected.user_write);

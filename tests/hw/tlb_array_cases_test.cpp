@@ -15,12 +15,12 @@ namespace {
 using arch::Invalidation;
 using Scope = Invalidation::Scope;
 
-TlbEntry page_entry(std::uint64_t va, unsigned shift = 12, std::uint16_t asid = 1,
+TlbEntry page_entry(std::uint64_t va, std::uint8_t shift = 12, std::uint16_t asid = 1,
                     bool global = false) {
   TlbEntry entry;
   entry.page = {va};
   entry.page_shift = shift;
-  entry.asid = {asid};
+  entry.space.asid = {asid};
   entry.global = global;
   entry.output = {va & 0xffff'ffff'f000};
   return entry;
@@ -105,7 +105,7 @@ TEST(TranslatorTest, AddressInTheGapMissesWhateverIsCached) {
 struct InvalidationCase {
   const char* name;
   std::uint64_t page;
-  unsigned shift;
+  std::uint8_t shift;
   std::uint16_t asid;
   bool global;
   Scope scope;

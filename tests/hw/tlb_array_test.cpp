@@ -19,7 +19,7 @@ namespace shootdown::hw {
 void PrintTo(const TlbEntry& entry, std::ostream* out) {
   std::ostringstream text;
   text << std::hex << "page 0x" << entry.page.value << std::dec << " shift " << entry.page_shift
-       << " asid " << entry.asid.value << (entry.global ? " global" : "") << " output 0x"
+       << " asid " << entry.space.asid.value << (entry.global ? " global" : "") << " output 0x"
        << std::hex << entry.output.value;
   *out << text.str();
 }
@@ -52,7 +52,7 @@ class EntryList {
   }
   static bool same_tag(const TlbEntry& a, const TlbEntry& b) {
     return a.page == b.page && a.page_shift == b.page_shift && a.global == b.global &&
-           (a.global || a.asid == b.asid);
+           (a.global || a.space.asid == b.space.asid);
   }
   ListedEntry* find(const TlbEntry& entry) {
     for (auto& listed : entries) {
@@ -78,12 +78,12 @@ class EntryList {
   }
   static bool matches(const TlbEntry& entry, VirtAddr va, Asid asid) {
     const bool page = entry.page.value >> entry.page_shift == va.value >> entry.page_shift;
-    return page && (entry.global || entry.asid == asid);
+    return page && (entry.global || entry.space.asid == asid);
   }
   static bool covered(const TlbEntry& entry, const Invalidation& what) {
     const std::uint64_t last = entry.page.value + ((std::uint64_t{1} << entry.page_shift) - 1);
     const bool overlaps = !(last < what.start) && !(what.last < entry.page.value);
-    const bool own = !entry.global && entry.asid == what.asid;
+    const bool own = !entry.global && entry.space.asid == what.asid;
     if (what.scope == Scope::kAll) return true;
     if (what.scope == Scope::kAsid) return own;
     if (what.scope == Scope::kVa) return overlaps && (own || entry.global);
@@ -111,15 +111,15 @@ VirtAddr random_va(Random& random) {
 }
 
 TlbEntry random_entry(Random& random) {
-  constexpr std::array<unsigned, 4> kShifts{12, 12, 21, 30};
+  constexpr std::array<std::uint8_t, 4> kShifts{12, 12, 21, 30};
   TlbEntry entry;
   entry.page_shift = kShifts[random.below(kShifts.size())];
   entry.page = page_of(random_va(random), entry.page_shift);
-  entry.asid = {static_cast<std::uint16_t>(random.below(3) * 0x7fff)};
+  entry.space.asid = {static_cast<std::uint16_t>(random.below(3) * 0x7fff)};
   entry.global = random.percent(15);
   entry.output = {(random.bits() & 0xffff'ffff'f000) >> entry.page_shift << entry.page_shift};
   entry.permissions = {static_cast<std::uint8_t>(random.below(16))};
-  entry.attributes = static_cast<unsigned>(random.below(32));
+  entry.attributes = static_cast<std::uint8_t>(random.below(32));
   return entry;
 }
 

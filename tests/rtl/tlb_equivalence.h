@@ -12,7 +12,7 @@
 namespace shootdown::tests {
 
 /// By the RTL's code for a page size.
-inline constexpr std::array<unsigned, 3> kPageShifts{12, 21, 30};
+inline constexpr std::array<std::uint8_t, 3> kPageShifts{12, 21, 30};
 
 /// Runs `operations` drawn from `seed`. Returns the first difference, or an empty text.
 inline std::string first_difference(cosim::TlbDut& dut, unsigned entries, unsigned ways,
@@ -51,12 +51,12 @@ inline std::string first_difference(cosim::TlbDut& dut, unsigned entries, unsign
       const auto size = static_cast<unsigned>(draw(3));
       entry.page_shift = kPageShifts[size];
       entry.page = arch::page_of(arch::VirtAddr{va}, entry.page_shift);
-      entry.asid = asid;
+      entry.space.asid = asid;
       entry.global = draw(5) == 0;
       entry.output = arch::page_of(arch::PhysAddr{draw(1 << 20) << 12}, entry.page_shift);
       const auto permissions = static_cast<unsigned>(draw(16));
       entry.permissions = {static_cast<std::uint8_t>(permissions)};
-      entry.attributes = static_cast<unsigned>(draw(32));
+      entry.attributes = static_cast<std::uint8_t>(draw(32));
       if (draw(10) == 0) {  // overtaken, by one invalidation or by so many that the counter wrapped
         epoch = epoch != 0 && draw(2) == 0 ? epoch - 1 : epoch ^ std::uint64_t{1} << draw(32);
       }
@@ -118,7 +118,7 @@ inline std::string first_difference(cosim::TlbDut& dut, unsigned entries, unsign
       expect("evicted", filled.evicted != nullptr, got.evicted);
       if (filled.evicted != nullptr && got.evicted) {
         expect("evicted page", page(filled.evicted->page.value), got.evicted_va_page);
-        expect("evicted ASID", filled.evicted->asid.value, got.evicted_asid);
+        expect("evicted ASID", filled.evicted->space.asid.value, got.evicted_asid);
         expect("evicted size", filled.evicted->page_shift, kPageShifts[got.evicted_size % 3]);
         expect("evicted global", filled.evicted->global, got.evicted_global);
       }
