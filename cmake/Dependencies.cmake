@@ -2,6 +2,7 @@
 find_package(verilator 5.006 REQUIRED HINTS $ENV{VERILATOR_ROOT})
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
+find_package(ZLIB REQUIRED)
 find_package(fmt REQUIRED)
 find_package(yaml-cpp REQUIRED)
 find_package(nlohmann_json REQUIRED)

@@ -6,6 +6,10 @@
 function(add_verilated_tlbs target)
   cmake_parse_arguments(arg "" "FOLDER" "GEOMETRIES" ${ARGN})
   add_library(${target} STATIC)
+  set(optimize OPT_FAST -O2 OPT_GLOBAL -O2 OPT_SLOW -O1)
+  if(SHOOTDOWN_SANITIZE) # nobody waits for it there
+    set(optimize OPT_FAST -O1 OPT_GLOBAL -O1 OPT_SLOW -O0)
+  endif()
   foreach(geometry IN LISTS arg_GEOMETRIES)
     string(REPLACE ":" ";" parts ${geometry})
     list(GET parts 0 entries)
@@ -22,7 +26,7 @@ function(add_verilated_tlbs target)
         ${arg_FOLDER}/tlb_sva.sv
       VERILATOR_ARGS -Wall --assert --no-timing -O3 --trace-max-array 128
         -GNumEntries=${entries} -GNumWays=${ways}
-      OPT_FAST -O2 OPT_GLOBAL -O2 OPT_SLOW -O1)
+      ${optimize})
   endforeach()
   set_target_properties(${target} PROPERTIES SYSTEM ON)
   if(SHOOTDOWN_SANITIZE)
