@@ -74,7 +74,7 @@ class Session {
         kernel_(recorded_kernel(kernel), {}, sw::PageAllocator(kRecordedMemory, kMemoryBytes)),
         arch_({}, kernel_.behaviour),
         smmu_(kernel_, {.registers = kRegisters,
-                        .host = host(session.at("config"), page_shift, private_asids_)}),
+                        .host = host(session.at("config"), page_shift, kernel_.behaviour)}),
         sva_(smmu_) {}
 
   std::string run() {
@@ -104,12 +104,14 @@ class Session {
     };
     return {value("idr0"), value("idr1"), value("idr3"), value("idr5"), value("iidr")};
   }
-  static smmu::HostProperties host(const json& config, unsigned page_shift, bool newer_features) {
+  static smmu::HostProperties host(const json& config, unsigned page_shift,
+                                   const sw::KernelBehaviour& behaviour) {
     return {.coherent = config.at("coh") == 1,
             .vhe = config.at("vhe") == 1,
             .pci_pri = false,
             .page_shift = page_shift,
-            .newer_features = newer_features};
+            .looks_for_type_overrides = behaviour.smmu_type_overrides,
+            .looks_for_httu = behaviour.smmu_httu};
   }
 
   std::string compare_features(const json& driver) const {
@@ -451,6 +453,9 @@ ConformFile replay_smmu_driver(const json& file) {
   const std::string version = kernel.find("6.12") != std::string::npos ? "6.12" : "6.1";
   const auto page_bytes = file.at("page_size").get<std::uint64_t>();
   const std::string configuration = fmt::format("{} {}K", version, page_bytes >> 10);
+  if (version == "6.1" && kernel.find("6.1") == std::string::npos) {
+    throw std::runtime_error("kernel '" + kernel + "' is neither a 6.1 nor a 6.12");
+  }
   for (const json& session : file.at("sessions")) {
     Session replay(session, version, static_cast<unsigned>(std::countr_zero(page_bytes)));
     result.cases.push_back({session.at("session"), configuration, replay.run()});

@@ -52,9 +52,11 @@ std::unique_ptr<sw::ArchMmu> make_arch(const Config& config, const sw::KernelBeh
 /// address spaces.
 sw::smmu::HostProperties host_of(const Config& config) {
   const hw::SmmuFeatures& features = config.hardware.smmu.features;
+  const sw::KernelBehaviour behaviour = config.kernel.behaviour();
   return {.cpu_pa_bits = features.output_bits,
           .cpu_asid_bits = features.asid16 ? 16U : 8U,
-          .newer_features = config.kernel.behaviour().smmu_sva_domains};
+          .looks_for_type_overrides = behaviour.smmu_type_overrides,
+          .looks_for_httu = behaviour.smmu_httu};
 }
 
 }  // namespace

@@ -6,7 +6,7 @@ namespace shootdown::sw {
 
 namespace {
 
-constexpr std::array<KernelChange, 34> kChanges{{
+constexpr std::array<KernelChange, 38> kChanges{{
     {.hash = "c9fe66560bf2",
      .title = "mm/mprotect: do not flush when not required architecturally",
      .first_release = {5, 19},
@@ -137,6 +137,12 @@ constexpr std::array<KernelChange, 34> kChanges{{
      .member = &KernelBehaviour::arm64_descending_scale,
      .needs = "",
      .switches = "a range is flushed from the largest scale down, a single page last (arm64)"},
+    {.hash = "b41932f54458",
+     .title = "iommu/arm-smmu-v3: disable stall for quiet_cd",
+     .first_release = {6, 8},
+     .member = &KernelBehaviour::smmu_quiet_no_stall,
+     .needs = "",
+     .switches = "what a device still accesses of a process that has gone aborts without an event"},
     {.hash = "69be3fb111e7",
      .title = "riscv: enable MMU_GATHER_RCU_TABLE_FREE for SMP && MMU",
      .first_release = {6, 9},
@@ -171,6 +177,12 @@ constexpr std::array<KernelChange, 34> kChanges{{
      .member = &KernelBehaviour::smmu_write_entry,
      .needs = "10e4968cd511",
      .switches = "a stream table entry changes without being invalid where one qword differs"},
+    {.hash = "ec9098d6bffe",
+     .title = "iommu/arm-smmu-v3: Fix access for STE.SHCFG",
+     .first_release = {6, 9},
+     .member = &KernelBehaviour::smmu_type_overrides,
+     .needs = "7da51af9125c",
+     .switches = "STE.SHCFG is written where the SMMU has it (IDR1.ATTR_TYPES_OVR)"},
     {.hash = "4602e5757bcc",
      .title = "arm64/mm: wire up PTE_CONT for user mappings",
      .first_release = {6, 9},
@@ -197,6 +209,18 @@ constexpr std::array<KernelChange, 34> kChanges{{
      .switches =
          "a process shared with devices has an ASID of the SMMU's own (CD.ASET = 1) and one "
          "notifier an SMMU; with its series, domains are changed without a break"},
+    {.hash = "2f8d6178b4fe",
+     .title = "iommu/arm-smmu-v3: Add feature detection for HTTU",
+     .first_release = {6, 11},
+     .member = &KernelBehaviour::smmu_httu,
+     .needs = "",
+     .switches = "hardware updates of access flag and dirty state are looked for (IDR0.HTTU)"},
+    {.hash = "ce7cb08e22e0",
+     .title = "iommu/arm-smmu-v3: Match Stall behaviour for S2",
+     .first_release = {6, 12},
+     .member = &KernelBehaviour::smmu_s2_stall,
+     .needs = "7da51af9125c",
+     .switches = "a device that may stall may stall in stage 2 (STE.S2S), and is answered"},
     {.hash = "081056dc00a2",
      .title = "mm/hugetlb: unshare page tables during VMA split, not before",
      .first_release = {6, 16},

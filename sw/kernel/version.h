@@ -75,6 +75,10 @@ struct KernelBehaviour {
   bool smmu_write_entry{};      ///< 7da51af9125c
   bool smmu_write_cd_entry{};   ///< 78a5fbe8395b
   bool smmu_sva_domains{};      ///< d38c28dbefee
+  bool smmu_quiet_no_stall{};   ///< b41932f54458
+  bool smmu_type_overrides{};   ///< ec9098d6bffe
+  bool smmu_httu{};             ///< 2f8d6178b4fe
+  bool smmu_s2_stall{};         ///< ce7cb08e22e0
   bool operator==(const KernelBehaviour&) const = default;
 };
 

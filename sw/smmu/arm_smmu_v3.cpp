@@ -115,11 +115,17 @@ bool ArmSmmuDevice::probe_device(Cpu& cpu, Master& master) {
   const FunctionTrace trace(cpu, "arm_smmu_probe_device");
   for (const arch::StreamId sid : master.device.streams) {
     if (!stream_table_.init_sid(cpu, kernel_.pages, sid)) return false;
+    masters_.emplace(sid.value, &master);
   }
   master.ssid_bits = std::min(features_.ssid_bits, master.device.pasid_bits);
   if (!features_.two_level_cd) master.ssid_bits = std::min(master.ssid_bits, kLinearCdLog2Max);
   master.stall_enabled = (features_.stalls && master.device.can_stall) || features_.stall_forced;
   return true;
+}
+
+Master* ArmSmmuDevice::find_master(arch::StreamId sid) const {
+  const auto found = masters_.find(sid.value);
+  return found == masters_.end() ? nullptr : found->second;
 }
 
 // ---- Invalidation ----------------------------------------------------------------------------
@@ -224,7 +230,7 @@ void ArmSmmuDevice::sync_ste(Cpu& cpu, arch::StreamId sid) {
 }
 
 void ArmSmmuDevice::page_response(Cpu& cpu, arch::StreamId sid, std::uint16_t stag, bool success) {
-  cmdq_.issue(cpu, resume(sid, stag, success));
+  cmdq_.issue(cpu, resume(sid, stag, success ? ResumeResponse::kRetry : ResumeResponse::kAbort));
 }
 
 // ---- Interrupts ------------------------------------------------------------------------------
@@ -260,14 +266,17 @@ void drain_queue(Cpu& cpu, const Registers& registers, arch::PhysAddr base, unsi
 void ArmSmmuDevice::evtq_thread(Cpu& cpu, FaultSink& sink) {
   const FunctionTrace trace(cpu, "arm_smmu_evtq_thread");
   drain_queue<4>(cpu, registers_, evtq_->address, features_.evtq_log2, reg::kEventqProd,
-                 reg::kEventqCons, [&](const smmuv3::EventRecord& event) {
-                   const auto type =
-                       static_cast<smmuv3::EventType>(smmuv3::event0::Type::get(event[0]));
-                   if (smmuv3::can_stall(type) && smmuv3::event1::Stall::get(event[1]) != 0) {
-                     sink.report_device_fault(cpu, event);
-                   }
-                   // The kernel logs what is none.
-                 });
+                 reg::kEventqCons,
+                 [&](const smmuv3::EventRecord& event) { handle_event(cpu, sink, event); });
+}
+
+void ArmSmmuDevice::handle_event(Cpu& cpu, FaultSink& sink, const smmuv3::EventRecord& event) {
+  // What returns here is logged by the kernel, and not answered.
+  const auto type = static_cast<smmuv3::EventType>(smmuv3::event0::Type::get(event[0]));
+  if (!smmuv3::can_stall(type) || smmuv3::event1::Stall::get(event[1]) == 0) return;
+  if (smmuv3::event1::S2::get(event[1]) != 0 && !behaviour().smmu_s2_stall) return;
+  Master* master = find_master({static_cast<std::uint32_t>(smmuv3::event0::Sid::get(event[0]))});
+  if (master != nullptr) sink.report_device_fault(cpu, *master, event);
 }
 
 void ArmSmmuDevice::priq_thread(Cpu& cpu) {

@@ -8,6 +8,7 @@
 #define SHOOTDOWN_SW_SMMU_ARM_SMMU_V3_H
 
 #include <cstdint>
+#include <map>
 #include <span>
 
 #include "hw/arch/smmuv3_events.h"
@@ -34,8 +35,10 @@ struct DriverConfig {
 class FaultSink {
  public:
   virtual ~FaultSink() = default;
-  /// iommu_report_device_fault(): queues the fault; the answer comes later by CMD_RESUME.
-  virtual void report_device_fault(Cpu& cpu, const arch::smmuv3::EventRecord& event) = 0;
+  /// iommu_report_device_fault(): queues the fault of a transaction of `master`; the answer comes
+  /// later by page_response().
+  virtual void report_device_fault(Cpu& cpu, Master& master,
+                                   const arch::smmuv3::EventRecord& event) = 0;
 };
 
 class ArmSmmuDevice {
@@ -48,8 +51,10 @@ class ArmSmmuDevice {
   /// arm_smmu_device_hw_probe() and arm_smmu_device_reset(). False if the hardware lacks what the
   /// driver needs, or memory is exhausted.
   bool probe(Cpu& cpu);
-  /// arm_smmu_probe_device(). False if its STEs cannot be had.
+  /// arm_smmu_probe_device(). False if its STEs cannot be had. `master` outlives this object.
   bool probe_device(Cpu& cpu, Master& master);
+  /// arm_smmu_find_master(): whose StreamID it is; null: no probed device's.
+  Master* find_master(arch::StreamId sid) const;
 
   const Features& features() const { return features_; }
   const HostProperties& host() const { return config_.host; }
@@ -90,7 +95,8 @@ class ArmSmmuDevice {
   void page_response(Cpu& cpu, arch::StreamId sid, std::uint16_t stag, bool success);
 
   // ---- Interrupts ----
-  /// arm_smmu_evtq_thread(): empties the event queue; returns when it is empty.
+  /// arm_smmu_evtq_thread(): empties the event queue; returns when it is empty. Stalled
+  /// transactions of known devices are reported; of stage 2 only from ce7cb08e22e0 on.
   void evtq_thread(Cpu& cpu, FaultSink& sink);
   /// arm_smmu_priq_thread(): denies every group of page requests, as this driver does.
   void priq_thread(Cpu& cpu);
@@ -102,6 +108,7 @@ class ArmSmmuDevice {
   void setup_irqs(Cpu& cpu);
   void tlb_inv_range_domain(Cpu& cpu, Domain& domain, std::uint64_t iova, std::uint64_t size,
                             unsigned granule_shift, bool leaf);
+  void handle_event(Cpu& cpu, FaultSink& sink, const arch::smmuv3::EventRecord& event);
   void handle_page_request(Cpu& cpu, std::uint64_t dw0, std::uint64_t dw1);
 
   KernelState& kernel_;
@@ -110,6 +117,7 @@ class ArmSmmuDevice {
   Registers registers_;
   CommandQueue cmdq_;
   StreamTable stream_table_;
+  std::map<std::uint32_t, Master*> masters_;  // by StreamID
   Page* evtq_{};
   Page* priq_{};
   IdAllocator asids_{1};

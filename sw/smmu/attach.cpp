@@ -37,7 +37,7 @@ Entry make_ste(ArmSmmuDevice& smmu, const Master& master, const Domain* domain,
     case Domain::Stage::kStage2:
       return make_s2_domain_ste(
           smmu.features(), domain->table, domain->vmid,
-          {.ats = ats, .stall = smmu.behaviour().smmu_sva_domains && master.stall_enabled});
+          {.ats = ats, .stall = smmu.behaviour().smmu_s2_stall && master.stall_enabled});
     default:
       return make_cdtable_ste(
           smmu.features(), cd_table,

@@ -91,10 +91,12 @@ constexpr Command pri_resp(const PriGroup& group, PriResponse response) {
           cmd1::PrgIndex::of(group.index) | cmd1::PriResponse::of(static_cast<unsigned>(response))};
 }
 
-/// RESUME: retry, or abort.
-constexpr Command resume(arch::StreamId sid, std::uint16_t stag, bool retry) {
-  return {op(Opcode::kResume) | cmd0::Sid::of(sid.value) | cmd0::ResumeRetry::of(retry) |
-              cmd0::ResumeAbort::of(!retry),
+/// CMD_RESUME.{Ab,Ac}: a transaction that is terminated is reported to its device, or not (CD.A).
+enum class ResumeResponse : std::uint8_t { kTerminate, kRetry, kAbort };
+constexpr Command resume(arch::StreamId sid, std::uint16_t stag, ResumeResponse response) {
+  return {op(Opcode::kResume) | cmd0::Sid::of(sid.value) |
+              cmd0::ResumeRetry::of(response == ResumeResponse::kRetry) |
+              cmd0::ResumeAbort::of(response == ResumeResponse::kAbort),
           cmd1::Stag::of(stag)};
 }
 
@@ -110,23 +112,34 @@ constexpr Command sync(arch::PhysAddr msi = {}) {
           cmd1::MsiAddress::set(0, msi.value)};
 }
 
+/// Whose ATC entries a CMD_ATC_INV means, and where: 2^log2_pages pages at `address`.
+struct AtcTarget {
+  arch::StreamId sid{};
+  bool has_ssid{};
+  arch::SubstreamId ssid{};
+  bool global{};  ///< of all PASIDs (with a PASID)
+};
+struct AtcSpan {
+  std::uint64_t address{};
+  unsigned log2_pages{arch::smmuv3::kAtcSizeAll};
+};
+constexpr Command atc_inv(const AtcTarget& target, const AtcSpan& span) {
+  return {op(Opcode::kAtcInv) | cmd0::Ssv::of(target.has_ssid) | cmd0::Ssid::of(target.ssid.value) |
+              cmd0::Sid::of(target.sid.value) | cmd0::AtcGlobal::of(target.global),
+          cmd1::AtcSize::of(span.log2_pages) | cmd1::Va::set(0, span.address)};
+}
+
 /// arm_smmu_atc_inv_to_cmd(): a power-of-two span of pages that contains [iova, iova + size).
 /// size 0: everything. SubstreamID 0 (IOMMU_NO_PASID): no PASID prefix, and so all PASIDs.
 constexpr Command atc_inv(arch::StreamId sid, arch::SubstreamId ssid, std::uint64_t iova,
                           std::uint64_t size) {
-  Command command{op(Opcode::kAtcInv) | cmd0::Ssv::of(ssid.value != 0) |
-                      cmd0::Ssid::of(ssid.value) | cmd0::Sid::of(sid.value),
-                  0};
-  if (size == 0) {
-    command.dw1 = cmd1::AtcSize::of(arch::smmuv3::kAtcSizeAll);
-    return command;
-  }
+  const AtcTarget target{.sid = sid, .has_ssid = ssid.value != 0, .ssid = ssid};
+  if (size == 0) return atc_inv(target, {});
   const std::uint64_t first = iova >> arch::kPageShift;
   const std::uint64_t last = (iova + size - 1) >> arch::kPageShift;
   const auto log2 = static_cast<unsigned>(std::bit_width(first ^ last));
-  command.dw1 =
-      cmd1::AtcSize::of(log2) | cmd1::Va::set(0, (first >> log2 << log2) << arch::kPageShift);
-  return command;
+  return atc_inv(target,
+                 {.address = (first >> log2 << log2) << arch::kPageShift, .log2_pages = log2});
 }
 
 /// In which steps a range is invalidated.
@@ -156,7 +169,8 @@ static_assert(pri_resp({.sid = arch::StreamId{0x108},
                         .ssid = arch::SubstreamId{7},
                         .index = 5},
                        PriResponse::kSuccess) == Command{0x0000010800007841, 0x2005});
-static_assert(resume(arch::StreamId{0x108}, 0x2a, true) == Command{0x0000010800001044, 0x2a});
+static_assert(resume(arch::StreamId{0x108}, 0x2a, ResumeResponse::kRetry) ==
+              Command{0x0000010800001044, 0x2a});
 static_assert(sync() == Command{0x0fc02046, 0});
 static_assert(sync(arch::PhysAddr{0x80001230}) == Command{0x0fc01046, 0x80001230});
 

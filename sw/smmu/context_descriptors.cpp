@@ -91,7 +91,10 @@ bool write_ctx_desc(Cpu& cpu, ArmSmmuDevice& smmu, Master& master, arch::Substre
 
 void quiet_ctx_desc(Cpu& cpu, ArmSmmuDevice& smmu, Domain& domain, arch::SubstreamId ssid) {
   const FunctionTrace trace(cpu, "arm_smmu_write_ctx_desc");
-  change(cpu, smmu, domain, ssid, [](std::uint64_t word) { return word | cd0::Epd0::of(1); });
+  const bool keep_stall = !smmu.behaviour().smmu_quiet_no_stall || smmu.features().stall_forced;
+  const std::uint64_t dropped = keep_stall ? 0 : cd0::S::kMask | cd0::R::kMask;
+  change(cpu, smmu, domain, ssid,
+         [&](std::uint64_t word) { return (word & ~dropped) | cd0::Epd0::of(1); });
 }
 
 void update_ctx_desc_asid(Cpu& cpu, ArmSmmuDevice& smmu, Domain& domain) {

@@ -51,7 +51,7 @@ Entry make_abort_ste() {
 Entry make_bypass_ste(const Features& features) {
   Entry ste{};
   ste[0] = ste0::Valid::of(1) | ste0::Config::of(kSteConfigBypass);
-  if (features.type_overrides) ste[1] = ste1::Shcfg::of(kShcfgIncoming);
+  if (features.writes_shcfg) ste[1] = ste1::Shcfg::of(kShcfgIncoming);
   return ste;
 }
 
@@ -64,7 +64,7 @@ Entry make_cdtable_ste(const Features& features, const CdTable& table, const CdT
            ste1::S1Stalld::of(features.stalls && !what.may_stall) |
            ste1::Eats::of(what.ats ? kEatsFull : 0) |
            ste1::Strw::of(features.e2h ? kStrwEl2 : kStrwNsEl1);
-  if (features.type_overrides && what.s1dss == kS1DssBypass) {
+  if (features.writes_shcfg && what.s1dss == kS1DssBypass) {
     ste[1] |= ste1::Shcfg::of(kShcfgIncoming);
   }
   return ste;
@@ -75,7 +75,7 @@ Entry make_s2_domain_ste(const Features& features, const IoPgtable& table, arch:
   Entry ste{};
   ste[0] = ste0::Valid::of(1) | ste0::Config::of(kSteConfigS2);
   ste[1] = ste1::Eats::of(what.ats ? kEatsFull : 0);
-  if (features.type_overrides) ste[1] |= ste1::Shcfg::of(kShcfgIncoming);
+  if (features.writes_shcfg) ste[1] |= ste1::Shcfg::of(kShcfgIncoming);
   ste[2] = ste2::S2Vmid::of(vmid.value) | ste2::S2T0sz::of(64 - table.input_bits) |
            ste2::S2Sl0::of(sl0_of(table.start_level, table.granule_shift)) |
            ste2::S2Ir0::of(kWalkWriteBack) | ste2::S2Or0::of(kWalkWriteBack) |

@@ -25,7 +25,7 @@ struct CdTableSte {
   bool may_stall{};
 };
 Entry make_cdtable_ste(const Features& features, const CdTable& table, const CdTableSte& what);
-/// Of a device whose transactions go through stage 2. `stall`: STE.S2S, in stable kernels of 6.12.
+/// Of a device whose transactions go through stage 2. `stall`: STE.S2S (ce7cb08e22e0).
 struct Stage2Ste {
   bool ats{};
   bool stall{};

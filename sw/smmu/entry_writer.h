@@ -37,7 +37,9 @@ class EntryWriter {
 
  private:
   /// Stores the qwords [first, last) that differ, then syncs if there were any.
-  void set(const Entry& target, std::size_t first, std::size_t last);
+  void store(const Entry& value, std::size_t first, std::size_t last);
+  /// The entry, with the bits of `target` where the SMMU does not look now.
+  Entry with_ignored_bits_of(const Entry& target) const;
 
   Cpu& cpu_;
   arch::PhysAddr address_;

@@ -59,7 +59,7 @@ bool probe_idr0(std::uint32_t idr0_value, const HostProperties& host, Features& 
   f.msi_polling = f.msi && f.coherent;
   f.hyp = idr0::Hyp::get(idr0_value) != 0;
   f.e2h = f.hyp && host.vhe;
-  if (host.newer_features) {
+  if (host.looks_for_httu) {
     const auto httu = idr0::Httu::get(idr0_value);
     f.access_flag = httu == kHttuAccess || httu == kHttuAccessDirty;
     f.dirty = httu == kHttuAccessDirty;
@@ -81,7 +81,8 @@ bool probe_idr1(std::uint32_t idr1_value, const HostProperties& host, Features& 
       idr1::Rel::get(idr1_value) != 0) {
     return false;
   }
-  f.type_overrides = host.newer_features && idr1::AttrTypesOvr::get(idr1_value) != 0;
+  f.type_overrides = host.looks_for_type_overrides && idr1::AttrTypesOvr::get(idr1_value) != 0;
+  f.writes_shcfg = f.type_overrides || !host.looks_for_type_overrides;
   f.cmdq_log2 = queue_log2(idr1::Cmdqs::get(idr1_value), 4);
   // A whole batch and its CMD_SYNC have to fit.
   if (f.cmdq_log2 <= kBatchLog2) return false;

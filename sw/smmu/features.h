@@ -24,7 +24,8 @@ struct HostProperties {
   unsigned va_bits{48};
   unsigned cpu_pa_bits{48};  ///< ID_AA64MMFR0_EL1.PARange
   unsigned cpu_asid_bits{16};
-  bool newer_features{};  ///< ATTR_TYPES_OVR (v6.10), HA and HD (v6.11) are looked for
+  bool looks_for_type_overrides{};  ///< ec9098d6bffe
+  bool looks_for_httu{};            ///< 2f8d6178b4fe
 };
 
 /// ARM_SMMU_FEAT_* and ARM_SMMU_OPT_*, and the sizes.
@@ -49,7 +50,8 @@ struct Features {
   bool sva{};
   bool e2h{};
   bool nesting{};
-  bool type_overrides{};  ///< ATTR_TYPES_OVR
+  bool type_overrides{};  ///< ATTR_TYPES_OVR, from ec9098d6bffe on
+  bool writes_shcfg{};    ///< STE.SHCFG, which older releases write whether it is there or not
   bool access_flag{};     ///< HA
   bool dirty{};           ///< HD
   // Options.

@@ -6,34 +6,30 @@ namespace shootdown::sw::smmu {
 
 namespace smmuv3 = arch::smmuv3;
 
-void IopfQueue::report_device_fault(Cpu& cpu, const smmuv3::EventRecord& event) {
+void IopfQueue::report_device_fault(Cpu& cpu, Master& master, const smmuv3::EventRecord& event) {
   const FunctionTrace trace(cpu, "iommu_report_device_fault");
-  queue_.push_back(event);
+  queue_.push_back({.master = &master, .event = event});
   cpu.wake_all(work_);
 }
 
 void IopfQueue::worker(Cpu& cpu) {
   for (;;) {
     while (queue_.empty()) cpu.sleep_on(work_);
-    const smmuv3::EventRecord event = queue_.front();
+    const Fault fault = queue_.front();
     queue_.pop_front();
-    handle(cpu, event);
+    handle(cpu, fault);
   }
 }
 
-SvaDomain* IopfQueue::find_domain(arch::SubstreamId pasid) {
-  for (const auto& domain : sva_.domains()) {
-    if (domain->pasid() == pasid) return domain.get();
-  }
-  return nullptr;
-}
-
-void IopfQueue::handle(Cpu& cpu, const smmuv3::EventRecord& event) {
+void IopfQueue::handle(Cpu& cpu, const Fault& fault) {
   const FunctionTrace trace(cpu, "iopf_handler");
+  const smmuv3::EventRecord& event = fault.event;
   const arch::StreamId sid{static_cast<std::uint32_t>(smmuv3::event0::Sid::get(event[0]))};
   const arch::SubstreamId pasid{static_cast<std::uint32_t>(smmuv3::event0::Ssid::get(event[0]))};
   const auto stag = static_cast<std::uint16_t>(smmuv3::event1::Stag::get(event[1]));
-  SvaDomain* domain = find_domain(pasid);
+  // Without a PASID it is a DMA domain's, whose pages are pinned: nobody handles its faults.
+  const bool has_pasid = smmuv3::event0::Ssv::get(event[0]) != 0;
+  SvaDomain* domain = has_pasid ? sva_.find(pasid, *fault.master) : nullptr;
   bool resolved = false;
   // No region is executable here: a fetch is answered as one that its VMA does not permit.
   const bool fetch = smmuv3::event1::Ind::get(event[1]) != 0;

@@ -16,17 +16,21 @@ namespace shootdown::sw::smmu {
 class IopfQueue : public FaultSink {
  public:
   IopfQueue(ArmSmmuDevice& smmu, Sva& sva) : smmu_(smmu), sva_(sva) {}
-  void report_device_fault(Cpu& cpu, const arch::smmuv3::EventRecord& event) override;
+  void report_device_fault(Cpu& cpu, Master& master,
+                           const arch::smmuv3::EventRecord& event) override;
   /// The worker: handles faults for ever.
   [[noreturn]] void worker(Cpu& cpu);
 
  private:
-  void handle(Cpu& cpu, const arch::smmuv3::EventRecord& event);
-  SvaDomain* find_domain(arch::SubstreamId pasid);
+  struct Fault {
+    Master* master;
+    arch::smmuv3::EventRecord event;
+  };
+  void handle(Cpu& cpu, const Fault& fault);
 
   ArmSmmuDevice& smmu_;
   Sva& sva_;
-  std::deque<arch::smmuv3::EventRecord> queue_;
+  std::deque<Fault> queue_;
   WaitQueue work_;
 };
 

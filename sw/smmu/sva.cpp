@@ -95,6 +95,17 @@ SvaDomain* Sva::find(const Mm& mm, const Master& master) {
   return nullptr;
 }
 
+SvaDomain* Sva::find(arch::SubstreamId pasid, const Master& master) {
+  for (const auto& domain : domains_) {
+    if (domain->pasid_ != pasid) continue;
+    const auto& devices = domain->domain().devices;
+    const bool attached = std::any_of(devices.begin(), devices.end(),
+                                      [&](const Attachment& a) { return a.master == &master; });
+    if (attached) return domain.get();
+  }
+  return nullptr;
+}
+
 SvaDomain* Sva::find_or_make(Cpu& cpu, Mm& mm, arch::SubstreamId pasid, Master& master) {
   if (SvaDomain* found = find(mm, master)) return found;
   const bool own_asid = smmu_.behaviour().smmu_sva_domains;

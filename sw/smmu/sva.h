@@ -41,11 +41,11 @@ class SvaDomain : public MmuNotifier {
 
  private:
   friend class Sva;
-  /// Whose devices share the mm.
   /// The CPUs' TLBI reach what the SMMU holds: only by an ASID that is theirs.
   bool follows_broadcasts() const {
     return stream_domain_ != nullptr && smmu_.features().broadcast;
   }
+  /// Whose devices share the mm.
   Domain& domain() { return stream_domain_ != nullptr ? *stream_domain_ : own_; }
   void tlb_inv(Cpu& cpu, arch::VirtAddr start, std::uint64_t size);
   void atc_inv(Cpu& cpu, arch::VirtAddr start, std::uint64_t size);
@@ -71,6 +71,8 @@ class Sva {
   void unbind(Cpu& cpu, SvaDomain& domain, Master& master);
   /// The domain that serves this device's accesses to `mm`; null: not bound.
   SvaDomain* find(const Mm& mm, const Master& master);
+  /// The domain that this device's transactions with `pasid` belong to; null: none is bound.
+  SvaDomain* find(arch::SubstreamId pasid, const Master& master);
   const std::vector<std::unique_ptr<SvaDomain>>& domains() const { return domains_; }
 
  private:

@@ -147,6 +147,8 @@ const char* const kNewerDrivers[] = {
     "10e4968cd511, 7da51af9125c",
     "10e4968cd511, 7da51af9125c, 78a5fbe8395b",
     "10e4968cd511, 7da51af9125c, 78a5fbe8395b, d38c28dbefee",
+    "10e4968cd511, b41932f54458, 7da51af9125c, ec9098d6bffe, 78a5fbe8395b, d38c28dbefee, "
+    "2f8d6178b4fe, ce7cb08e22e0",
 };
 class NewerSmmuDriverTest : public testing::TestWithParam<const char*> {};
 
