@@ -68,7 +68,7 @@ class Client {
   /// Waits as a stall that no event names.
   End hold(Attempt& attempt);
 
-  void translated(tlm::tlm_generic_payload& trans, StreamExtension& stream);
+  void translated(tlm::tlm_generic_payload& trans, const StreamExtension& presented);
   void translate_split_stage(Attempt& attempt, const StreamConfig& config);
   void translation_request(tlm::tlm_generic_payload& trans, StreamExtension& stream);
   /// No configuration for a translation request or a translated transaction.

@@ -18,7 +18,11 @@ void Client::ats_failed(Attempt& access, const ConfigFault& fault) {
   abort_transaction(access.trans);
 }
 
-void Client::translated(tlm::tlm_generic_payload& trans, StreamExtension& stream) {
+void Client::translated(tlm::tlm_generic_payload& trans, const StreamExtension& presented) {
+  // Without IDR3.PASIDTT a PASID and what comes with it is no part of translated traffic.
+  StreamExtension stream = presented;
+  stream.substream_id.reset();
+  stream.privileged = stream.instruction = false;
   Attempt access = begin(trans, stream);
   access.in_flight.emplace(parts_.mmu);
   if (!parts_.registers.enabled(smmuv3::cr0::Smmuen::kMask)) {
@@ -26,8 +30,7 @@ void Client::translated(tlm::tlm_generic_payload& trans, StreamExtension& stream
     return abort_transaction(trans);
   }
   if (parts_.registers.enabled(smmuv3::cr0::Atschk::kMask)) {
-    const ConfigResult found =
-        parts_.configs.find(stream.access_id, stream.stream_id, stream.substream_id);
+    const ConfigResult found = parts_.configs.find_stream_entry(stream.access_id, stream.stream_id);
     const auto* config = std::get_if<StreamConfig>(&found);
     if (config == nullptr) return ats_failed(access, *std::get_if<ConfigFault>(&found));
     if (config->kind == StreamConfig::Kind::kAbort) return abort_transaction(trans);
@@ -39,14 +42,14 @@ void Client::translated(tlm::tlm_generic_payload& trans, StreamExtension& stream
       return translate_split_stage(access, *config);
     }
   }
+  if (!in_range(trans.get_address())) return abort_transaction(trans);  // section 3.9.1.1
   forward(trans, arch::PhysAddr{trans.get_address()});
 }
 
 void Client::translate_split_stage(Attempt& access, const StreamConfig& config) {
-  const TranslationContext stage2 = TranslationContext::of(config.context.stage2);
   apply(config, access);
-  const Mmu::Outcome outcome =
-      parts_.mmu.translate(access.stream.access_id, access.requester, stage2, access.request);
+  const Mmu::Outcome outcome = parts_.mmu.translate(access.stream.access_id, access.requester,
+                                                    config.context, access.request);
   if (outcome.fault() == EventType::kNone) {
     forward(access.trans, outcome.entry.translate(access.request.va));
     return;

@@ -36,16 +36,21 @@ StructureRules ConfigUnit::rules() const {
 ConfigResult ConfigUnit::find(std::uint64_t access_id, arch::StreamId sid,
                               std::optional<arch::SubstreamId> ssid) {
   if (const StreamConfig* cached = cache_.lookup(sid, ssid)) return *cached;
-  const StreamTable table = StreamTable::of(registers_.get64(reg::kStrtabBase),
-                                            registers_.get(reg::kStrtabBaseCfg), features_);
   Source source(*this, access_id,
                 {.asid = {}, .stream_id = sid, .substream_id = ssid.value_or(arch::SubstreamId{})});
-  ConfigResult result = walk_configuration(rules(), table, sid, ssid, source);
+  ConfigResult result = walk_configuration(rules(), stream_table(), sid, ssid, source);
   if (const auto* config = std::get_if<StreamConfig>(&result)) {
     if (source.epoch() == cache_.epoch()) cache_.remember(sid, ssid, *config);
   } else {
     cache_.faulted(sid, ssid);
   }
+  return result;
+}
+
+ConfigResult ConfigUnit::find_stream_entry(std::uint64_t access_id, arch::StreamId sid) {
+  Source source(*this, access_id, {.asid = {}, .stream_id = sid, .substream_id = {}});
+  ConfigResult result = walk_stream_entry(rules(), stream_table(), sid, source);
+  if (!std::holds_alternative<StreamConfig>(result)) cache_.faulted(sid, std::nullopt);
   return result;
 }
 

@@ -23,12 +23,19 @@ class ConfigUnit {
   /// The configuration, copied: what is cached may change while an access is on its way. Blocks.
   ConfigResult find(std::uint64_t access_id, arch::StreamId sid,
                     std::optional<arch::SubstreamId> ssid);
+  /// What the STE alone says: no CD is read, and of the context only stage 2 is there. Blocks.
+  ConfigResult find_stream_entry(std::uint64_t access_id, arch::StreamId sid);
   ConfigCache& cache() { return cache_; }
   void reset() { cache_.reset(); }
 
  private:
   class Source;
   StructureRules rules() const;
+  StreamTable stream_table() const {
+    namespace reg = arch::smmuv3::reg;
+    return StreamTable::of(registers_.get64(reg::kStrtabBase), registers_.get(reg::kStrtabBaseCfg),
+                           features_);
+  }
 
   BusMaster& bus_;
   Mmu& mmu_;

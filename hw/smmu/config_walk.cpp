@@ -40,20 +40,12 @@ class ConfigWalk {
 
   ConfigResult run() {
     if (auto fault = find_ste()) return *fault;
-    StreamConfig config;
-    config.ats = stream_.ats;
-    config.merge_events = stream_.merge_events;
-    config.overrides = stream_.overrides;
-    if (stream_.kind == StreamEntry::Kind::kAbort) return config;
+    StreamConfig config = of_stream();
+    if (config.kind == StreamConfig::Kind::kAbort) return config;
     arch::SubstreamId cd{};
     bool bypass_stage1 = false;
     if (auto fault = choose_cd(cd, bypass_stage1)) return *fault;
-    config.stage2_faults = stream_.stage2_faults;
-    if (!stream_.stage1 || bypass_stage1) {
-      config.kind = stream_.stage2 ? StreamConfig::Kind::kTranslate : StreamConfig::Kind::kBypass;
-      if (stream_.stage2) config.context = TranslationContext::of(stream_.stage2_context);
-      return config;
-    }
+    if (!stream_.stage1 || bypass_stage1) return config;
     smmuv3::Cd words{};
     if (auto fault = find_cd(cd, words)) return *fault;
     const auto context = decode_cd(words, stream_, rules_);
@@ -66,8 +58,32 @@ class ConfigWalk {
     return config;
   }
 
+  ConfigResult run_without_cd() {
+    if (auto fault = find_ste()) return *fault;
+    const StreamConfig config = of_stream();
+    arch::SubstreamId cd{};
+    bool bypass_stage1 = false;
+    if (config.kind != StreamConfig::Kind::kAbort) {
+      if (auto fault = choose_cd(cd, bypass_stage1)) return *fault;
+    }
+    return config;
+  }
+
  private:
   using Fault = std::optional<ConfigFault>;
+
+  /// What the STE says; as if stage 1 were bypassed.
+  StreamConfig of_stream() const {
+    StreamConfig config;
+    config.ats = stream_.ats;
+    config.merge_events = stream_.merge_events;
+    config.overrides = stream_.overrides;
+    if (stream_.kind == StreamEntry::Kind::kAbort) return config;
+    config.stage2_faults = stream_.stage2_faults;
+    config.kind = stream_.stage2 ? StreamConfig::Kind::kTranslate : StreamConfig::Kind::kBypass;
+    if (stream_.stage2) config.context = TranslationContext::of(stream_.stage2_context);
+    return config;
+  }
 
   Fault find_ste() {
     if (std::uint64_t{sid_.value} >> table_.log2_size != 0) {
@@ -240,6 +256,11 @@ ConfigResult walk_configuration(const StructureRules& rules, const StreamTable& 
                                 arch::StreamId sid, std::optional<arch::SubstreamId> ssid,
                                 StructureSource& source) {
   return ConfigWalk(rules, table, sid, ssid, source).run();
+}
+
+ConfigResult walk_stream_entry(const StructureRules& rules, const StreamTable& table,
+                               arch::StreamId sid, StructureSource& source) {
+  return ConfigWalk(rules, table, sid, std::nullopt, source).run_without_cd();
 }
 
 }  // namespace shootdown::hw

@@ -312,6 +312,70 @@ TEST(SmmuAtsTest, ConfigurationErrorsOfTranslatedTrafficAreRecordedOnlyIfAskedFo
   }
 }
 
+TEST(SmmuAtsTest, TranslatedTrafficAsksTheSteAlone) {
+  SmmuBench bench({});
+  bench.run([&] {
+    bench.stage1_stream(kSid, kAsid, 0, kFullAts);
+    const std::uint64_t page = bench.allocate();
+    bench.boot(0x1d);
+    bench.set_cd(kSid, 0, {});  // V = 0
+    EXPECT_TRUE(translated(bench, page, true));
+    bench.set_ste(kSid, {0xb | 0xff'ffff'0000, kFullAts});  // nothing is there
+    bench.command({0x0000'0005'0000'0003, 1});              // CFGI_STE
+    EXPECT_TRUE(translated(bench, page, true));
+    EXPECT_TRUE(bench.events().empty());
+  });
+}
+
+TEST(SmmuAtsTest, ThePasidOfTranslatedTrafficIsNoPartOfIt) {
+  // IDR3.PASIDTT = 0 (3.9.1.3): as if SSV were 0, so that S1DSS = 0 refuses all of it.
+  constexpr std::uint64_t kCdMax1 = std::uint64_t{1} << 59;
+  hw::SmmuConfig config;
+  config.features.ats_records_errors = true;
+  config.features.ssid_bits = 4;
+  SmmuBench bench(config);
+  for (const bool terminate : {false, true}) {
+    bench.run([&] {
+      bench.stage1_stream(kSid, kAsid);
+      const std::uint64_t s1dss = terminate ? 0 : 2;
+      bench.set_ste(kSid, {0xb | kCdMax1 | SmmuBench::cd_address(kSid), kFullAts | s1dss});
+      const std::uint64_t page = bench.allocate();
+      bench.boot(0);
+      bench.set_reg(0x2c, 0xa);  // REC_CFG_ATS
+      bench.set_cr0(0x1d);
+      auto access = SmmuBench::access(kSid, page, true);
+      access.kind = Kind::kTranslated;
+      std::array<std::uint8_t, 4> data{1, 2, 3, 4};
+      for (const unsigned pasid : {1U, 9U}) {  // 9: more than S1CDMax has
+        access.substream_id = arch::SubstreamId{pasid};
+        EXPECT_EQ(bench.board.dma(access, data.data(), 4).ok, !terminate);
+      }
+      const auto events = bench.events();
+      ASSERT_EQ(events.size(), terminate ? 2U : 0U);
+      for (const auto& event : events) {
+        EXPECT_EQ(event[0], 0x0000'0005'0000'0006U) << "F_STREAM_DISABLED, SSV = 0";
+      }
+    });
+  }
+}
+
+TEST(SmmuAtsTest, TranslatedTrafficBeyondThePhysicalAddressesAborts) {
+  hw::SmmuConfig config;
+  config.features.output_bits = 32;
+  SmmuBench bench(config);
+  for (const std::uint32_t cr0 : {0xdU, 0x1dU}) {
+    bench.run([&] {
+      bench.stage1_stream(kSid, kAsid, 0, kFullAts);
+      const std::uint64_t page = bench.allocate();
+      bench.boot(cr0);
+      EXPECT_TRUE(translated(bench, page, true));
+      EXPECT_FALSE(translated(bench, page | std::uint64_t{1} << 32, true));
+      EXPECT_FALSE(translated(bench, page | std::uint64_t{1} << 63, true));
+      EXPECT_TRUE(bench.events().empty()) << "no event (3.9.1.1)";
+    });
+  }
+}
+
 class SmmuAtsTwoStageTest : public testing::Test {
  protected:
   static hw::SmmuConfig config() {
