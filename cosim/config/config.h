@@ -29,6 +29,7 @@ struct MemoryConfig {
 };
 
 struct HardwareConfig {
+  std::string preset;  ///< empty: none
   unsigned clock_period_ps{1000};
   unsigned quantum_cycles{0};
   unsigned cpus{2};

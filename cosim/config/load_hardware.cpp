@@ -38,6 +38,7 @@ void read_hardware(const YamlValue& value, const RtlGeometries& rtl, HardwareCon
     const YamlValue of_preset = description.require("hardware");
     description.finish();
     read_hardware(of_preset, rtl, hardware);
+    hardware.preset = preset_names()[which];
   }
   map.read("clock_period_ps", hardware.clock_period_ps, 1, 1'000'000);
   map.read("quantum_cycles", hardware.quantum_cycles, 0, 1'000'000);

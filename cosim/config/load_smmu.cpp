@@ -47,7 +47,9 @@ void read_granules(YamlMap& map, hw::SmmuFeatures& features) {
   features.granule4k = features.granule16k = features.granule64k = false;
   for (const YamlValue& granule : list->elements()) {
     bool* const flags[] = {&features.granule4k, &features.granule16k, &features.granule64k};
-    *flags[granule.word({"4k", "16k", "64k"})] = true;
+    bool& flag = *flags[granule.word({"4k", "16k", "64k"})];
+    if (flag) granule.fail("is given twice", "each once");
+    flag = true;
   }
   if (!features.granule4k) list->fail("lacks 4k", "the CPUs' page size, 4k, among them");
 }
@@ -97,6 +99,23 @@ void read_features(YamlMap& map, hw::SmmuFeatures& features) {
   map.read("stall_max", features.stall_max, 1, 1024);
 }
 
+/// What no SMMU has (IHI 0070, 6.3.1). What came with a later minor version is let through: QEMU's
+/// SMMU calls itself v3.1 and has range invalidation.
+void check_combinations(YamlMap& map, const hw::SmmuFeatures& features) {
+  const auto needs = [&](bool wrong, const char* key, const char* problem, const char* allowed) {
+    if (!wrong) return;
+    const auto given = map.find(key);
+    (given ? *given : map.value().child(map.value().key() + "." + key, map.value().node()))
+        .fail(problem, allowed);
+  };
+  needs(features.pri && !features.ats, "pri", "is true without ats",
+        "false, or ats: true: PRI is part of ATS");
+  needs(features.vmid16 && !features.stage2, "vmid16", "is true without stage2",
+        "false, or stage2: true: VMIDs are of stage 2");
+  needs(features.vmid_wildcard && !features.stage2, "vmid_wildcard", "is true without stage2",
+        "false, or stage2: true: VMIDs are of stage 2");
+}
+
 /// The RTL TLB knows one regime, one VMID and the pages of the 4 KiB granule.
 void check_rtl_features(YamlMap& map, const HardwareConfig& hardware) {
   if (hardware.smmu_tlb_model == TlbModel::kSystemc) return;
@@ -136,6 +155,7 @@ void read_smmu(const YamlValue& value, const RtlGeometries& rtl, HardwareConfig&
   map.read("atc_timeout_cycles", smmu.commands.atc_timeout_cycles, 1, 1'000'000'000);
   map.read("register_latency_cycles", smmu.register_latency_cycles, 1, kMaxLatencyCycles);
   map.read("register_update_cycles", smmu.register_update_cycles, 0, kMaxLatencyCycles);
+  check_combinations(map, smmu.features);
   check_rtl_features(map, hardware);
   map.finish();
 }

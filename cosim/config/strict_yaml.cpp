@@ -57,7 +57,9 @@ std::string join(const std::vector<std::string>& words, std::string_view separat
 }
 
 void YamlValue::fail(const std::string& problem, const std::string& allowed) const {
-  const std::string& source = assigned() ? kSet : source_->file;
+  // What has no place in the file is a map that --set made on its way to a key.
+  const bool made_by_set = !source_->assigned.empty() && node_.Mark().is_null();
+  const std::string& source = assigned() || made_by_set ? kSet : source_->file;
   throw ConfigError(
       fmt::format("{}: {}: {} ({})", place(source, node_.Mark()), key_, problem, allowed));
 }
@@ -82,7 +84,8 @@ std::string YamlValue::text() const {
 std::uint64_t YamlValue::integer(std::uint64_t min, std::uint64_t max) const {
   const std::string allowed = max == ~std::uint64_t{0}
                                   ? fmt::format("an integer from {} on, decimal or 0x", min)
-                                  : fmt::format("an integer from {} to {}", min, max);
+                              : min == max ? fmt::format("{}", min)
+                                           : fmt::format("an integer from {} to {}", min, max);
   if (!node_.IsScalar()) fail("is " + describe(node_), allowed);
   const std::string& original = node_.Scalar();
   std::string digits = original;
@@ -162,12 +165,13 @@ std::optional<YamlValue> YamlMap::find(const std::string& key) {
 YamlValue YamlMap::require(const std::string& key) {
   auto value = find(key);
   if (!value) {
-    std::string problem = "is missing";
     for (const auto& entry : value_.node()) {
       const std::string& given = entry.first.Scalar();
-      if (!known_.contains(given) && alike(given, key)) problem += ", '" + given + "' is given";
+      if (known_.contains(given) || !alike(given, key)) continue;
+      value_.child(child_key(key), entry.first)
+          .fail("is missing, '" + given + "' is given", "it has to be given");
     }
-    value_.child(child_key(key), value_.node()).fail(problem, "it has to be given");
+    value_.child(child_key(key), value_.node()).fail("is missing", "it has to be given");
   }
   return *value;
 }

@@ -67,8 +67,9 @@ std::vector<ConformFile> conform_folder(const std::string& folder) {
     try {
       result.push_back(replay(file));
     } catch (const std::exception& problem) {
-      throw std::runtime_error(path + ":1:1: case: is not what the format says: " + problem.what() +
-                               " (" + kFormats + ")");
+      throw std::runtime_error(path + ":1:1: " + problem_of(problem) +
+                               " (what README.md beside the recordings of " +
+                               file.value("format", "this format") + " says)");
     }
     result.back().path = path;
   }

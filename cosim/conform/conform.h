@@ -3,9 +3,14 @@
 #ifndef SHOOTDOWN_COSIM_CONFORM_CONFORM_H
 #define SHOOTDOWN_COSIM_CONFORM_CONFORM_H
 
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
+
+namespace shootdown::hw {
+struct SmmuConfig;
+}
 
 namespace shootdown::cosim {
 
@@ -35,8 +40,10 @@ ConformFile replay_arm64_tlbi(const nlohmann::json& file);
 bool is_arm64_tlbi(const nlohmann::json& file);
 
 /// A recorded SMMUv3 sequence: format "smmuv3-qemu-vector/1". A case for each of its
-/// three runs: fresh, natural with all cached, natural with little cached.
-ConformFile replay_smmuv3(const nlohmann::json& file);
+/// three runs: fresh, natural with all cached, natural with little cached. `plant` changes the
+/// model that is judged: for tests that the judge sees it.
+ConformFile replay_smmuv3(const nlohmann::json& file,
+                          const std::function<void(hw::SmmuConfig&)>& plant = {});
 bool is_smmuv3(const nlohmann::json& file);
 
 /// Recorded sessions of Linux's SMMUv3 driver: format "smmuv3-driver/1". A case a session.

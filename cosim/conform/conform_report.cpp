@@ -32,6 +32,13 @@ std::string conform_table(const std::vector<ConformFile>& files) {
       break;
     }
   }
+  std::size_t cases = 0;
+  unsigned differ = 0;
+  for (const ConformFile& file : files) {
+    cases += file.cases.size();
+    differ += file.failed();
+  }
+  text += fmt::format("{} files, {} cases, {} differ\n", files.size(), cases, differ);
   if (first != nullptr) {
     text += fmt::format("\nfirst difference  {}: {}, {}\n  {}\n", first_file->path, first->name,
                         first->configuration, first->difference);

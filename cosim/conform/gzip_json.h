@@ -4,6 +4,7 @@
 
 #include <zlib.h>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -12,6 +13,13 @@
 #include <string>
 
 namespace shootdown::cosim {
+
+/// What the library says of its own names left out.
+inline std::string problem_of(const std::exception& error) {
+  const std::string text = error.what();
+  const std::size_t end = text.find("] ");
+  return text.starts_with("[json.") && end != std::string::npos ? text.substr(end + 2) : text;
+}
 
 /// Throws std::runtime_error, with the path, if the file cannot be read or is not JSON.
 inline nlohmann::json read_json(const std::string& path) {
@@ -30,8 +38,12 @@ inline nlohmann::json read_json(const std::string& path) {
                              ":1:1: file: cannot be read to its end (plain text or gzip, whole)");
   try {
     return nlohmann::json::parse(text);
-  } catch (const nlohmann::json::exception& error) {
-    throw std::runtime_error(path + ":1:1: JSON: " + error.what() + " (JSON)");
+  } catch (const nlohmann::json::parse_error& error) {
+    const std::string before = text.substr(0, error.byte == 0 ? 0 : error.byte - 1);
+    const auto line = std::count(before.begin(), before.end(), '\n') + 1;
+    const auto column = before.size() - (before.rfind('\n') + 1) + 1;  // npos + 1 is 0
+    throw std::runtime_error(path + ":" + std::to_string(line) + ":" + std::to_string(column) +
+                             ": JSON: " + problem_of(error) + " (JSON)");
   }
 }
 
@@ -40,7 +52,12 @@ inline std::uint64_t hex_number(const nlohmann::json& value) {
   if (value.is_number()) return value.get<std::uint64_t>();
   const auto text = value.get<std::string>();
   std::size_t used = 0;
-  const std::uint64_t number = std::stoull(text, &used, 0);
+  std::uint64_t number = 0;
+  try {
+    number = std::stoull(text, &used, 0);
+  } catch (const std::logic_error&) {
+    used = text.size() + 1;  // no digits, or too many
+  }
   if (used != text.size()) throw std::runtime_error("'" + text + "' is no number");
   return number;
 }

@@ -101,24 +101,39 @@ class Replay {
     const json& steps = vector_.at("steps");
     if (steps.empty()) throw std::runtime_error("has no steps");
     for (number_ = 0; number_ < steps.size() && difference_.empty(); ++number_) {
-      const json& step = steps[number_];
-      const std::string op = step.at("op");
-      if (op == "mw") {
-        write_words(hex_number(step.at("a")), step.at("q"));
-      } else if (op == "mr") {
-        memory_read(step);
-      } else if (op == "rw") {
-        register_write(step);
-      } else if (op == "rr") {
-        register_read(step);
-      } else if (op == "cmd") {
-        command(step);
-      } else if (op == "dma") {
-        dma(step);
-      } else {
-        throw std::runtime_error("unknown op \"" + op + "\"");
+      try {
+        take(steps[number_]);
+      } catch (const std::exception& problem) {
+        throw std::runtime_error(fmt::format("steps[{}]: {}", number_, problem_of(problem)));
       }
     }
+  }
+
+  void take(const json& step) {
+    const std::string op = step.at("op");
+    if (op == "mw") {
+      write_words(hex_number(step.at("a")), step.at("q"));
+    } else if (op == "mr") {
+      memory_read(step);
+    } else if (op == "rw") {
+      register_write(step);
+    } else if (op == "rr") {
+      register_read(step);
+    } else if (op == "cmd") {
+      command(step);
+    } else if (op == "dma") {
+      dma(step);
+    } else {
+      throw std::runtime_error("op '" + op + "' is none of mw, mr, rw, rr, cmd, dma");
+    }
+  }
+
+  static unsigned size_of(const json& step) {
+    const auto size = step.at("size").get<unsigned>();
+    if (size != 4 && size != 8) {
+      throw std::runtime_error(fmt::format("size {} is neither 4 nor 8", size));
+    }
+    return size;
   }
 
   void differs(const std::string& what) {
@@ -149,7 +164,7 @@ class Replay {
 
   void register_write(const json& step) {
     const std::uint32_t offset = offset_of(step);
-    board_.write_register(offset, hex_number(step.at("v")), step.at("size").get<unsigned>());
+    board_.write_register(offset, hex_number(step.at("v")), size_of(step));
     // What was recorded acknowledges at once.
     board_.wait_until([&] {
       return board_.read_register(reg::kCr0, 4) == board_.read_register(reg::kCr0Ack, 4) &&
@@ -162,7 +177,7 @@ class Replay {
 
   void register_read(const json& step) {
     const std::uint32_t offset = offset_of(step);
-    std::uint64_t value = board_.read_register(offset, step.at("size").get<unsigned>());
+    std::uint64_t value = board_.read_register(offset, size_of(step));
     std::uint64_t recorded = hex_number(step.at("obs").at("v"));
     if (offset == reg::kCmdqCons && !stopped()) {
       // The error code means something only while the error is active.
@@ -429,11 +444,15 @@ bool is_smmuv3(const json& file) {
   return file.is_object() && file.value("format", "") == "smmuv3-qemu-vector/1";
 }
 
-ConformFile replay_smmuv3(const json& vector) {
-  SmmuBoard caching(recorded_board(), kRamBase, kRamBytes);
+ConformFile replay_smmuv3(const json& vector, const std::function<void(hw::SmmuConfig&)>& plant) {
+  const auto planted = [&](hw::SmmuConfig config) {
+    if (plant) plant(config);
+    return config;
+  };
+  SmmuBoard caching(planted(recorded_board()), kRamBase, kRamBytes);
   std::string fresh = Replay(caching, vector, Mode::kFresh).run();
   std::string natural = Replay(caching, vector, Mode::kNatural).run();
-  SmmuBoard walking(walking_board(), kRamBase, kRamBytes);
+  SmmuBoard walking(planted(walking_board()), kRamBase, kRamBytes);
   std::string walks = Replay(walking, vector, Mode::kNatural).run();
   const std::string name = vector.at("name");
   return {.path = {},

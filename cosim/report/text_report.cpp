@@ -116,6 +116,7 @@ std::string describe_run(const Config& config, const std::string& which) {
   for (const DeviceConfig& device : config.devices) {
     text += fmt::format(", {} ({})", device.name, device.dma.atc ? "ATC" : "no ATC");
   }
+  if (!hardware.preset.empty()) text += ", preset " + hardware.preset;
   text += "   " + which;
   if (!config.injections.empty()) text += "   injected: " + join(config.injections, ", ");
   return text + "\n";

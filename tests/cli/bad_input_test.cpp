@@ -63,15 +63,14 @@ const Case kCases[] = {
      "17:", "processes.app.regions.heap", "region 'buffer' makes another kind of file"},
     {"PunchHoleElsewhere", "{read: buffer}", "{punch_hole: buffer}",
      "21:", "threads.main.steps[0].punch_hole", "a region of kind hugetlb"},
-    {"MisspeltRequiredKey", "stream_id: 0x40", "streamid: 0x40", "19:", "devices.nic0.stream_id",
+    {"MisspeltRequiredKey", "stream_id: 0x40", "streamid: 0x40", "19:10", "devices.nic0.stream_id",
      "'streamid' is given"},
     {"UnknownTlbKey", "entries: 32,", "entrys: 32,", "10:", "hardware.smmu.tlb.entrys",
      "unknown key"},
     {"UnknownRegionKey", "pages: 4, kind: shared_file", "pages: 4, kinds: shared_file",
      "16:", "processes.app.regions.buffer.kinds", "unknown key"},
     {"MissingVersion", "schema_version: 1\n", "", "1:1", "schema_version", "is missing"},
-    {"WrongVersion", "schema_version: 1", "schema_version: 2", "1:17", "schema_version",
-     "from 1 to 1"},
+    {"WrongVersion", "schema_version: 1", "schema_version: 2", "1:17", "schema_version", "(1)"},
     {"MissingDescription", "description: A good configuration.\n", "", "1:1", "description",
      "is missing"},
     {"MissingKernel", "kernel: v6.5\n", "", "1:1", "kernel", "is missing"},
@@ -128,6 +127,14 @@ const Case kCases[] = {
      "plru"},
     {"UnknownModel", "{model: systemc, entries: 32", "{model: verilog, entries: 32",
      "10:", "hardware.smmu.tlb.model", "lockstep"},
+    {"PriWithoutAts", "faults: stall", "faults: stall\n    ats: false\n    pri: true",
+     "13:", "hardware.smmu.pri", "ats: true"},
+    {"Vmid16WithoutStage2", "faults: stall", "faults: stall\n    vmid16: true",
+     "12:", "hardware.smmu.vmid16", "stage2: true"},
+    {"VmidWildcardWithoutStage2", "faults: stall", "faults: stall\n    vmid_wildcard: true",
+     "12:", "hardware.smmu.vmid_wildcard", "stage2: true"},
+    {"GranuleTwice", "faults: stall", "faults: stall\n    granules: [4k, 16k, 4k]",
+     "12:", "hardware.smmu.granules[2]", "each once"},
     {"UnknownFaultModel", "faults: stall", "faults: ignore", "11:13", "hardware.smmu.faults",
      "stall, terminate"},
     {"QueueNoPowerOfTwo", "command_queue_entries: 256", "command_queue_entries: 200",
@@ -343,13 +350,42 @@ TEST(BadInputTest, OptionsThatDoNotFit) {
   }
   for (const char* arguments :
        {"--kernel v9.9", "--set hardware.cpus=0", "--set hardware.cpus", "--set =3",
-        "--set hardware.cpus.x=3", "--set hardware.smmu.tlb.size=3"}) {
+        "--set hardware.cpus.x=3", "--set hardware.smmu.tlb.size=3", "--set hardware.smu.pri=true",
+        "--set nowhere.at.all=1"}) {
     const auto result =
         run_program(std::string("run configs/permission_upgrade.yaml ") + arguments);
     EXPECT_EQ(result.status, 2) << arguments;
     EXPECT_NE(result.err.find(" ("), std::string::npos) << result.err;
     EXPECT_TRUE(result.err.starts_with("--")) << "not a place in the file: " << result.err;
   }
+}
+
+TEST(BadInputTest, ARecordingThatIsNoneSaysWhereItIsWrong) {
+  const auto conform = [](const std::string& text) {
+    const ScratchFolder scratch;
+    std::ofstream(scratch / "bad.json") << text;
+    const auto result = run_program("conform " + (scratch / ""));
+    EXPECT_EQ(result.status, 2) << result.err;
+    return result.err;
+  };
+  const auto vector = [](const std::string& step) {
+    return R"({"format": "smmuv3-qemu-vector/1", "name": "n", "tags": [], "mem": [], "steps": [)" +
+           step + "]}";
+  };
+  const auto expect = [](const std::string& said, const std::string& part) {
+    EXPECT_NE(said.find(part), std::string::npos) << said;
+  };
+  expect(conform("{\n  \"format\": oops}"), "bad.json:2:13: JSON: ");
+  expect(conform(R"({"format": "x/1"})"), "format: is not one that is known");
+  expect(conform(vector("")), "has no steps");
+  expect(conform(vector(R"({"op": "dam"})")),
+         "bad.json:1:1: steps[0]: op 'dam' is none of mw, mr, rw, rr, cmd, dma");
+  expect(conform(vector(R"({"op": "mw", "a": "0x40000000", "q": []}, {"op": "mw"})")),
+         "steps[1]: key 'q' not found");
+  expect(conform(vector(R"({"op": "rw", "off": "0x20", "v": "0", "size": 3})")),
+         "steps[0]: size 3 is neither 4 nor 8");
+  expect(conform(vector(R"({"op": "rw", "off": "0x2g", "v": "0", "size": 4})")),
+         "steps[0]: '0x2g' is no number");
 }
 
 TEST(BadInputTest, AMistakeOfTheFileIsNotBlamedOnSet) {
