@@ -29,7 +29,7 @@ class SmmuFaultChoicesTest : public testing::Test {
     bench.pause(2000);
   }
   static void resume(SmmuBench& bench, std::uint64_t stag, bool retry, std::uint32_t sid = kSid) {
-    bench.submit({{(retry ? 0x1044U : 0x2044U) | std::uint64_t{sid} << 32, stag & 0xffff}});
+    bench.submit({cmd_resume(sid, stag, retry)});
     bench.settle();
     EXPECT_FALSE(bench.stopped());
   }

@@ -1,66 +1,18 @@
 // Interrupts by wire. Source: Arm IHI 0070, 3.18, 4.7.3, 6.3.16 to 6.3.36, 7.5.1.
 #include <gtest/gtest.h>
 
-#include "support/smmu_bench.h"
+#include "support/smmu_interrupt_fixture.h"
 
 namespace shootdown::tests {
 namespace {
 
-constexpr std::uint64_t kVa = 0x12'3456'7000;
-constexpr std::uint32_t kSid = 5;
-constexpr std::uint64_t kNowhere = 0x8000'0000;  // no memory there
-constexpr std::uint32_t kPriCfg = 0xd0;          // PRIQ_IRQ_CFG0
-constexpr std::uint32_t kGerrorOn = 1, kPriOn = 2, kEventOn = 4;
-
-class SmmuInterruptsTest : public testing::Test {
+class SmmuInterruptsTest : public SmmuInterruptFixture {
  protected:
-  static hw::SmmuConfig with_msi() {
-    hw::SmmuConfig config;
-    config.features.msi = config.features.pri = true;
-    return config;
-  }
-  void count(SmmuBench& bench) {
-    auto& lines = bench.board.smmu().interrupt;
-    lines.event.connect([this] { ++event_; });
-    lines.gerror.connect([this] { ++gerror_; });
-    lines.pri.connect([this] { ++pri_; });
-    lines.sync.connect([this] { ++sync_; });
-  }
-  static void fault(SmmuBench& bench) {
-    EXPECT_FALSE(bench.dma(kSid, kVa));
-    bench.sync();
-  }
   /// The PRI queue's interrupt is a wire; `cfg2` has LO.
   static void no_pri_message(SmmuBench& bench, std::uint32_t cfg2) {
     bench.set_reg(kPriCfg, 0, 8);
     bench.set_reg(kPriCfg + 12, cfg2);
   }
-  static void set_interrupts(SmmuBench& bench, std::uint32_t enabled) {
-    bench.set_reg(0x50, enabled);
-    bench.board.wait_until([&] { return bench.reg(0x54) == enabled; });
-  }
-  /// Boots with all interrupts off, to be configured.
-  static void boot(SmmuBench& bench, std::uint32_t cr0 = 0xd) {
-    bench.stage1_stream(kSid, 7);
-    bench.boot(cr0);
-    set_interrupts(bench, 0);
-  }
-  static void page_request(SmmuBench& bench, bool last) {
-    auto access = SmmuBench::access(kSid, kVa, false);
-    access.kind = hw::StreamExtension::Kind::kPageRequest;
-    access.page_request.address = {kVa};
-    access.page_request.last = last;
-    access.page_request.read = true;
-    std::array<std::uint8_t, 4> data{};
-    bench.board.dma(access, data.data(), 4);
-    bench.pause(500);
-  }
-  static void bad_command(SmmuBench& bench) {
-    bench.submit({{0x00, 0}});
-    bench.settle();
-    bench.pause(500);
-  }
-  unsigned event_{}, gerror_{}, pri_{}, sync_{};
 };
 
 TEST_F(SmmuInterruptsTest, TheEventWireTellsOfAnEmptyQueueThatFills) {

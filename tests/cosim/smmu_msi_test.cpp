@@ -1,41 +1,21 @@
 // Interrupts by message (MSI). Source: Arm IHI 0070, 3.18, 4.7.3, 6.3.16 to 6.3.36, 7.5.1.
 #include <gtest/gtest.h>
 
-#include "support/smmu_bench.h"
+#include "support/smmu_interrupt_fixture.h"
 
 namespace shootdown::tests {
 namespace {
 
-constexpr std::uint64_t kVa = 0x12'3456'7000;
-constexpr std::uint32_t kSid = 5;
-constexpr std::uint64_t kTarget = 0x4800'0000;   // where MSIs go
-constexpr std::uint64_t kNowhere = 0x8000'0000;  // no memory there
+constexpr std::uint64_t kTarget = 0x4800'0000;  // where MSIs go
 constexpr std::uint64_t kBefore = 0x1111'1111'2222'2222;
-constexpr std::uint32_t kGerrorCfg = 0x68, kEventCfg = 0xb0, kPriCfg = 0xd0;
-constexpr std::uint32_t kGerrorOn = 1, kPriOn = 2, kEventOn = 4;
+constexpr std::uint32_t kGerrorCfg = 0x68, kEventCfg = 0xb0;
 
 Words2 sync_msi(std::uint64_t address, std::uint32_t data) {
   return {0x1046 | std::uint64_t{data} << 32, address};
 }
 
-class SmmuMsiTest : public testing::Test {
+class SmmuMsiTest : public SmmuInterruptFixture {
  protected:
-  static hw::SmmuConfig with_msi() {
-    hw::SmmuConfig config;
-    config.features.msi = config.features.pri = true;
-    return config;
-  }
-  void count(SmmuBench& bench) {
-    auto& lines = bench.board.smmu().interrupt;
-    lines.event.connect([this] { ++event_; });
-    lines.gerror.connect([this] { ++gerror_; });
-    lines.pri.connect([this] { ++pri_; });
-    lines.sync.connect([this] { ++sync_; });
-  }
-  static void fault(SmmuBench& bench) {
-    EXPECT_FALSE(bench.dma(kSid, kVa));
-    bench.sync();
-  }
   /// Message configuration; `cfg` is the offset of CFG0.
   static void configure(SmmuBench& bench, std::uint32_t cfg, std::uint64_t address,
                         std::uint32_t data, std::uint32_t cfg2 = 0) {
@@ -43,33 +23,11 @@ class SmmuMsiTest : public testing::Test {
     bench.set_reg(cfg + 8, data);
     bench.set_reg(cfg + 12, cfg2);
   }
-  static void set_interrupts(SmmuBench& bench, std::uint32_t enabled) {
-    bench.set_reg(0x50, enabled);
-    bench.board.wait_until([&] { return bench.reg(0x54) == enabled; });
-  }
   /// Boots with all interrupts off, to be configured.
   static void boot(SmmuBench& bench, std::uint32_t cr0 = 0xd) {
-    bench.stage1_stream(kSid, 7);
-    bench.boot(cr0);
-    set_interrupts(bench, 0);
+    SmmuInterruptFixture::boot(bench, cr0);
     bench.write_word(kTarget, kBefore);
   }
-  static void page_request(SmmuBench& bench, bool last) {
-    auto access = SmmuBench::access(kSid, kVa, false);
-    access.kind = hw::StreamExtension::Kind::kPageRequest;
-    access.page_request.address = {kVa};
-    access.page_request.last = last;
-    access.page_request.read = true;
-    std::array<std::uint8_t, 4> data{};
-    bench.board.dma(access, data.data(), 4);
-    bench.pause(500);
-  }
-  static void bad_command(SmmuBench& bench) {
-    bench.submit({{0x00, 0}});
-    bench.settle();
-    bench.pause(500);
-  }
-  unsigned event_{}, gerror_{}, pri_{}, sync_{};
 };
 
 TEST_F(SmmuMsiTest, ASyncWritesItsDataToItsAddressWhenItIsConsumed) {

@@ -14,10 +14,6 @@ constexpr std::uint64_t kStall = std::uint64_t{1} << 44;  // CD.S
 constexpr std::uint64_t kStalledRead = 0x0000'0208'8000'0000;
 constexpr std::uint32_t kSid = 5;
 
-Words2 resume(std::uint32_t sid, std::uint64_t stag, bool retry) {
-  return {0x44 | (retry ? 0x1000U : 0x2000U) | std::uint64_t{sid} << 32, stag};
-}
-
 class SmmuStallTest : public testing::Test {
  protected:
   void SetUp() override { data_.fill({0xaa, 0xaa, 0xaa, 0xaa}); }
@@ -61,7 +57,7 @@ TEST_F(SmmuStallTest, RetryLooksEverythingUpAgain) {
   bench.run([&] {
     const std::uint64_t stag = stall_a_read(bench);
     bench.map(7, kVa, bench.allocate());
-    bench.submit({resume(kSid, stag, true)});
+    bench.submit({cmd_resume(kSid, stag, true)});
     expect_end(bench, 0, true);
     EXPECT_TRUE(bench.events().empty());
   });
@@ -77,7 +73,7 @@ TEST_F(SmmuStallTest, ARetryThatFaultsIsANewStallWithAnEventOfItsOwn) {
     ASSERT_EQ(events.size(), 1U);
     EXPECT_EQ(events[0][1] & ~std::uint64_t{0xffff}, kStalledRead);
     EXPECT_FALSE(bench.board.done(0));
-    bench.submit({resume(kSid, events[0][1] & 0xffff, false)});
+    bench.submit({cmd_resume(kSid, events[0][1] & 0xffff, false)});
     expect_end(bench, 0, false);
   });
 }
@@ -88,7 +84,7 @@ TEST_F(SmmuStallTest, ARetryObeysAConfigurationThatHasBecomeTerminating) {
     const std::uint64_t stag = stall_a_read(bench);
     bench.set_cd(kSid, 0, bench.stage1_cd(7));  // A = R = 1, S = 0
     bench.command({0x0000'0005'0000'0005, 1});  // CFGI_CD
-    bench.submit({resume(kSid, stag, true)});
+    bench.submit({cmd_resume(kSid, stag, true)});
     expect_end(bench, 0, false);
     bench.sync();
     EXPECT_EQ(bench.events(),
@@ -100,12 +96,12 @@ TEST_F(SmmuStallTest, AnAnswerToAnotherStreamOrStagIsNone) {
   SmmuBench bench({});
   bench.run([&] {
     const std::uint64_t stag = stall_a_read(bench);
-    bench.submit({resume(kSid + 1, stag, false), resume(kSid, stag + 1, false)});
+    bench.submit({cmd_resume(kSid + 1, stag, false), cmd_resume(kSid, stag + 1, false)});
     bench.settle();
     bench.pause(1000);
     EXPECT_FALSE(bench.board.done(0));
     EXPECT_FALSE(bench.stopped()) << "no error either";
-    bench.submit({resume(kSid, stag, false)});
+    bench.submit({cmd_resume(kSid, stag, false)});
     expect_end(bench, 0, false);
   });
 }
@@ -148,7 +144,7 @@ TEST_F(SmmuStallTest, StallsOfOneStreamMayBeAnsweredInAnyOrder) {
     for (unsigned page = 0; page < 4; ++page) bench.map(7, kVa + page * 0x1000, bench.allocate());
     std::set<unsigned> ended;
     for (unsigned device : {2U, 0U, 3U, 1U}) {
-      bench.submit({resume(kSid, stags.at(device), device != 3)});
+      bench.submit({cmd_resume(kSid, stags.at(device), device != 3)});
       expect_end(bench, device, device != 3);
       ended.insert(device);
       bench.pause(1000);
@@ -169,7 +165,7 @@ TEST_F(SmmuStallTest, AStallHoldsUpNeitherItsStreamNorSync) {
     bench.command({0x30, 0});  // NSNH_ALL
     EXPECT_TRUE(bench.commands_done());
     EXPECT_FALSE(bench.board.done(0));
-    bench.submit({resume(kSid, stag, false)});
+    bench.submit({cmd_resume(kSid, stag, false)});
     expect_end(bench, 0, false);
   });
 }
@@ -181,11 +177,11 @@ TEST_F(SmmuStallTest, AStagIsNotUsedAgainBeforeItsAnswer) {
     for (unsigned i = 0; i < 200; ++i) {
       const std::uint64_t stag = stall(bench, 1, kSid, kVa + 0x1000);
       ASSERT_NE(stag, first);
-      bench.submit({resume(kSid, stag, false)});
+      bench.submit({cmd_resume(kSid, stag, false)});
       expect_end(bench, 1, false);
     }
     EXPECT_FALSE(bench.board.done(0));
-    bench.submit({resume(kSid, first, false)});
+    bench.submit({cmd_resume(kSid, first, false)});
     expect_end(bench, 0, false);
   });
 }
@@ -211,7 +207,7 @@ TEST_F(SmmuStallTest, MoreStallsThanStallMaxWaitForAnswersToOthers) {
       const std::uint64_t slot = SmmuBench::kEventQueue + round * 32;
       EXPECT_EQ(bench.word(slot), 0x0000'0005'0000'0010U);
       seen.insert(bench.word(slot + 16));
-      bench.submit({resume(kSid, bench.word(slot + 8) & 0xffff, false)});
+      bench.submit({cmd_resume(kSid, bench.word(slot + 8) & 0xffff, false)});
       bench.settle();
       bench.pause(1000);
       EXPECT_EQ(bench.reg(0x100a8), std::min(round + 3, 4U));
@@ -236,9 +232,9 @@ TEST_F(SmmuStallTest, StallTermAbortsAllStallsOfItsStreamAndNoOthers) {
     expect_end(bench, 1, false);
     bench.pause(1000);
     EXPECT_FALSE(bench.board.done(2));
-    bench.command(resume(kSid, first, true));
+    bench.command(cmd_resume(kSid, first, true));
     EXPECT_TRUE(bench.commands_done()) << "its STAG is free: no effect, no error";
-    bench.submit({resume(6, other, false)});
+    bench.submit({cmd_resume(6, other, false)});
     expect_end(bench, 2, false);
     EXPECT_TRUE(bench.events().empty());
   });
@@ -281,7 +277,8 @@ TEST_F(SmmuStallTest, AStallThatCouldNotBeRecordedIsRetriedAfterAnInvalidation) 
     bench.board.launch(1, SmmuBench::access(kSid, kVa + 0x1000, false), data_[1].data(), 4);
     bench.pause(1000);
     bench.map(7, kVa + 0x1000, bench.allocate());
-    for (const Words2& command : {Words2{0x30, 0}, Words2{0x46, 0}, resume(kSid, stag, false)}) {
+    for (const Words2& command :
+         {Words2{0x30, 0}, Words2{0x46, 0}, cmd_resume(kSid, stag, false)}) {
       bench.submit({command});
       bench.settle();
     }

@@ -17,9 +17,6 @@ constexpr std::uint64_t kTlbiVaLeaf = kVa | 1;
 
 Words2 tlbi_va(std::uint64_t dw1) { return {0x12 | std::uint64_t{kAsid} << 48, dw1}; }
 Words2 cfgi_ste() { return {0x03 | std::uint64_t{kSid} << 32, 1}; }
-Words2 resume(std::uint64_t stag, bool retry) {
-  return {0x44 | (retry ? 0x1000U : 0x2000U) | std::uint64_t{kSid} << 32, stag & 0xffff};
-}
 
 // ---- Events ----
 
@@ -137,12 +134,12 @@ bool retry_obeys(const hw::SmmuConfig& config) {
     EXPECT_TRUE(bench.commands_done()) << "CMD_SYNC does not wait for stalled transactions";
     bench.pause(1000);
     EXPECT_FALSE(bench.board.done(0)) << "and does not retry them";
-    bench.submit({resume(events[0][1], true)});
+    bench.submit({cmd_resume(kSid, events[0][1], true)});
     bench.board.wait_until([&] { return bench.board.done(0) || bench.event_pending(); });
     obeyed = bench.board.done(0) && bench.board.result(0).ok && bench.word(new_page) != 0;
     EXPECT_EQ(bench.word(old_page), 0U);
     if (!bench.board.done(0)) {  // faulted anew
-      bench.submit({resume(bench.events().at(0)[1], false)});
+      bench.submit({cmd_resume(kSid, bench.events().at(0)[1], false)});
       bench.board.wait_until([&] { return bench.board.done(0); });
     }
   });

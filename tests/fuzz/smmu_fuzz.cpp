@@ -54,7 +54,8 @@ class Bytes {
 
 class Run {
  public:
-  Run(const hw::IdRegisters& id, Bytes input) : input_(input), bench_(config(id)), id_(id) {}
+  Run(const hw::IdRegisters& id, Bytes input, const Tampering* tampering)
+      : input_(input), bench_(config(id)), id_(id), tampering_(tampering) {}
 
   std::string operator()() {
     bench_.run([this] { script(); });
@@ -164,7 +165,8 @@ class Run {
   }
   void judge(const Access& access) {
     const auto by_memory = permitted_->outcomes(access).front();
-    const auto outcome = perform_access(bench_, *permitted_, access);
+    auto outcome = perform_access(bench_, *permitted_, access);
+    if (tampering_ != nullptr) tampering_->change(outcome);
     if (same_outcome(outcome, by_memory)) return;
     problem_ = fmt::format("{}{}{} {:#x} of stream {} substream {}: {}\n  by the tables: {}",
                            access.write ? "write" : "read", access.privileged ? " privileged" : "",
@@ -235,6 +237,7 @@ class Run {
   Bytes input_;
   SmmuBench bench_;
   hw::IdRegisters id_;
+  const Tampering* tampering_;
   bool judged_{};
   std::unique_ptr<cosim::PermittedByArchitecture> permitted_;
   std::array<bool, cosim::SmmuBoard::kDevices> launched_{};
@@ -244,10 +247,11 @@ class Run {
 
 }  // namespace
 
-std::string run_smmu_fuzz_input(const std::uint8_t* data, std::size_t size) {
+std::string run_smmu_fuzz_input(const std::uint8_t* data, std::size_t size,
+                                const Tampering* tampering) {
   Bytes input(data, size);
   const hw::IdRegisters& machine = kMachines[input.below(std::size(kMachines))];
-  return Run(machine, input)();
+  return Run(machine, input, tampering)();
 }
 
 }  // namespace shootdown::tests

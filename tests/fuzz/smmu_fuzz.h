@@ -9,11 +9,15 @@
 
 namespace shootdown::tests {
 
+struct Tampering;
+
 /// Runs the input from reset on the machine that its first byte names. Returns what is wrong with
 /// what the SMMU did; nothing if all is well. An input of one kind is run freely, overlapping, and
 /// has to come to an end; of the other, every access is judged by the second SMMU and the tables in
 /// memory.
-std::string run_smmu_fuzz_input(const std::uint8_t* data, std::size_t size);
+/// `tampering`: a defect planted into the judged accesses, which has to be what is wrong.
+std::string run_smmu_fuzz_input(const std::uint8_t* data, std::size_t size,
+                                const Tampering* tampering = nullptr);
 
 }  // namespace shootdown::tests
 

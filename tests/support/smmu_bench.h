@@ -19,6 +19,11 @@ using Words2 = std::array<std::uint64_t, 2>;
 using Words4 = std::array<std::uint64_t, 4>;
 using Words8 = std::array<std::uint64_t, 8>;
 
+/// CMD_RESUME: retry, or terminate with an abort.
+inline Words2 cmd_resume(std::uint32_t sid, std::uint64_t stag, bool retry) {
+  return {(retry ? 0x1044U : 0x2044U) | std::uint64_t{sid} << 32, stag & 0xffff};
+}
+
 class SmmuBench {
  public:
   // RAM and what is where in it. Tables and pages are taken from kFree on.

@@ -58,6 +58,52 @@ inline bool same_outcome(const cosim::DmaOutcome& a, const cosim::DmaOutcome& b)
          a.events == b.events;
 }
 
+/// Planted defects: what an SMMU could do wrong, done to what became of an access. Whoever judges
+/// has to see each.
+struct Tampering {
+  const char* name;
+  /// False: nothing of it can be told otherwise so.
+  bool (*change)(cosim::DmaOutcome&);
+};
+inline bool flip_in_first_event(cosim::DmaOutcome& outcome, std::size_t word, std::uint64_t bits) {
+  if (outcome.events.empty()) return false;
+  outcome.events[0][word] ^= bits;
+  return true;
+}
+inline const Tampering kTamperings[] = {
+    {"output",
+     [](cosim::DmaOutcome& o) {
+       if (o.translations.empty()) return false;
+       o.translations[0].second ^= 0x1000;
+       return true;
+     }},
+    {"abort instead of zero",
+     [](cosim::DmaOutcome& o) {
+       if (o.result != "raz/wi" && o.result != "abort") return false;
+       o.result = o.result == "abort" ? "raz/wi" : "abort";
+       return true;
+     }},
+    {"a lost event",
+     [](cosim::DmaOutcome& o) {
+       if (o.events.empty()) return false;
+       o.events.pop_back();
+       return true;
+     }},
+    {"type", [](cosim::DmaOutcome& o) { return flip_in_first_event(o, 0, 0x03); }},
+    {"SSV", [](cosim::DmaOutcome& o) { return flip_in_first_event(o, 0, 1 << 11); }},
+    {"StreamID",
+     [](cosim::DmaOutcome& o) { return flip_in_first_event(o, 0, std::uint64_t{1} << 32); }},
+    {"Stall",
+     [](cosim::DmaOutcome& o) { return flip_in_first_event(o, 1, std::uint64_t{1} << 31); }},
+    {"PnU", [](cosim::DmaOutcome& o) { return flip_in_first_event(o, 1, std::uint64_t{1} << 33); }},
+    {"RnW", [](cosim::DmaOutcome& o) { return flip_in_first_event(o, 1, std::uint64_t{1} << 35); }},
+    {"S2", [](cosim::DmaOutcome& o) { return flip_in_first_event(o, 1, std::uint64_t{1} << 39); }},
+    {"CLASS",
+     [](cosim::DmaOutcome& o) { return flip_in_first_event(o, 1, std::uint64_t{1} << 40); }},
+    {"address", [](cosim::DmaOutcome& o) { return flip_in_first_event(o, 2, 4); }},
+    {"IPA or FetchAddr", [](cosim::DmaOutcome& o) { return flip_in_first_event(o, 3, 0x1000); }},
+};
+
 }  // namespace shootdown::tests
 
 #endif
