@@ -127,7 +127,7 @@ namespace cr2 {
 using E2h = BitField<0, 0>;
 using RecInvSid = BitField<1, 1>;
 using Ptm = BitField<2, 2>;        ///< 1: ignore broadcast TLB maintenance
-using RecCfgAts = BitField<3, 3>;  ///< record configuration errors of translation requests
+using RecCfgAts = BitField<3, 3>;  ///< record configuration errors of ATS traffic
 }  // namespace cr2
 
 namespace gbpa {

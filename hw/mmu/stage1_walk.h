@@ -201,6 +201,7 @@ inline TlbEntry Stage1Walk::entry() const {
       .space = context_->space,
       // The EL2 regime without ASIDs has no global entries either: all are alike.
       .global = vmsa64::desc::Ng::get(leaf_) == 0 && context_->space.regime != arch::Regime::kEl2,
+      .writable_clean = context_->update_dirty && writable_clean(leaf_, above),
       .page_shift = static_cast<std::uint8_t>(shift),
       .attributes = static_cast<std::uint8_t>(vmsa64::desc::Shareability::get(leaf_) << 3 |
                                               vmsa64::desc::AttrIndx::get(leaf_)),
@@ -210,8 +211,7 @@ inline TlbEntry Stage1Walk::entry() const {
       .permissions = context_->rules.plain()
                          ? vmsa64::leaf_permissions(leaf_, above)
                          : vmsa64::leaf_permissions(leaf_, above, context_->rules),
-      .stage2 = vmsa64::Permissions::all(),
-      .writable_clean = context_->update_dirty && writable_clean(leaf_, above)};
+      .stage2 = vmsa64::Permissions::all()};
 }
 
 [[gnu::always_inline]] inline void Stage1Walk::feed(std::uint64_t descriptor, int level,

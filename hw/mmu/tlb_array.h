@@ -19,13 +19,14 @@
 
 namespace shootdown::hw {
 
-/// The small members share 16 bytes: an entry is copied at every fill.
+/// 40 bytes: an entry is copied at every fill.
 struct TlbEntry {
   arch::VirtAddr page{};            ///< first byte; canonical. Regime kStage2: an IPA
   arch::PhysAddr output{};          ///< first byte
   arch::IpaAddr ipa{};              ///< of `page`, if stage 2 took part
   arch::TranslationSpace space{};   ///< whose translation it is
-  bool global{};                    ///< matches every ASID
+  bool global : 1 {};               ///< matches every ASID
+  bool writable_clean : 1 {};       ///< the first write has to set the dirty state (HTTU)
   std::uint8_t page_shift{12};      ///< 12 to 51
   std::uint8_t attributes{};        ///< AttrIndx and shareability: {SH[1:0], AttrIndx[2:0]}
   arch::vmsa64::Granule granule{};  ///< of the tables; of stage 1, if both stages took part
@@ -35,7 +36,6 @@ struct TlbEntry {
   std::uint8_t block_shift{};
   arch::vmsa64::Permissions permissions{};
   arch::vmsa64::Permissions stage2{arch::vmsa64::Permissions::all()};  ///< of stage 2
-  bool writable_clean{};  ///< the first write has to set the dirty state in memory (HTTU)
 
   bool operator==(const TlbEntry&) const = default;
   std::uint64_t last() const { return page.value + (arch::page_bytes(page_shift) - 1); }
@@ -59,6 +59,8 @@ struct TlbEntry {
             .level = level};
   }
 };
+
+static_assert(sizeof(TlbEntry) == 40);
 
 struct TlbFillResult {
   bool dropped{};             ///< an invalidation was accepted since `epoch`

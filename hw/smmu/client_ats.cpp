@@ -12,7 +12,12 @@ void Client::refuse(Attempt& access, EventType type) {
 }
 
 void Client::ats_failed(Attempt& access, const ConfigFault& fault) {
-  if (smmuv3::cr2::RecCfgAts::get(parts_.registers.get(reg::kCr2)) != 0) {
+  const std::uint32_t cr2 = parts_.registers.get(reg::kCr2);
+  // RECINVSID has a say in translation requests, not in translated traffic (3.9.1.2, 3.9.1.3).
+  const bool hidden = fault.type == EventType::kCBadStreamid &&
+                      access.stream.kind == StreamExtension::Kind::kTranslationRequest &&
+                      smmuv3::cr2::RecInvSid::get(cr2) == 0;
+  if (smmuv3::cr2::RecCfgAts::get(cr2) != 0 && !hidden) {
     parts_.event_queue.write(configuration_event(source_of(access), fault), false, false);
   }
   abort_transaction(access.trans);
@@ -153,11 +158,9 @@ void Client::answer_translation(Attempt& access, const StreamConfig& config) {
 }
 
 bool Client::has_ste(const StreamExtension& stream) {
-  const ConfigResult found = parts_.configs.find(stream.access_id, stream.stream_id, std::nullopt);
+  const ConfigResult found = parts_.configs.find_stream_entry(stream.access_id, stream.stream_id);
   const auto* fault = std::get_if<ConfigFault>(&found);
-  return fault == nullptr ||
-         (fault->type != EventType::kCBadStreamid && fault->type != EventType::kFSteFetch &&
-          fault->type != EventType::kCBadSte);
+  return fault == nullptr || fault->type == EventType::kFStreamDisabled;
 }
 
 void Client::page_request(tlm::tlm_generic_payload& trans, StreamExtension& stream) {

@@ -13,6 +13,12 @@ void ConfigCache::remember(arch::StreamId sid, std::optional<arch::SubstreamId> 
   decoded_[slot_of(key)] = {generation_, key, config};
 }
 
+void ConfigCache::remember_stream_entry(arch::StreamId sid, const StreamConfig& config) {
+  if (ste(sid) == nullptr) return;
+  const std::uint64_t key = stream_entry_key(sid);
+  decoded_[slot_of(key)] = {generation_, key, config};
+}
+
 void ConfigCache::invalidate_all() {
   ++epoch_;
   ++generation_;

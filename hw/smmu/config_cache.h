@@ -35,6 +35,13 @@ class ConfigCache {
     const Decoded& decoded = decoded_[slot_of(key)];
     return decoded.generation == generation_ && decoded.key == key ? &decoded.config : nullptr;
   }
+  /// The same of what the STE alone says.
+  const StreamConfig* lookup_stream_entry(arch::StreamId sid) const {
+    const std::uint64_t key = stream_entry_key(sid);
+    const Decoded& decoded = decoded_[slot_of(key)];
+    return decoded.generation == generation_ && decoded.key == key ? &decoded.config : nullptr;
+  }
+  void remember_stream_entry(arch::StreamId sid, const StreamConfig& config);
   /// Puts a decoded configuration in front, if everything it was made of is cached.
   void remember(arch::StreamId sid, std::optional<arch::SubstreamId> ssid,
                 const StreamConfig& config);
@@ -97,6 +104,8 @@ class ConfigCache {
     return std::uint64_t{sid.value} << (kSsidBits + 1) |
            (ssid ? std::uint64_t{ssid->value} << 1 | 1 : 0);
   }
+  /// None of key_of(): those with a SubstreamID are odd, those without one have zeros there.
+  static std::uint64_t stream_entry_key(arch::StreamId sid) { return key_of(sid, {}) | 2; }
   static std::size_t slot_of(std::uint64_t key) {
     return (key ^ key >> (kSsidBits + 1)) % kDecoded;
   }

@@ -48,9 +48,14 @@ ConfigResult ConfigUnit::find(std::uint64_t access_id, arch::StreamId sid,
 }
 
 ConfigResult ConfigUnit::find_stream_entry(std::uint64_t access_id, arch::StreamId sid) {
+  if (const StreamConfig* cached = cache_.lookup_stream_entry(sid)) return *cached;
   Source source(*this, access_id, {.asid = {}, .stream_id = sid, .substream_id = {}});
   ConfigResult result = walk_stream_entry(rules(), stream_table(), sid, source);
-  if (!std::holds_alternative<StreamConfig>(result)) cache_.faulted(sid, std::nullopt);
+  if (const auto* config = std::get_if<StreamConfig>(&result)) {
+    if (source.epoch() == cache_.epoch()) cache_.remember_stream_entry(sid, *config);
+  } else {
+    cache_.faulted(sid, std::nullopt);
+  }
   return result;
 }
 

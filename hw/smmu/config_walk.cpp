@@ -63,7 +63,8 @@ class ConfigWalk {
     const StreamConfig config = of_stream();
     arch::SubstreamId cd{};
     bool bypass_stage1 = false;
-    if (config.kind != StreamConfig::Kind::kAbort) {
+    // What EATS forbids is said so, whatever S1DSS makes of it.
+    if (config.kind != StreamConfig::Kind::kAbort && config.ats != StreamConfig::Ats::kNone) {
       if (auto fault = choose_cd(cd, bypass_stage1)) return *fault;
     }
     return config;

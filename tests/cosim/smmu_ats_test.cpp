@@ -376,6 +376,58 @@ TEST(SmmuAtsTest, TranslatedTrafficBeyondThePhysicalAddressesAborts) {
   }
 }
 
+TEST(SmmuAtsTest, ABadStreamidOfARequestIsRecordedIfBothBitsSaySo) {
+  hw::SmmuConfig config;
+  config.features.ats_records_errors = true;
+  SmmuBench bench(config);
+  constexpr std::uint32_t kBeyond = 1U << SmmuBench::kStreamLog2;
+  for (const std::uint32_t cr2 : {0x0U, 0x2U, 0x8U, 0xaU}) {  // RECINVSID 2, REC_CFG_ATS 8
+    bench.run([&] {
+      bench.boot(0);
+      bench.set_reg(0x2c, cr2);
+      bench.set_cr0(0x1d);
+      EXPECT_EQ(granted(request(bench, {}, kBeyond)), "CA");
+      EXPECT_EQ(bench.events().size(), cr2 == 0xa ? 1U : 0U) << "request, CR2 " << cr2;
+      auto access = SmmuBench::access(kBeyond, SmmuBench::kFree, false);
+      access.kind = Kind::kTranslated;
+      std::array<std::uint8_t, 4> data{};
+      EXPECT_FALSE(bench.board.dma(access, data.data(), 4).ok);
+      EXPECT_EQ(bench.events().size(), (cr2 & 8) != 0 ? 1U : 0U) << "translated, CR2 " << cr2;
+    });
+  }
+}
+
+TEST(SmmuAtsTest, WhatEatsForbidsIsSaidSoWhateverS1dssMakesOfIt) {
+  constexpr std::uint64_t kCdMax1 = std::uint64_t{1} << 59;
+  SmmuBench bench({});
+  bench.run([&] {
+    bench.stage1_stream(kSid, kAsid);
+    bench.set_ste(kSid, {0xb | kCdMax1 | SmmuBench::cd_address(kSid), 0});  // EATS, S1DSS = 0
+    const std::uint64_t page = bench.allocate();
+    bench.boot(0x1d);
+    EXPECT_FALSE(translated(bench, page));
+    const auto events = bench.events();
+    ASSERT_EQ(events.size(), 1U);
+    EXPECT_EQ(events[0][0], 0x0000'0005'0000'0007U) << "F_TRANSL_FORBIDDEN";
+  });
+}
+
+TEST(SmmuAtsTest, TranslatedTrafficKeepsItsSteUntilCfgi) {
+  SmmuBench bench({});
+  bench.run([&] {
+    bench.stage1_stream(kSid, kAsid, 0, kFullAts);
+    const std::uint64_t page = bench.allocate();
+    bench.boot(0x1d);
+    EXPECT_TRUE(translated(bench, page));
+    bench.set_ste(kSid, {0xb | SmmuBench::cd_address(kSid), 0});
+    EXPECT_TRUE(translated(bench, page)) << "as this model keeps it";
+    bench.command({0x0000'0005'0000'0005, 1});  // CFGI_CD
+    EXPECT_TRUE(translated(bench, page));
+    bench.command({0x0000'0005'0000'0003, 1});  // CFGI_STE
+    EXPECT_FALSE(translated(bench, page));
+  });
+}
+
 class SmmuAtsTwoStageTest : public testing::Test {
  protected:
   static hw::SmmuConfig config() {

@@ -18,9 +18,9 @@ namespace shootdown::hw {
 
 void PrintTo(const TlbEntry& entry, std::ostream* out) {
   std::ostringstream text;
-  text << std::hex << "page 0x" << entry.page.value << std::dec << " shift " << entry.page_shift
-       << " asid " << entry.space.asid.value << (entry.global ? " global" : "") << " output 0x"
-       << std::hex << entry.output.value;
+  text << std::hex << "page 0x" << entry.page.value << std::dec << " shift "
+       << unsigned{entry.page_shift} << " asid " << entry.space.asid.value
+       << (entry.global ? " global" : "") << " output 0x" << std::hex << entry.output.value;
   *out << text.str();
 }
 
