@@ -1,7 +1,5 @@
 #include "cosim/conform/smmu_driver_board.h"
 
-#include <stdexcept>
-
 #include "hw/arch/smmuv3_registers.h"
 
 namespace shootdown::cosim {
@@ -95,7 +93,7 @@ void SmmuDriverBoard::consume_commands(std::uint32_t prod) {
   if (!submit.commands.empty()) actions.emplace_back(std::move(submit));
 }
 
-void SmmuDriverBoard::sleep_on(sw::WaitQueue&) { throw std::logic_error("the driver sleeps"); }
+void SmmuDriverBoard::sleep_on(sw::WaitQueue&) { throw DriverSleeps("the driver sleeps"); }
 void SmmuDriverBoard::spin_on(sw::WaitQueue&) { throw std::logic_error("the driver spins"); }
 void SmmuDriverBoard::cpu_relax() {
   constexpr unsigned kTurnsAtMost = 1000;

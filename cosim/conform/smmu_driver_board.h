@@ -4,6 +4,7 @@
 #define SHOOTDOWN_COSIM_CONFORM_SMMU_DRIVER_BOARD_H
 
 #include <cstdint>
+#include <stdexcept>
 #include <unordered_map>
 #include <variant>
 #include <vector>
@@ -14,6 +15,12 @@
 #include "sw/smmu/features.h"
 
 namespace shootdown::cosim {
+
+/// The driver waits for something that only another CPU can do.
+class DriverSleeps : public std::logic_error {
+ public:
+  using std::logic_error::logic_error;
+};
 
 class SmmuDriverBoard : public sw::Cpu {
  public:

@@ -208,7 +208,7 @@ constexpr std::array<KernelChange, 38> kChanges{{
      .needs = "78a5fbe8395b",
      .switches =
          "a process shared with devices has an ASID of the SMMU's own (CD.ASET = 1) and one "
-         "notifier an SMMU; with its series, domains are changed without a break"},
+         "notifier an SMMU; with its series, the old domain stays until the new one is in place"},
     {.hash = "2f8d6178b4fe",
      .title = "iommu/arm-smmu-v3: Add feature detection for HTTU",
      .first_release = {6, 11},

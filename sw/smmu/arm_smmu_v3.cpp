@@ -115,8 +115,13 @@ bool ArmSmmuDevice::probe_device(Cpu& cpu, Master& master) {
   const FunctionTrace trace(cpu, "arm_smmu_probe_device");
   for (const arch::StreamId sid : master.device.streams) {
     if (!stream_table_.init_sid(cpu, kernel_.pages, sid)) return false;
-    masters_.emplace(sid.value, &master);
   }
+  // Bridged devices may have one StreamID several times, but no two devices the same.
+  for (const arch::StreamId sid : master.device.streams) {
+    const Master* other = find_master(sid);
+    if (other != nullptr && other != &master) return false;
+  }
+  for (const arch::StreamId sid : master.device.streams) masters_[sid.value] = &master;
   master.ssid_bits = std::min(features_.ssid_bits, master.device.pasid_bits);
   if (!features_.two_level_cd) master.ssid_bits = std::min(master.ssid_bits, kLinearCdLog2Max);
   master.stall_enabled = (features_.stalls && master.device.can_stall) || features_.stall_forced;

@@ -51,7 +51,8 @@ class ArmSmmuDevice {
   /// arm_smmu_device_hw_probe() and arm_smmu_device_reset(). False if the hardware lacks what the
   /// driver needs, or memory is exhausted.
   bool probe(Cpu& cpu);
-  /// arm_smmu_probe_device(). False if its STEs cannot be had. `master` outlives this object.
+  /// arm_smmu_probe_device(). False if its STEs cannot be had, or one of its streams is another
+  /// device's. `master` stays until the last evtq_thread(), and the last fault it reported.
   bool probe_device(Cpu& cpu, Master& master);
   /// arm_smmu_find_master(): whose StreamID it is; null: no probed device's.
   Master* find_master(arch::StreamId sid) const;

@@ -91,7 +91,8 @@ constexpr Command pri_resp(const PriGroup& group, PriResponse response) {
           cmd1::PrgIndex::of(group.index) | cmd1::PriResponse::of(static_cast<unsigned>(response))};
 }
 
-/// CMD_RESUME.{Ab,Ac}: a transaction that is terminated is reported to its device, or not (CD.A).
+/// CMD_RESUME.{Ab,Ac}: retried, aborted, or terminated: as an abort where TERM_MODEL is 1, else as
+/// reads of zero and lost writes.
 enum class ResumeResponse : std::uint8_t { kTerminate, kRetry, kAbort };
 constexpr Command resume(arch::StreamId sid, std::uint16_t stag, ResumeResponse response) {
   return {op(Opcode::kResume) | cmd0::Sid::of(sid.value) |

@@ -89,10 +89,13 @@ bool write_ctx_desc(Cpu& cpu, ArmSmmuDevice& smmu, Master& master, arch::Substre
   return write_one(cpu, smmu, {.table = &master.cd_table, .masters = {&master}}, ssid, cd);
 }
 
+bool quiet_cd_stalls(const ArmSmmuDevice& smmu) {
+  return !smmu.behaviour().smmu_quiet_no_stall || smmu.features().stall_forced;
+}
+
 void quiet_ctx_desc(Cpu& cpu, ArmSmmuDevice& smmu, Domain& domain, arch::SubstreamId ssid) {
   const FunctionTrace trace(cpu, "arm_smmu_write_ctx_desc");
-  const bool keep_stall = !smmu.behaviour().smmu_quiet_no_stall || smmu.features().stall_forced;
-  const std::uint64_t dropped = keep_stall ? 0 : cd0::S::kMask | cd0::R::kMask;
+  const std::uint64_t dropped = quiet_cd_stalls(smmu) ? 0 : cd0::S::kMask | cd0::R::kMask;
   change(cpu, smmu, domain, ssid,
          [&](std::uint64_t word) { return (word & ~dropped) | cd0::Epd0::of(1); });
 }

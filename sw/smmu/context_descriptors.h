@@ -17,7 +17,10 @@ bool write_ctx_desc(Cpu& cpu, ArmSmmuDevice& smmu, Domain& domain, arch::Substre
 /// The same in the table of one master alone (v6.7 on).
 bool write_ctx_desc(Cpu& cpu, ArmSmmuDevice& smmu, Master& master, arch::SubstreamId ssid,
                     const Entry& cd);
-/// quiet_cd: keeps the CD valid, and disables its walks.
+/// Whether an access of a process that has gone stalls as before: until b41932f54458, and where the
+/// hardware has no other way.
+bool quiet_cd_stalls(const ArmSmmuDevice& smmu);
+/// quiet_cd, until v6.9: keeps the CD valid, and disables its walks.
 void quiet_ctx_desc(Cpu& cpu, ArmSmmuDevice& smmu, Domain& domain, arch::SubstreamId ssid);
 /// The domain's own CD gets its new ASID.
 void update_ctx_desc_asid(Cpu& cpu, ArmSmmuDevice& smmu, Domain& domain);

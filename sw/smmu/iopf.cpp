@@ -8,6 +8,13 @@ namespace smmuv3 = arch::smmuv3;
 
 void IopfQueue::report_device_fault(Cpu& cpu, Master& master, const smmuv3::EventRecord& event) {
   const FunctionTrace trace(cpu, "iommu_report_device_fault");
+  // Devices of several streams get no I/O page faults (arm_smmu_master_iopf_supported()): nobody
+  // cares, and the answer names the first stream.
+  if (master.device.streams.size() != 1) {
+    const auto stag = static_cast<std::uint16_t>(smmuv3::event1::Stag::get(event[1]));
+    smmu_.page_response(cpu, master.device.streams.front(), stag, false);
+    return;
+  }
   queue_.push_back({.master = &master, .event = event});
   cpu.wake_all(work_);
 }
@@ -24,7 +31,6 @@ void IopfQueue::worker(Cpu& cpu) {
 void IopfQueue::handle(Cpu& cpu, const Fault& fault) {
   const FunctionTrace trace(cpu, "iopf_handler");
   const smmuv3::EventRecord& event = fault.event;
-  const arch::StreamId sid{static_cast<std::uint32_t>(smmuv3::event0::Sid::get(event[0]))};
   const arch::SubstreamId pasid{static_cast<std::uint32_t>(smmuv3::event0::Ssid::get(event[0]))};
   const auto stag = static_cast<std::uint16_t>(smmuv3::event1::Stag::get(event[1]));
   // Without a PASID it is a DMA domain's, whose pages are pinned: nobody handles its faults.
@@ -39,7 +45,7 @@ void IopfQueue::handle(Cpu& cpu, const Fault& fault) {
                         {.write = write, .remote = true}) == VmFault::kHandled;
   }
   // Whatever fault_in() invalidated is complete: the retry cannot meet what it was told to drop.
-  smmu_.page_response(cpu, sid, stag, resolved);
+  smmu_.page_response(cpu, fault.master->device.streams.front(), stag, resolved);
 }
 
 }  // namespace shootdown::sw::smmu

@@ -40,21 +40,27 @@ void SvaDomain::release(Cpu& cpu, Mm&) {
   const FunctionTrace trace(cpu, "arm_smmu_mm_release");
   if (released_) return;
   released_ = true;
-  if (stream_domain_ != nullptr) {
-    quiet_ctx_desc(cpu, smmu_, *stream_domain_, pasid_);
-  } else {
-    const bool forced = smmu_.features().stall_forced;
+  // Where stalling can be switched off, what the device still does ends quickly.
+  const bool stalls = quiet_cd_stalls(smmu_);
+  const auto quiet_cd = [&](bool stall_enabled) {
+    return make_sva_cd(smmu_.host(), {.pgd = std::nullopt,
+                                      .asid = asid(),
+                                      .private_asid = stream_domain_ == nullptr,
+                                      .stall = stalls && stall_enabled,
+                                      .record = stalls});
+  };
+  if (stream_domain_ == nullptr) {
     for (const Attachment& attachment : own_.devices) {
       const auto cd = attachment.master->cd_table.find(attachment.ssid);
       if (!cd) continue;
-      // Where stalling can be switched off, what the device still does ends quickly.
       write_cd_entry(cpu, smmu_, *attachment.master, attachment.ssid, *cd,
-                     make_sva_cd(smmu_.host(), {.pgd = std::nullopt,
-                                                .asid = own_.asid,
-                                                .private_asid = true,
-                                                .stall = forced && attachment.master->stall_enabled,
-                                                .record = forced}));
+                     quiet_cd(attachment.master->stall_enabled));
     }
+  } else if (smmu_.behaviour().smmu_write_cd_entry) {
+    (void)write_ctx_desc(cpu, smmu_, *stream_domain_, pasid_,
+                         quiet_cd(stream_domain_->stall_enabled));
+  } else {
+    quiet_ctx_desc(cpu, smmu_, *stream_domain_, pasid_);
   }
   tlb_inv(cpu, {}, 0);
   atc_inv(cpu, {}, 0);
@@ -97,11 +103,9 @@ SvaDomain* Sva::find(const Mm& mm, const Master& master) {
 
 SvaDomain* Sva::find(arch::SubstreamId pasid, const Master& master) {
   for (const auto& domain : domains_) {
-    if (domain->pasid_ != pasid) continue;
-    const auto& devices = domain->domain().devices;
-    const bool attached = std::any_of(devices.begin(), devices.end(),
-                                      [&](const Attachment& a) { return a.master == &master; });
-    if (attached) return domain.get();
+    const auto& bound = domain->bound_;
+    const bool here = std::find(bound.begin(), bound.end(), &master) != bound.end();
+    if (domain->pasid_ == pasid && here) return domain.get();
   }
   return nullptr;
 }
@@ -129,13 +133,13 @@ SvaDomain* Sva::bind(Cpu& cpu, Mm& mm, arch::SubstreamId pasid, Master& master) 
   SvaDomain* domain = find_or_make(cpu, mm, pasid, master);
   if (domain == nullptr) return nullptr;
   const bool done = domain->stream_domain_ != nullptr
-                        ? domain->users_ != 0 || bind_shared_asid(cpu, *domain)
+                        ? !domain->bound_.empty() || bind_shared_asid(cpu, *domain)
                         : bind_own_asid(cpu, *domain, master);
   if (!done) {
-    if (domain->users_ == 0) free_domain(cpu, *domain);
+    if (domain->bound_.empty()) free_domain(cpu, *domain);
     return nullptr;
   }
-  ++domain->users_;
+  domain->bound_.push_back(&master);
   for (const arch::StreamId sid : master.device.streams) {
     cpu.trace(SvaBound{.mm = mm.id,
                        .stream_id = sid,
@@ -171,7 +175,10 @@ void Sva::unbind(Cpu& cpu, SvaDomain& domain, Master& master) {
   if (domain.stream_domain_ == nullptr) {
     remove_dev_pasid(cpu, smmu_, master, domain.own_, domain.pasid_);
   }
-  if (--domain.users_ != 0) return;
+  const auto bond = std::find(domain.bound_.begin(), domain.bound_.end(), &master);
+  SHOOTDOWN_CHECK(bond != domain.bound_.end(), "a device is unbound that is not bound");
+  domain.bound_.erase(bond);
+  if (!domain.bound_.empty()) return;
   if (domain.stream_domain_ != nullptr) {
     write_ctx_desc(cpu, smmu_, *domain.stream_domain_, domain.pasid_, {});
     // A mm that was released has left nothing behind, and nothing can have come since.

@@ -55,7 +55,7 @@ class SvaDomain : public MmuNotifier {
   arch::SubstreamId pasid_;
   Domain* stream_domain_;
   Domain own_{Domain::Stage::kSva};
-  unsigned users_{};
+  std::vector<const Master*> bound_;  ///< by Sva::bind(), once each time
   bool released_{};
 };
 
@@ -71,7 +71,7 @@ class Sva {
   void unbind(Cpu& cpu, SvaDomain& domain, Master& master);
   /// The domain that serves this device's accesses to `mm`; null: not bound.
   SvaDomain* find(const Mm& mm, const Master& master);
-  /// The domain that this device's transactions with `pasid` belong to; null: none is bound.
+  /// The domain that this device is bound to by `pasid`; null: to none.
   SvaDomain* find(arch::SubstreamId pasid, const Master& master);
   const std::vector<std::unique_ptr<SvaDomain>>& domains() const { return domains_; }
 
