@@ -106,7 +106,7 @@ int run_command(const Options& options) {
   }
   const RunResult result = experiment.run();
   if (waves) {
-    waves->close();
+    if (!waves->close()) waves_file->fail_incomplete();
     finish_waves(*options.waves, waves_file->temporary_path());
     waves_file->commit();
   }

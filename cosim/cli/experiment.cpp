@@ -63,12 +63,12 @@ RunResult Experiment::run() {
   result.simulated_ps = platform_.simulated_ps();
   for (std::size_t i = 0; i < config_.devices.size(); ++i) {
     if (const unsigned failed = platform_.device(i).failed_accesses(); failed != 0) {
-      // Nobody hears of a fault that does not stall, so that nobody mends it.
+      // Nobody hears of a fault that does not stall, so that nobody makes the page accessible.
       const bool stalls = config_.hardware.smmu.features.can_stall();
       result.remarks.push_back(fmt::format(
           "{}: gave up {} access{} after {} retries{}", config_.devices[i].name, failed,
           failed == 1 ? "" : "es", config_.devices[i].dma.retry_attempts,
-          stalls ? "" : "; with hardware.smmu.faults: terminate no handler maps the page"));
+          stalls ? "" : "; with hardware.smmu.faults: terminate no handler hears of its faults"));
     }
   }
   if (!result.violations.empty()) {

@@ -1,6 +1,7 @@
 // The program `shootdown`. Errors of the user are caught here and nowhere else.
 #include <fmt/format.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <exception>
 #include <iostream>
@@ -16,6 +17,8 @@ int sc_main(int, char**) { return 0; }
 int main(int argc, char** argv) {
   // SystemC prints its banner otherwise, at the first use.
   setenv("SYSTEMC_DISABLE_COPYRIGHT_MESSAGE", "1", 1);
+  // A file that may not grow is an error of its writer, which removes it.
+  std::signal(SIGXFSZ, SIG_IGN);
   using namespace shootdown::cosim;
   int exit_code = kExitMet;
   const auto options = parse_options(argc, argv, exit_code);

@@ -114,6 +114,11 @@ void check_combinations(YamlMap& map, const hw::SmmuFeatures& features) {
         "false, or stage2: true: VMIDs are of stage 2");
   needs(features.vmid_wildcard && !features.stage2, "vmid_wildcard", "is true without stage2",
         "false, or stage2: true: VMIDs are of stage 2");
+  // The driver's allocator gives it at most 4 MiB in one piece.
+  constexpr unsigned kLinearBits = 16;
+  needs(!features.two_level_stream_table && features.sid_bits > kLinearBits,
+        "two_level_stream_table", "is false, with more than 16 stream_id_bits",
+        "true, or at most 16 stream_id_bits: a linear table is one piece of memory");
 }
 
 /// The RTL TLB knows one regime, one VMID and the pages of the 4 KiB granule.
@@ -131,7 +136,8 @@ void check_rtl_features(YamlMap& map, const HardwareConfig& hardware) {
   if (what == nullptr) return;
   const auto given = map.find(what);
   (given ? *given : map.value())
-      .fail("is more than the RTL TLB knows", "tlb.model: systemc, or this feature left out");
+      .fail(fmt::format("the RTL TLB knows no {}", what),
+            fmt::format("tlb.model: systemc, or the SMMU without {}", what));
 }
 
 }  // namespace

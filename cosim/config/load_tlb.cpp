@@ -73,10 +73,10 @@ void read_cache(YamlMap& map, const char* entries_key, unsigned& entries, const 
   map.read(ways_key, ways, 0, kMaxCacheEntries);
   if (ways == 0 || entries == 0) return;
   if (ways > entries || entries % ways != 0) {
-    const auto given = map.find(ways_key);
-    (given ? *given : map.value())
-        .fail(fmt::format("has {} ways for {} entries", ways, entries),
-              "must divide entries; 0: fully associative");
+    const auto given = map.find(entries_key);
+    (given ? *given : map.value().child(map.value().key() + "." + ways_key, map.value().node()))
+        .fail(fmt::format("is {}, with {} = {}", entries, ways_key, ways),
+              fmt::format("a multiple of {}, which is 0 where every way is looked at", ways_key));
   }
 }
 

@@ -334,7 +334,7 @@ ConformFile replay_arm64_tlbi(const json& file) {
   const std::uint64_t page = hex_number(file.at("page_size"));
   const char* shape = page == 4096 ? "arm64" : page == 16384 ? "arm64_16k" : "arm64_64k";
   const unsigned page_shift = page == 4096 ? 12 : page == 16384 ? 14 : 16;
-  ConformFile result{.path = "", .format = "arm64_tlbi", .cases = {}};
+  ConformFile result{.path = "", .format = "arm64-tlbi/1", .cases = {}};
   for (const json& group : file.at("groups")) {
     const Machine machine{.flush = {features_of(group.at("features")), behaviour, page_shift},
                           .shape = *sw::gather_shape(shape, behaviour),
@@ -346,14 +346,16 @@ ConformFile replay_arm64_tlbi(const json& file) {
         fmt::format("{} features {}", kernel.substr(0, 10), group.at("features").dump());
     std::size_t index = 0;
     for (const json& test : group.at("cases")) {
-      const std::string op = test.at("op");
+      at_place(fmt::format("groups[{}].cases[{}]", &group - &file.at("groups")[0], index), [&] {
+        const std::string op = test.at("op");
+        result.cases.push_back({.name = fmt::format("{} {}", op, index + 1),
+                                .configuration = configuration,
+                                .difference = op == "gather" ? replay_gather(machine, test)
+                                              : op.starts_with("ptep_")
+                                                  ? replay_entry(machine, test)
+                                                  : replay_flush(machine, test)});
+      });
       ++index;
-      result.cases.push_back({.name = fmt::format("{} {}", op, index),
-                              .configuration = configuration,
-                              .difference = op == "gather" ? replay_gather(machine, test)
-                                            : op.starts_with("ptep_")
-                                                ? replay_entry(machine, test)
-                                                : replay_flush(machine, test)});
     }
   }
   return result;

@@ -62,7 +62,10 @@ std::vector<ConformFile> conform_folder(const std::string& folder) {
   for (const std::string& path : recordings_below(folder)) {
     const nlohmann::json file = read_json(path);
     if (!is_known(file)) {
-      throw std::runtime_error(path + ":1:1: format: is not one that is known (" + kFormats + ")");
+      const std::string format = file.is_object() && file.contains("format")
+                                     ? "is " + file.at("format").dump()
+                                     : "is missing";
+      throw std::runtime_error(path + ":1:1: format: " + format + " (" + kFormats + ")");
     }
     try {
       result.push_back(replay(file));

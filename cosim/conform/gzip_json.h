@@ -21,6 +21,16 @@ inline std::string problem_of(const std::exception& error) {
   return text.starts_with("[json.") && end != std::string::npos ? text.substr(end + 2) : text;
 }
 
+/// What `use` returns; what it throws, with the place in front.
+template <class Use>
+auto at_place(const std::string& place, Use&& use) {
+  try {
+    return use();
+  } catch (const std::exception& problem) {
+    throw std::runtime_error(place + ": " + problem_of(problem));
+  }
+}
+
 /// Throws std::runtime_error, with the path, if the file cannot be read or is not JSON.
 inline nlohmann::json read_json(const std::string& path) {
   gzFile file = gzopen(path.c_str(), "rb");

@@ -403,6 +403,28 @@ std::string compare_constants(const sw::GatherShape& shape, const json& recorded
   return knobs == config.knobs ? "" : "the knobs differ: Linux " + recorded.at("knobs").dump();
 }
 
+/// One sequence of operations, in every configuration in which it was recorded.
+void replay_case(const json& file, const json& test, std::vector<ConformCase>& cases) {
+  const json options = test.value("opts", json::object());
+  const sw::GatherOptions shape_options{.x86_five_levels = options.value("x86_l5", 0) != 0,
+                                        .init_on_free = options.value("init_on_free", 0) != 0};
+  for (const json& trace : test.at("traces")) {
+    for (const std::string name : trace.at("configs")) {
+      const std::size_t slash = name.find('/');
+      const std::string kernel = name.substr(0, slash);
+      auto shape = sw::gather_shape(name.substr(slash + 1), recorded_kernel(kernel), shape_options);
+      if (!shape) throw std::runtime_error("configuration '" + name + "' is not known");
+      const json& recorded = file.at("configs").at(name);
+      std::string difference = compare_constants(*shape, recorded);
+      if (difference.empty()) {
+        Replay replay(test, std::move(*shape), recorded.value("pmd_sharing", false));
+        difference = replay.run(test.at("ops"), trace.at("t"));
+      }
+      cases.push_back({.name = test.at("name"), .configuration = name, .difference = difference});
+    }
+  }
+}
+
 }  // namespace
 
 bool is_mmu_gather(const json& file) {
@@ -410,28 +432,10 @@ bool is_mmu_gather(const json& file) {
 }
 
 ConformFile replay_mmu_gather(const json& file) {
-  ConformFile result{.path = "", .format = "mmu_gather", .cases = {}};
+  ConformFile result{.path = "", .format = "mmu_gather-trace-1", .cases = {}};
+  std::size_t number = 0;
   for (const json& test : file.at("cases")) {
-    const json options = test.value("opts", json::object());
-    const sw::GatherOptions shape_options{.x86_five_levels = options.value("x86_l5", 0) != 0,
-                                          .init_on_free = options.value("init_on_free", 0) != 0};
-    for (const json& trace : test.at("traces")) {
-      for (const std::string name : trace.at("configs")) {
-        const std::size_t slash = name.find('/');
-        const std::string kernel = name.substr(0, slash);
-        auto shape =
-            sw::gather_shape(name.substr(slash + 1), recorded_kernel(kernel), shape_options);
-        if (!shape) throw std::runtime_error("configuration \"" + name + "\" is not known");
-        const json& recorded = file.at("configs").at(name);
-        std::string difference = compare_constants(*shape, recorded);
-        if (difference.empty()) {
-          Replay replay(test, std::move(*shape), recorded.value("pmd_sharing", false));
-          difference = replay.run(test.at("ops"), trace.at("t"));
-        }
-        result.cases.push_back(
-            {.name = test.at("name"), .configuration = name, .difference = difference});
-      }
-    }
+    at_place(fmt::format("cases[{}]", number++), [&] { replay_case(file, test, result.cases); });
   }
   return result;
 }

@@ -169,9 +169,11 @@ ConformFile replay_smmu_commands(const json& file) {
   ConformFile result{.path = {}, .format = file.at("format"), .cases = {}};
   std::size_t number = 0;
   for (const json& test : file.at("cases")) {
-    const std::string difference = result.format == kCommands ? replay_command(test)
-                                   : result.format == kRanges ? replay_range(test)
-                                                              : replay_endless(test);
+    const std::string difference = at_place(fmt::format("cases[{}]", number), [&] {
+      return result.format == kCommands ? replay_command(test)
+             : result.format == kRanges ? replay_range(test)
+                                        : replay_endless(test);
+    });
     result.cases.push_back(
         {fmt::format("case {}", number++), test.value("kernel", ""), difference});
   }

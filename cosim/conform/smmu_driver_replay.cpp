@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <bit>
+#include <cctype>
 #include <deque>
 #include <map>
 #include <memory>
@@ -450,15 +451,24 @@ bool is_smmu_driver(const json& file) {
 ConformFile replay_smmu_driver(const json& file) {
   ConformFile result{.path = {}, .format = "smmuv3-driver/1", .cases = {}};
   const std::string kernel = file.at("kernel");
-  const std::string version = kernel.find("6.12") != std::string::npos ? "6.12" : "6.1";
+  // "Linux 6.1, Debian ..." or "Linux 6.12.94 ...".
+  std::string version;
+  for (const std::string known : {"6.1", "6.12"}) {
+    const std::string start = "Linux " + known;
+    const bool longer = kernel.size() > start.size() && std::isdigit(kernel[start.size()]) != 0;
+    if (kernel.starts_with(start) && !longer) version = known;
+  }
+  if (version.empty()) {
+    throw std::runtime_error("kernel '" + kernel + "' is neither Linux 6.1 nor Linux 6.12");
+  }
   const auto page_bytes = file.at("page_size").get<std::uint64_t>();
   const std::string configuration = fmt::format("{} {}K", version, page_bytes >> 10);
-  if (version == "6.1" && kernel.find("6.1") == std::string::npos) {
-    throw std::runtime_error("kernel '" + kernel + "' is neither a 6.1 nor a 6.12");
-  }
+  std::size_t number = 0;
   for (const json& session : file.at("sessions")) {
-    Session replay(session, version, static_cast<unsigned>(std::countr_zero(page_bytes)));
-    result.cases.push_back({session.at("session"), configuration, replay.run()});
+    at_place(fmt::format("sessions[{}]", number++), [&] {
+      Session replay(session, version, static_cast<unsigned>(std::countr_zero(page_bytes)));
+      result.cases.push_back({session.at("session"), configuration, replay.run()});
+    });
   }
   return result;
 }

@@ -57,6 +57,9 @@ std::vector<Event> without_beats(const std::vector<Event>& events) {
 DmaOutcome read_outcome(const nlohmann::json& observed, const nlohmann::json& step) {
   DmaOutcome outcome;
   outcome.result = observed.at("r").get<std::string>();
+  if (outcome.result != "ok" && outcome.result != "abort" && outcome.result != "mixed") {
+    throw std::runtime_error("r '" + outcome.result + "' is none of ok, abort, mixed");
+  }
   outcome.bypass = observed.value("bypass", 0) == 1;
   if (observed.contains("xl")) {
     for (const auto& pair : observed.at("xl")) {

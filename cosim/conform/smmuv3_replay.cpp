@@ -27,7 +27,29 @@ constexpr arch::PhysAddr kRamBase{0x4000'0000};
 constexpr std::uint64_t kRamBytes = 0x8000'0000;
 
 std::uint32_t offset_of(const json& step) {
-  return static_cast<std::uint32_t>(hex_number(step.at("off")));
+  constexpr std::uint64_t kRegisterBytes = 0x20000;
+  const std::uint64_t offset = hex_number(step.at("off"));
+  if (offset >= kRegisterBytes || offset % 4 != 0) {
+    throw std::runtime_error(fmt::format("off {:#x} is no register (below 0x20000)", offset));
+  }
+  return static_cast<std::uint32_t>(offset);
+}
+
+bool is_write(const json& step) {
+  const std::string direction = step.at("dir");
+  if (direction != "r" && direction != "w") {
+    throw std::runtime_error("dir '" + direction + "' is neither r nor w");
+  }
+  return direction == "w";
+}
+
+std::size_t bytes_in(const json& step) {
+  constexpr std::int64_t kMost = 1 << 16;
+  const auto bytes = step.at("n").get<std::int64_t>();
+  if (bytes < 1 || bytes > kMost) {
+    throw std::runtime_error(fmt::format("n {} is not from 1 to {}", bytes, kMost));
+  }
+  return static_cast<std::size_t>(bytes);
 }
 
 std::vector<std::uint8_t> bytes_of(const std::string& text) {
@@ -101,11 +123,7 @@ class Replay {
     const json& steps = vector_.at("steps");
     if (steps.empty()) throw std::runtime_error("has no steps");
     for (number_ = 0; number_ < steps.size() && difference_.empty(); ++number_) {
-      try {
-        take(steps[number_]);
-      } catch (const std::exception& problem) {
-        throw std::runtime_error(fmt::format("steps[{}]: {}", number_, problem_of(problem)));
-      }
+      at_place(fmt::format("steps[{}]", number_), [&] { take(steps[number_]); });
     }
   }
 
@@ -335,8 +353,8 @@ class Replay {
   /// The model's outcome, a transaction a page.
   DmaOutcome perform(const json& step) {
     DmaOutcome outcome;
-    const bool write = step.at("dir") == "w";
-    std::vector<std::uint8_t> data(step.at("n").get<std::size_t>());
+    const bool write = is_write(step);
+    std::vector<std::uint8_t> data(bytes_in(step));
     if (write) data = bytes_of(step.at("d"));
     std::uint64_t address = hex_number(step.at("a"));
     board_.forget_writes();

@@ -107,11 +107,12 @@ void Waves::advance() {
   now_ps_ = now;
 }
 
-void Waves::close() {
-  if (!file_.is_open()) return;
-  file_.dump(now_ps_);
-  for (RtlTlbEngine* engine : rtl_) engine->on_clock({});
-  file_.close();
+bool Waves::close() {
+  if (file_.is_open()) {
+    file_.dump(now_ps_);
+    for (RtlTlbEngine* engine : rtl_) engine->on_clock({});
+  }
+  return file_.close();
 }
 
 void Waves::on_event(const Event& event) {

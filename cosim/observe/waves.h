@@ -25,7 +25,8 @@ class Waves : public EventSubscriber {
   /// Throws std::runtime_error if the file cannot be written.
   void open(const std::string& path);
   void on_event(const Event& event) override;
-  void close();
+  /// False if some of the file could not be written.
+  bool close();
 
  private:
   struct Software {

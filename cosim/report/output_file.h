@@ -21,6 +21,8 @@ class OutputFile {
   const std::string& temporary_path() const { return temporary_; }
   /// Lets another writer have the temporary file.
   void close() { stream_.close(); }
+  /// The other writer could not write all of it. Throws ConfigError.
+  [[noreturn]] void fail_incomplete() const { fail("could not be written whole"); }
   /// Gives the file its name. Throws ConfigError if writing failed.
   void commit();
 

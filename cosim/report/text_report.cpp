@@ -155,7 +155,8 @@ std::string text_report(const Config& config, const RunResult& result) {
   for (const std::string& remark : result.remarks) text += "note  " + remark + "\n\n";
   const std::string kernel = config.kernel.name();
   if (result.expected.empty()) {
-    text += fmt::format("{} expects nothing of {}\n", config.path, kernel);
+    text += fmt::format("{} expects nothing of {} (`expect`, docs/configuration.md)\n", config.path,
+                        kernel);
   } else {
     text += fmt::format("{} for {}: {}\n", result.met ? "as expected" : "NOT AS EXPECTED", kernel,
                         result.expected);

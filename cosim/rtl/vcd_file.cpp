@@ -4,12 +4,35 @@
 #include <verilated_vcd_c.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <map>
 #include <vector>
 
 #include "cosim/rtl/rtl_context.h"
 
 namespace shootdown::cosim {
+
+namespace {
+
+/// Verilator's runtime ends the program on a failed write, and waits for itself on the way.
+class WholeFile : public VerilatedVcdFile {
+ public:
+  ssize_t write(const char* data, ssize_t bytes) override {
+    for (ssize_t done = 0; done < bytes && whole_;) {
+      const ssize_t got = VerilatedVcdFile::write(data + done, bytes - done);
+      if (got < 0 && errno == EINTR) continue;
+      whole_ = got > 0;
+      done += got;
+    }
+    return bytes;
+  }
+  bool whole() const { return whole_; }
+
+ private:
+  bool whole_{true};
+};
+
+}  // namespace
 
 struct VcdFile::Implementation : public VerilatedModel {
   struct Entry {
@@ -95,7 +118,8 @@ struct VcdFile::Implementation : public VerilatedModel {
     }
   }
 
-  VerilatedVcdC file;
+  WholeFile bytes;
+  VerilatedVcdC file{&bytes};
   std::vector<Entry> entries;
   std::uint32_t first_code{};
   bool dumped{};
@@ -172,8 +196,9 @@ void VcdFile::dump(std::uint64_t time_ps) {
   me.last_ps = time_ps;
 }
 
-void VcdFile::close() {
+bool VcdFile::close() {
   if (implementation_->file.isOpen()) implementation_->file.close();
+  return implementation_->bytes.whole();
 }
 
 bool VcdFile::is_open() const { return implementation_->file.isOpen(); }

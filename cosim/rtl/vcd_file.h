@@ -35,7 +35,8 @@ class VcdFile {
   /// Writes everything that has changed since the last call, as of `time_ps`. Times ascend; a call
   /// for a time that was written already is ignored.
   void dump(std::uint64_t time_ps);
-  void close();
+  /// False if some of it could not be written.
+  bool close();
   bool is_open() const;
 
   /// For Verilated models, before open().

@@ -133,6 +133,12 @@ const Case kCases[] = {
      "12:", "hardware.smmu.vmid16", "stage2: true"},
     {"VmidWildcardWithoutStage2", "faults: stall", "faults: stall\n    vmid_wildcard: true",
      "12:", "hardware.smmu.vmid_wildcard", "stage2: true"},
+    {"LargeLinearStreamTable", "faults: stall",
+     "faults: stall\n    two_level_stream_table: false\n    stream_id_bits: 17",
+     "12:", "hardware.smmu.two_level_stream_table", "at most 16 stream_id_bits"},
+    {"WaysOfAFewEntries", "faults: stall",
+     "faults: stall\n    ste_cache_ways: 4\n    ste_cache_entries: 6",
+     "13:", "hardware.smmu.ste_cache_entries", "a multiple of ste_cache_ways"},
     {"GranuleTwice", "faults: stall", "faults: stall\n    granules: [4k, 16k, 4k]",
      "12:", "hardware.smmu.granules[2]", "each once"},
     {"UnknownFaultModel", "faults: stall", "faults: ignore", "11:13", "hardware.smmu.faults",
@@ -376,7 +382,7 @@ TEST(BadInputTest, ARecordingThatIsNoneSaysWhereItIsWrong) {
     EXPECT_NE(said.find(part), std::string::npos) << said;
   };
   expect(conform("{\n  \"format\": oops}"), "bad.json:2:13: JSON: ");
-  expect(conform(R"({"format": "x/1"})"), "format: is not one that is known");
+  expect(conform(R"({"format": "x/1"})"), "format: is \"x/1\" (formats mmu_gather-trace-1,");
   expect(conform(vector("")), "has no steps");
   expect(conform(vector(R"({"op": "dam"})")),
          "bad.json:1:1: steps[0]: op 'dam' is none of mw, mr, rw, rr, cmd, dma");
@@ -386,6 +392,35 @@ TEST(BadInputTest, ARecordingThatIsNoneSaysWhereItIsWrong) {
          "steps[0]: size 3 is neither 4 nor 8");
   expect(conform(vector(R"({"op": "rw", "off": "0x2g", "v": "0", "size": 4})")),
          "steps[0]: '0x2g' is no number");
+  expect(conform(vector(R"({"op": "rw", "off": "0x20000", "v": "0", "size": 4})")),
+         "steps[0]: off 0x20000 is no register");
+  const auto dma = [&](const char* direction, const char* bytes, const char* result) {
+    return vector(std::string(R"({"op": "dma", "sid": "0x0", "a": "0x0", "dir": ")") + direction +
+                  R"(", "n": )" + bytes + R"(, "d": "00", "obs": {"r": ")" + result + "\"}}");
+  };
+  expect(conform(dma("q", "1", "ok")), "steps[0]: dir 'q' is neither r nor w");
+  expect(conform(dma("r", "-4", "ok")), "steps[0]: n -4 is not from 1 to 65536");
+  expect(conform(dma("r", "1", "okk")), "steps[0]: r 'okk' is none of ok, abort, mixed");
+  expect(conform(R"({"format": "smmuv3-commands/1", "cases": [{"op": "cmd"}]})"),
+         "cases[0]: key 'args' not found");
+}
+
+TEST(BadInputTest, OutputsThatDoNotFitAreRefusedWhole) {
+  // A limit on the size of files is a full disk that every machine has.
+  for (const char* option : {"--waves", "--events"}) {
+    const ScratchFolder scratch;
+    const std::string file = scratch / "out.vcd";
+    const std::string command =
+        "ulimit -f 8; exec timeout 60 " SHOOTDOWN_PROGRAM " run configs/permission_upgrade.yaml " +
+        std::string(option) + " " + file + " 2>" + (scratch / "err") + " >/dev/null";
+    const int status = std::system(command.c_str());
+    ASSERT_TRUE(WIFEXITED(status)) << option;
+    EXPECT_EQ(WEXITSTATUS(status), 2) << option;
+    const std::string said = read_file(scratch / "err");
+    EXPECT_NE(said.find(std::string(option) + ": could not be written whole"), std::string::npos)
+        << said;
+    EXPECT_EQ(scratch.files(), 1U) << option << ": nothing but what it said";
+  }
 }
 
 TEST(BadInputTest, AMistakeOfTheFileIsNotBlamedOnSet) {

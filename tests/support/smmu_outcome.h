@@ -89,13 +89,26 @@ inline const Tampering kTamperings[] = {
        o.events.pop_back();
        return true;
      }},
+    {"an event more",
+     [](cosim::DmaOutcome& o) {
+       if (o.events.empty()) return false;
+       o.events.push_back(o.events.back());
+       return true;
+     }},
+    {"bypass",
+     [](cosim::DmaOutcome& o) {
+       o.bypass = !o.bypass;
+       return true;
+     }},
     {"type", [](cosim::DmaOutcome& o) { return flip_in_first_event(o, 0, 0x03); }},
     {"SSV", [](cosim::DmaOutcome& o) { return flip_in_first_event(o, 0, 1 << 11); }},
+    {"SSID", [](cosim::DmaOutcome& o) { return flip_in_first_event(o, 0, 1 << 12); }},
     {"StreamID",
      [](cosim::DmaOutcome& o) { return flip_in_first_event(o, 0, std::uint64_t{1} << 32); }},
     {"Stall",
      [](cosim::DmaOutcome& o) { return flip_in_first_event(o, 1, std::uint64_t{1} << 31); }},
     {"PnU", [](cosim::DmaOutcome& o) { return flip_in_first_event(o, 1, std::uint64_t{1} << 33); }},
+    {"InD", [](cosim::DmaOutcome& o) { return flip_in_first_event(o, 1, std::uint64_t{1} << 34); }},
     {"RnW", [](cosim::DmaOutcome& o) { return flip_in_first_event(o, 1, std::uint64_t{1} << 35); }},
     {"S2", [](cosim::DmaOutcome& o) { return flip_in_first_event(o, 1, std::uint64_t{1} << 39); }},
     {"CLASS",
