@@ -30,14 +30,17 @@ bool is_recording(const fs::path& path) {
   return (name.ends_with(".json") || name.ends_with(".json.gz")) && name != "index.json";
 }
 
+/// A folder's, or the one file that is named.
 std::vector<std::string> recordings_below(const std::string& folder) {
   std::error_code error;
+  if (fs::is_regular_file(folder, error)) return {folder};
   std::vector<std::string> paths;
   for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder, error)) {
     if (is_recording(entry.path())) paths.push_back(entry.path().string());
   }
   if (error)
-    throw std::runtime_error(folder + ":1:1: folder: " + error.message() + " (a readable folder)");
+    throw std::runtime_error(folder + ":1:1: folder: " + error.message() +
+                             " (a readable folder, or a recording)");
   std::sort(paths.begin(), paths.end());
   return paths;
 }

@@ -16,6 +16,7 @@
 #include "cosim/conform/gzip_json.h"
 #include "cosim/conform/recorded_kernel.h"
 #include "cosim/conform/smmu_driver_board.h"
+#include "cosim/conform/smmu_driver_features.h"
 #include "cosim/conform/smmu_driver_trace.h"
 #include "sw/arch/arm64/arm64_mmu.h"
 #include "sw/mm/mm_types.h"
@@ -35,37 +36,6 @@ namespace {
 constexpr arch::PhysAddr kRegisters{0x0905'0000};
 constexpr std::uint64_t kMemoryBytes = std::uint64_t{1} << 28;
 
-/// ARM_SMMU_FEAT_*, bit by bit as the kernel numbers them.
-std::uint64_t feature_mask(const smmu::Features& f) {
-  const bool bits[] = {f.two_level_stream_table,
-                       f.two_level_cd,
-                       f.little_endian,
-                       f.big_endian,
-                       f.pri,
-                       f.ats,
-                       f.sev,
-                       f.msi,
-                       f.coherent,
-                       f.stage1,
-                       f.stage2,
-                       f.stalls,
-                       f.hyp,
-                       f.stall_forced,
-                       f.wide_addresses,
-                       f.range_invalidation,
-                       f.broadcast,
-                       f.sva,
-                       f.e2h,
-                       f.nesting,
-                       f.type_overrides,
-                       f.access_flag,
-                       f.dirty};
-  std::uint64_t mask = 0;
-  unsigned position = 0;
-  for (const bool bit : bits) mask |= std::uint64_t{bit} << position++;
-  return mask;
-}
-
 class Session {
  public:
   Session(const json& session, const std::string& kernel, unsigned page_shift)
@@ -80,7 +50,7 @@ class Session {
 
   std::string run() {
     if (!smmu_.probe(board_)) return "the driver refuses this SMMU";
-    std::string difference = compare_features(session_.at("driver"));
+    std::string difference = compare_features(smmu_.features(), session_.at("driver"));
     trace_.learn_queue(session_.at("reset"), smmu_.cmdq().base());
     if (difference.empty()) difference = compare(session_.at("reset"), "reset");
     const json& steps = session_.at("steps");
@@ -113,26 +83,6 @@ class Session {
             .page_shift = page_shift,
             .looks_for_type_overrides = behaviour.smmu_type_overrides,
             .looks_for_httu = behaviour.smmu_httu};
-  }
-
-  std::string compare_features(const json& driver) const {
-    const smmu::Features& f = smmu_.features();
-    const auto differ = [](const char* what, std::uint64_t ours, std::uint64_t linux) {
-      return ours == linux ? std::string()
-                           : fmt::format("{} is {:#x}, Linux {:#x}", what, ours, linux);
-    };
-    const std::uint64_t options = std::uint64_t{f.msi_polling} << 2 | std::uint64_t{f.force_sync}
-                                                                          << 3;
-    for (const std::string& text :
-         {differ("features", feature_mask(f), hex_number(driver.at("features"))),
-          differ("options", options, hex_number(driver.at("options"))),
-          differ("asid_bits", f.asid_bits, driver.at("asid_bits")),
-          differ("ssid_bits", f.ssid_bits, driver.at("ssid_bits")),
-          differ("sid_bits", f.sid_bits, driver.at("sid_bits")),
-          differ("pgsize_bitmap", f.pgsize_bitmap, hex_number(driver.at("pgsize_bitmap")))}) {
-      if (!text.empty()) return text;
-    }
-    return {};
   }
 
   /// What the board has seen since the last comparison, against `expected`.

@@ -13,6 +13,7 @@
 #include "cosim/conform/smmuv3_deviations.h"
 #include "cosim/conform/smmuv3_outcome.h"
 #include "cosim/conform/smmuv3_permitted.h"
+#include "cosim/conform/smmuv3_step.h"
 #include "hw/arch/smmuv3_registers.h"
 
 namespace shootdown::cosim {
@@ -26,80 +27,7 @@ namespace {
 constexpr arch::PhysAddr kRamBase{0x4000'0000};
 constexpr std::uint64_t kRamBytes = 0x8000'0000;
 
-std::uint32_t offset_of(const json& step) {
-  constexpr std::uint64_t kRegisterBytes = 0x20000;
-  const std::uint64_t offset = hex_number(step.at("off"));
-  if (offset >= kRegisterBytes || offset % 4 != 0) {
-    throw std::runtime_error(fmt::format("off {:#x} is no register (below 0x20000)", offset));
-  }
-  return static_cast<std::uint32_t>(offset);
-}
-
-bool is_write(const json& step) {
-  const std::string direction = step.at("dir");
-  if (direction != "r" && direction != "w") {
-    throw std::runtime_error("dir '" + direction + "' is neither r nor w");
-  }
-  return direction == "w";
-}
-
-std::size_t bytes_in(const json& step) {
-  constexpr std::int64_t kMost = 1 << 16;
-  const auto bytes = step.at("n").get<std::int64_t>();
-  if (bytes < 1 || bytes > kMost) {
-    throw std::runtime_error(fmt::format("n {} is not from 1 to {}", bytes, kMost));
-  }
-  return static_cast<std::size_t>(bytes);
-}
-
-std::vector<std::uint8_t> bytes_of(const std::string& text) {
-  std::vector<std::uint8_t> bytes;
-  for (std::size_t i = 0; i + 1 < text.size(); i += 2) {
-    bytes.push_back(static_cast<std::uint8_t>(std::stoul(text.substr(i, 2), nullptr, 16)));
-  }
-  return bytes;
-}
-
 enum class Mode : std::uint8_t { kFresh, kNatural };
-
-constexpr std::uint64_t bits(std::uint64_t word, unsigned high, unsigned low) {
-  return word >> low & ((std::uint64_t{2} << (high - low)) - 1);
-}
-
-/// A command that an SMMU of the recorded identification has to refuse (CERROR_ILL), as something
-/// that it carries out instead: without the reserved range, or a CMD_SYNC that signals nothing.
-/// Nothing for the others. Literal on purpose: the model has rules of its own.
-std::optional<smmuv3::Command> instead_of_illegal(const smmuv3::Command& command) {
-  const smmuv3::Command sync{0x46, 0};
-  const std::uint64_t opcode = bits(command.dw0, 7, 0);
-  switch (opcode) {
-    case 0x18:  // EL3 commands belong to the Secure queue
-    case 0x1a:
-    case 0x20:  // no EL2 (IDR0.HYP = 0)
-    case 0x21:
-    case 0x22:
-    case 0x23:
-    case 0x40:  // no ATS
-    case 0x41:  // no PRI
-    case 0x44:  // terminate only (IDR0.STALL_MODEL = 1)
-    case 0x45:
-      return sync;
-    case 0x46:
-      return bits(command.dw0, 13, 12) == 3 ? std::optional(sync) : std::nullopt;
-    case 0x12:
-    case 0x13:
-    case 0x2a: {
-      const std::uint64_t tg = bits(command.dw1, 11, 10);
-      const std::uint64_t ttl = bits(command.dw1, 9, 8);
-      const bool no_range = bits(command.dw0, 16, 12) == 0 && bits(command.dw0, 24, 20) == 0;
-      const bool no_level = ttl == 0 || (tg == 2 && ttl == 1);
-      if (tg == 0 || !no_range || !no_level) return std::nullopt;
-      return smmuv3::Command{command.dw0, command.dw1 & ~std::uint64_t{0xf00}};
-    }
-    default:
-      return std::nullopt;
-  }
-}
 
 /// One run of one vector.
 class Replay {
@@ -146,14 +74,6 @@ class Replay {
     }
   }
 
-  static unsigned size_of(const json& step) {
-    const auto size = step.at("size").get<unsigned>();
-    if (size != 4 && size != 8) {
-      throw std::runtime_error(fmt::format("size {} is neither 4 nor 8", size));
-    }
-    return size;
-  }
-
   void differs(const std::string& what) {
     if (difference_.empty()) difference_ = fmt::format("step {}: {}", number_, what);
   }
@@ -181,8 +101,8 @@ class Replay {
   }
 
   void register_write(const json& step) {
-    const std::uint32_t offset = offset_of(step);
-    board_.write_register(offset, hex_number(step.at("v")), size_of(step));
+    const std::uint32_t offset = register_offset(step);
+    board_.write_register(offset, hex_number(step.at("v")), register_bytes(step));
     // What was recorded acknowledges at once.
     board_.wait_until([&] {
       return board_.read_register(reg::kCr0, 4) == board_.read_register(reg::kCr0Ack, 4) &&
@@ -194,8 +114,8 @@ class Replay {
   }
 
   void register_read(const json& step) {
-    const std::uint32_t offset = offset_of(step);
-    std::uint64_t value = board_.read_register(offset, size_of(step));
+    const std::uint32_t offset = register_offset(step);
+    std::uint64_t value = board_.read_register(offset, register_bytes(step));
     std::uint64_t recorded = hex_number(step.at("obs").at("v"));
     if (offset == reg::kCmdqCons && !stopped()) {
       // The error code means something only while the error is active.
@@ -354,8 +274,7 @@ class Replay {
   DmaOutcome perform(const json& step) {
     DmaOutcome outcome;
     const bool write = is_write(step);
-    std::vector<std::uint8_t> data(bytes_in(step));
-    if (write) data = bytes_of(step.at("d"));
+    std::vector<std::uint8_t> data = dma_data(step);
     std::uint64_t address = hex_number(step.at("a"));
     board_.forget_writes();
     bool any = false;
@@ -403,7 +322,7 @@ class Replay {
       if (one->bytes.size() == smmuv3::kEventBytes) continue;
       board_.memory().write(one->address, one->bytes.data(), one->bytes.size());
     }
-    const std::vector<std::uint8_t> data = bytes_of(step.at("d"));
+    const std::vector<std::uint8_t> data = dma_data(step);
     const std::uint64_t start = hex_number(step.at("a"));
     for (std::size_t i = 0; i < recorded.translations.size(); ++i) {
       const auto [input, output] = recorded.translations[i];

@@ -16,7 +16,13 @@
 
 namespace shootdown::sw::smmu {
 
-enum class [[nodiscard]] AttachResult{kOk, kInvalid, kBusy, kNoMemory};
+enum class [[nodiscard]] AttachResult{
+    kOk,
+    kInvalid,   ///< -EINVAL: the SMMU lacks the stage, or the device differs from those in the
+                ///< domain
+    kBusy,      ///< -EBUSY: PASIDs are in use, which a domain of stage 2 has no room for
+    kNoMemory,  ///< -ENOMEM, -ENOSPC: no page, or no ASID or VMID, is left
+};
 
 /// arm_smmu_domain_finalise(): page table, ASID or VMID. Until v6.10 attach_dev() does it.
 AttachResult finalise_domain(Cpu& cpu, ArmSmmuDevice& smmu, Domain& domain);

@@ -18,6 +18,8 @@ constexpr std::uint64_t k16kSizes = size_bit(14) | size_bit(25);
 constexpr std::uint64_t k64kSizes = size_bit(16) | size_bit(29) | size_bit(42);
 
 constexpr unsigned kTtfAArch64 = 2;
+constexpr unsigned kTtfBoth = 3;
+constexpr unsigned kAArch32InputBits = 40;
 constexpr unsigned kTtendianMixed = 0;
 constexpr unsigned kTtendianLittle = 2;
 constexpr unsigned kTtendianBig = 3;
@@ -144,6 +146,7 @@ std::optional<Features> probe_features(const IdRegisterValues& id, const HostPro
   if (!probe_idr0(id.idr0, host, f) || !probe_idr1(id.idr1, host, f)) return std::nullopt;
   f.range_invalidation = idr3::Ril::get(id.idr3) != 0;
   probe_idr5(id.idr5, f);
+  if (idr0::Ttf::get(id.idr0) == kTtfBoth) f.input_bits = std::max(f.input_bits, kAArch32InputBits);
   f.nesting = f.stage1 && f.stage2;
   probe_iidr(id.iidr, f);
   f.sva = sva_supported(f, host);

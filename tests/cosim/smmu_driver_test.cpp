@@ -232,6 +232,16 @@ TEST(SmmuDriverTest, HttuIsLookedForFrom2f8d6178b4feOn) {
   EXPECT_FALSE(Machine(kernel({6, 7}, {"2f8d6178b4fe"})).smmu.features().dirty);
 }
 
+TEST(SmmuDriverTest, AArch32TablesMeanInputsOf40BitsAtLeast) {
+  const auto input_bits = [](std::uint32_t ttf, std::uint32_t oas) {
+    const std::uint32_t idr0 = (kIdr0 & ~0xcU) | ttf << 2;
+    return probe_features({idr0, kIdr1, 0, 0x70 | oas, 0}, {}).value().input_bits;
+  };
+  EXPECT_EQ(input_bits(2, 0), 32U);
+  EXPECT_EQ(input_bits(3, 0), 40U);
+  EXPECT_EQ(input_bits(3, 5), 48U);
+}
+
 // ---- Events ----
 
 sw::Vma an_area() {
