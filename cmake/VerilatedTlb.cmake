@@ -1,3 +1,26 @@
+# compile_together(target prefix OPT_FAST f OPT_GLOBAL g OPT_SLOW s): two translation units for what
+# Verilator generated for `prefix`, fast and slow. Each of its dozen files takes longer to read its
+# headers than to compile.
+function(compile_together target prefix)
+  cmake_parse_arguments(arg "" "OPT_FAST;OPT_GLOBAL;OPT_SLOW" "" ${ARGN})
+  set(folder ${CMAKE_CURRENT_BINARY_DIR}/CMakeFiles/${target}.dir/${prefix}.dir)
+  include(${folder}/${prefix}.cmake) # Verilator's lists
+  set(slow ${${prefix}_CLASSES_SLOW} ${${prefix}_SUPPORT_SLOW})
+  set(fast ${${prefix}_CLASSES_FAST} ${${prefix}_SUPPORT_FAST})
+  set_source_files_properties(${slow} ${fast} PROPERTIES HEADER_FILE_ONLY TRUE)
+  foreach(speed fast slow)
+    set(text "")
+    foreach(file IN LISTS ${speed})
+      string(APPEND text "#include \"${file}\"\n")
+    endforeach()
+    set(together ${folder}/all_${speed}.cpp)
+    file(CONFIGURE OUTPUT ${together} CONTENT "${text}" @ONLY)
+    string(TOUPPER ${speed} upper)
+    set_source_files_properties(${together} PROPERTIES COMPILE_OPTIONS "${arg_OPT_${upper}}")
+    target_sources(${target} PRIVATE ${together})
+  endforeach()
+endfunction()
+
 # add_verilated_tlbs(target FOLDER rtl GEOMETRIES 4:4 8:2 ...): a static library with one class
 # Vtlb_<entries>x<ways> for each geometry, and Verilator's run-time support once.
 #
@@ -27,6 +50,7 @@ function(add_verilated_tlbs target)
       VERILATOR_ARGS -Wall --assert --no-timing -O3 --trace-max-array 128
         -GNumEntries=${entries} -GNumWays=${ways}
       ${optimize})
+    compile_together(${target} Vtlb_${entries}x${ways} ${optimize})
   endforeach()
   set_target_properties(${target} PROPERTIES SYSTEM ON)
   if(SHOOTDOWN_SANITIZE)
