@@ -73,10 +73,15 @@ void read_cache(YamlMap& map, const char* entries_key, unsigned& entries, const 
   map.read(ways_key, ways, 0, kMaxCacheEntries);
   if (ways == 0 || entries == 0) return;
   if (ways > entries || entries % ways != 0) {
-    const auto given = map.find(entries_key);
-    (given ? *given : map.value().child(map.value().key() + "." + ways_key, map.value().node()))
-        .fail(fmt::format("is {}, with {} = {}", entries, ways_key, ways),
-              fmt::format("a multiple of {}, which is 0 where every way is looked at", ways_key));
+    // One of them is given: what presets and defaults say fits together.
+    if (const auto given = map.find(entries_key)) {
+      given->fail(
+          fmt::format("is {}, with {} = {}", entries, ways_key, ways),
+          fmt::format("a multiple of {}, which is 0 where every way is looked at", ways_key));
+    }
+    map.require(ways_key).fail(
+        fmt::format("is {}, with {} = {}", ways, entries_key, entries),
+        fmt::format("a divisor of {}, or 0: every way is looked at", entries_key));
   }
 }
 

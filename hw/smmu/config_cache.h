@@ -31,15 +31,11 @@ class ConfigCache {
   /// What is known of a stream without looking at tables again, or nullptr. Valid until the next
   /// call that changes something.
   const StreamConfig* lookup(arch::StreamId sid, std::optional<arch::SubstreamId> ssid) {
-    const std::uint64_t key = key_of(sid, ssid);
-    const Decoded& decoded = decoded_[slot_of(key)];
-    return decoded.generation == generation_ && decoded.key == key ? &decoded.config : nullptr;
+    return decoded(key_of(sid, ssid));
   }
   /// The same of what the STE alone says.
   const StreamConfig* lookup_stream_entry(arch::StreamId sid) const {
-    const std::uint64_t key = stream_entry_key(sid);
-    const Decoded& decoded = decoded_[slot_of(key)];
-    return decoded.generation == generation_ && decoded.key == key ? &decoded.config : nullptr;
+    return decoded(stream_entry_key(sid));
   }
   void remember_stream_entry(arch::StreamId sid, const StreamConfig& config);
   /// Puts a decoded configuration in front, if everything it was made of is cached.
@@ -106,6 +102,10 @@ class ConfigCache {
   }
   /// None of key_of(): those with a SubstreamID are odd, those without one have zeros there.
   static std::uint64_t stream_entry_key(arch::StreamId sid) { return key_of(sid, {}) | 2; }
+  const StreamConfig* decoded(std::uint64_t key) const {
+    const Decoded& found = decoded_[slot_of(key)];
+    return found.generation == generation_ && found.key == key ? &found.config : nullptr;
+  }
   static std::size_t slot_of(std::uint64_t key) {
     return (key ^ key >> (kSsidBits + 1)) % kDecoded;
   }

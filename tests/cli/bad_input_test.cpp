@@ -139,6 +139,8 @@ const Case kCases[] = {
     {"WaysOfAFewEntries", "faults: stall",
      "faults: stall\n    ste_cache_ways: 4\n    ste_cache_entries: 6",
      "13:", "hardware.smmu.ste_cache_entries", "a multiple of ste_cache_ways"},
+    {"WaysThatDoNotDivide", "faults: stall", "faults: stall\n    ste_cache_ways: 5",
+     "12:", "hardware.smmu.ste_cache_ways", "a divisor of ste_cache_entries"},
     {"GranuleTwice", "faults: stall", "faults: stall\n    granules: [4k, 16k, 4k]",
      "12:", "hardware.smmu.granules[2]", "each once"},
     {"UnknownFaultModel", "faults: stall", "faults: ignore", "11:13", "hardware.smmu.faults",

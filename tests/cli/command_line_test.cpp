@@ -37,6 +37,10 @@ TEST(CommandLineTest, ReportStartsWithTheVerdictAndNamesTheHop) {
   std::getline(lines, line);
   EXPECT_EQ(line.rfind("missing hop  notifier", 0), 0U) << line;
   EXPECT_EQ(result.out.find('\033'), std::string::npos) << "colour without a terminal";
+  EXPECT_EQ(result.out.find("preset"), std::string::npos);
+  const auto preset =
+      run_program("run configs/permission_upgrade.yaml --set hardware.preset=embedded");
+  EXPECT_NE(preset.out.find(", preset embedded   seed 1\n"), std::string::npos) << preset.out;
 }
 
 TEST(CommandLineTest, TheReadmeShowsWhatTheProgramPrints) {
