@@ -7,8 +7,8 @@
 #include <fstream>
 #include <string>
 
-#include "cosim/cli/experiment.h"
 #include "cosim/config/load.h"
+#include "cosim/experiment/experiment.h"
 #include "cosim/rtl/tlb_dut.h"
 
 namespace shootdown::cosim {

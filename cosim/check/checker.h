@@ -56,16 +56,6 @@ class Checker : public EventSubscriber {
   Findings& findings_;
 };
 
-struct CheckerInfo {
-  std::string_view name;
-  std::string_view holds_when;
-};
-/// All checkers by name, for `list` and the documentation.
-const std::vector<CheckerInfo>& checker_infos();
-/// One of each. `fault_loop_faults`: faults in a row that make a loop.
-std::vector<std::unique_ptr<Checker>> make_checkers(const History& history, Findings& findings,
-                                                    unsigned fault_loop_faults);
-
 }  // namespace shootdown::cosim
 
 #endif

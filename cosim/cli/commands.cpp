@@ -7,21 +7,24 @@
 #include <map>
 #include <optional>
 
-#include "cosim/cli/bisect.h"
+#include "conform/conform.h"
+#include "conform/conform_report.h"
+#include "cosim/check/checkers.h"
 #include "cosim/cli/config_files.h"
-#include "cosim/cli/experiment.h"
 #include "cosim/cli/fst.h"
-#include "cosim/cli/matrix.h"
-#include "cosim/cli/seeds.h"
 #include "cosim/config/injections.h"
 #include "cosim/config/load.h"
-#include "cosim/conform/conform.h"
-#include "cosim/conform/conform_report.h"
+#include "cosim/config/rtl_support.h"
+#include "cosim/experiment/bisect.h"
+#include "cosim/experiment/experiment.h"
+#include "cosim/experiment/matrix.h"
+#include "cosim/experiment/seeds.h"
 #include "cosim/observe/event_writer.h"
-#include "cosim/observe/waves.h"
 #include "cosim/report/json_report.h"
 #include "cosim/report/output_file.h"
 #include "cosim/report/text_report.h"
+#include "cosim/rtl/tlb_dut.h"
+#include "cosim/waves/waves.h"
 #include "sw/kernel/version.h"
 
 namespace shootdown::cosim {
@@ -129,18 +132,15 @@ int matrix_command(const Options& options) {
   if (options.json) json.emplace("--json", *options.json);
   if (options.junit) junit.emplace("--junit", *options.junit);
   // All are read before any is run.
-  std::vector<std::pair<std::string, std::vector<std::string>>> rows;
-  for (const std::string& config : configs) rows.emplace_back(config, matrix_models(config));
+  std::vector<std::optional<std::string>> obstacles;
+  for (const std::string& config : configs) obstacles.push_back(rtl_obstacle_of(config));
   std::vector<MatrixCell> cells;
-  for (const auto& [config, models] : rows) {
-    if (models.size() == 1) {
-      std::cout << config << ": the RTL is not built for TLBs like these: SystemC only\n";
-    }
-    for (const std::string& model : models) {
-      for (const std::string& kernel : matrix_kernels()) {
-        cells.push_back(run_cell(config, kernel, model));
+  for (std::size_t i = 0; i < configs.size(); ++i) {
+    for (const std::string& model : matrix_models()) {
+      run_cells(configs[i], model, obstacles[i], [&](MatrixCell cell) {
+        cells.push_back(std::move(cell));
         std::cout << cell_text(cells.back()) << std::flush;
-      }
+      });
     }
   }
   if (json) {
@@ -176,19 +176,20 @@ int check_command(const Options& options) {
 int conform_command(const Options& options) {
   std::optional<OutputFile> junit;
   if (options.junit) junit.emplace("--junit", *options.junit);
-  std::vector<ConformFile> files;
+  std::vector<conform::ConformFile> files;
   for (const std::string& folder : options.folders) {
     try {
-      for (ConformFile& file : conform_folder(folder)) files.push_back(std::move(file));
+      for (conform::ConformFile& file : conform::conform_folder(folder))
+        files.push_back(std::move(file));
     } catch (const std::exception& problem) {
       throw ConfigError(problem.what());
     }
   }
   if (junit) {
-    write_junit(junit->stream(), files);
+    conform::write_junit(junit->stream(), files);
     junit->commit();
   }
-  std::cout << conform_table(files) << std::flush;
+  std::cout << conform::conform_table(files) << std::flush;
   const bool agree =
       std::all_of(files.begin(), files.end(), [](const auto& file) { return file.failed() == 0; });
   return agree ? kExitMet : kExitNotMet;
@@ -217,7 +218,8 @@ int list_command(const Options& options) {
     const std::vector<std::string> files = config_files("configs");
     for (const std::string& file : files) {
       const Config config = load_experiment(file);
-      fmt::print("{:44} {}\n", file, config.description);
+      const bool rtl = !rtl_obstacle(config.hardware, tlb_dut_geometries());
+      fmt::print("{:44} {:12} {}\n", file, rtl ? "systemc, rtl" : "systemc", config.description);
     }
     if (files.empty()) fmt::print("no folder configs/ here\n");
   }

@@ -7,12 +7,10 @@
 #include <vector>
 
 #include "cosim/config/config.h"
+#include "cosim/config/rtl_support.h"
 #include "cosim/config/strict_yaml.h"
 
 namespace shootdown::cosim {
-
-/// TLB shapes for which the RTL has been built, as (entries, ways).
-using RtlGeometries = std::vector<std::pair<unsigned, unsigned>>;
 
 struct LoadOptions {
   std::vector<std::string> set;  ///< key.key=value, applied before anything is read

@@ -121,23 +121,12 @@ void check_combinations(YamlMap& map, const hw::SmmuFeatures& features) {
         "true, or at most 16 stream_id_bits: a linear table is one piece of memory");
 }
 
-/// The RTL TLB knows one regime, one VMID and the pages of the 4 KiB granule.
 void check_rtl_features(YamlMap& map, const HardwareConfig& hardware) {
   if (hardware.smmu_tlb_model == TlbModel::kSystemc) return;
-  const hw::SmmuFeatures& features = hardware.smmu.features;
-  const char* what = features.stage2                              ? "stage2"
-                     : features.hyp                               ? "el2"
-                     : features.granule16k || features.granule64k ? "granules"
-                     : features.permission_overrides              ? "permission_overrides"
-                     : hardware.smmu.mmu.splinter_blocks          ? "splinter_blocks"
-                     : hardware.smmu.mmu.merge_contiguous         ? "merge_contiguous"
-                     : features.hardware_update != hw::HardwareUpdate::kNone ? "hardware_update"
-                                                                             : nullptr;
-  if (what == nullptr) return;
-  const auto given = map.find(what);
-  (given ? *given : map.value())
-      .fail(fmt::format("the RTL TLB knows no {}", what),
-            fmt::format("tlb.model: systemc, or the SMMU without {}", what));
+  const auto obstacle = rtl_obstacle(hardware.smmu);
+  if (!obstacle) return;
+  const auto given = map.find(obstacle->key);
+  (given ? *given : map.value()).fail(obstacle->problem, obstacle->allowed);
 }
 
 }  // namespace

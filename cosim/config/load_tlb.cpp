@@ -12,23 +12,6 @@ namespace {
 const std::vector<std::string> kReplacements{"plru", "lru", "random"};
 const std::vector<std::string> kPermissionPolicies{"fault", "rewalk", "ignore"};
 
-void check_rtl(YamlMap& map, TlbModel model, const hw::TlbGeometry& geometry,
-               const RtlGeometries& rtl) {
-  if (model == TlbModel::kSystemc) return;
-  const YamlValue value = map.require("model");
-  if (geometry.replacement != hw::Replacement::kPlru) {
-    value.fail("the RTL replaces by plru only", "replacement: plru, or model: systemc");
-  }
-  std::vector<std::string> built;
-  for (const auto& [entries, ways] : rtl) {
-    if (entries == geometry.entries && ways == geometry.ways) return;
-    built.push_back(fmt::format("{}/{}", entries, ways));
-  }
-  value.fail(fmt::format("the RTL is not built for {} entries in {} ways", geometry.entries,
-                         geometry.ways),
-             "entries/ways " + join(built, ", ") + "; or model: systemc");
-}
-
 }  // namespace
 
 void read_geometry(YamlMap& map, hw::TlbGeometry& geometry) {
@@ -61,7 +44,11 @@ void read_geometry(YamlMap& map, hw::TlbGeometry& geometry) {
 void read_tlb(YamlMap& map, TlbModel& model, hw::MmuConfig& mmu, const RtlGeometries& rtl) {
   map.read_word("model", model, {"systemc", "rtl", "lockstep"});
   read_geometry(map, mmu.translator.tlb);
-  check_rtl(map, model, mmu.translator.tlb, rtl);
+  if (model != TlbModel::kSystemc) {
+    if (const auto obstacle = rtl_obstacle(mmu.translator.tlb, rtl)) {
+      map.require("model").fail(obstacle->problem, obstacle->allowed);
+    }
+  }
   map.read_word("hit_without_permission", mmu.hit_without_permission, kPermissionPolicies);
   map.read("hit_latency_cycles", mmu.hit_latency_cycles, 1, kMaxLatencyCycles);
   map.read("invalidate_latency_cycles", mmu.invalidate_latency_cycles, 1, kMaxLatencyCycles);

@@ -3,7 +3,7 @@
 #define SHOOTDOWN_COSIM_CONFIG_LOAD_TLB_H
 
 #include "cosim/config/config.h"
-#include "cosim/config/load.h"
+#include "cosim/config/rtl_support.h"
 #include "cosim/config/strict_yaml.h"
 
 namespace shootdown::cosim {

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "hw/events.h"
-#include "hw/sim/process.h"
+#include "hw/sim/simulation.h"
 #include "sw/kernel/tracepoints.h"
 
 namespace shootdown::cosim {

@@ -2,7 +2,8 @@
 #ifndef SHOOTDOWN_COSIM_PLATFORM_CPU_INTERRUPTS_H
 #define SHOOTDOWN_COSIM_PLATFORM_CPU_INTERRUPTS_H
 
-#include "hw/sim/process.h"
+#include "hw/sim/simulation.h"
+#include "hw/sim/wait_list.h"
 
 namespace shootdown::cosim {
 

@@ -9,7 +9,7 @@ void CpuScheduler::acquire(int priority) {
     taken_ = true;
     return;
   }
-  hw::Process& self = simulation_.current();
+  hw::SimThread& self = simulation_.current();
   const auto later = std::find_if(waiting_.begin(), waiting_.end(),
                                   [&](const Waiting& w) { return w.priority < priority; });
   waiting_.insert(later, {&self, priority});
@@ -26,7 +26,7 @@ void CpuScheduler::release() {
     taken_ = false;
     return;
   }
-  hw::Process* next = waiting_.front().process;
+  hw::SimThread* next = waiting_.front().process;
   waiting_.pop_front();
   next->wake();
 }

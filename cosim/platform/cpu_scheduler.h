@@ -5,7 +5,7 @@
 
 #include <deque>
 
-#include "hw/sim/process.h"
+#include "hw/sim/simulation.h"
 
 namespace shootdown::cosim {
 
@@ -27,7 +27,7 @@ class CpuScheduler {
 
  private:
   struct Waiting {
-    hw::Process* process{};
+    hw::SimThread* process{};
     int priority{};
   };
   hw::Simulation& simulation_;

@@ -363,7 +363,7 @@ RunEnd Platform::run() {
   if (order != nullptr) log_->unsubscribe(*order);
   simulated_ps_ = simulation_->now_ps();
   for (auto& engine : rtl_) engine->report_assertions();
-  const auto note_unfinished = [this](const std::string& name, const hw::Process& process) {
+  const auto note_unfinished = [this](const std::string& name, const hw::SimThread& process) {
     if (process.finished()) return;
     const auto signal = signals_->awaited_by(process);
     unfinished_.push_back(signal ? fmt::format("{} (waits for {})", name, signal_name(*signal))

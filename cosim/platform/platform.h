@@ -15,7 +15,6 @@
 #include "cosim/platform/cpu_scheduler.h"
 #include "cosim/platform/operations.h"
 #include "cosim/platform/random_schedule.h"
-#include "cosim/platform/sc_kernel.h"
 #include "cosim/platform/schedule.h"
 #include "cosim/platform/software_stack.h"
 #include "cosim/platform/task.h"
@@ -24,8 +23,9 @@
 #include "hw/device/dma_device.h"
 #include "hw/interconnect/bus.h"
 #include "hw/interconnect/dvm.h"
-#include "hw/sim/process.h"
+#include "hw/sim/sc_kernel.h"
 #include "hw/sim/signal_board.h"
+#include "hw/sim/simulation.h"
 #include "hw/smmu/smmu.h"
 
 namespace shootdown::cosim {
@@ -96,7 +96,7 @@ class Platform {
   RunEnd advance();
 
   const Config& config_;
-  ScKernel kernel_;  // first in, last out: everything below belongs to it
+  hw::ScKernel kernel_;  // first in, last out: everything below belongs to it
   std::unique_ptr<hw::Simulation> simulation_;
   std::unique_ptr<EventLog> log_;
   std::vector<std::unique_ptr<HardwareProbe>> probes_;

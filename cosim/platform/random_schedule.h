@@ -11,7 +11,7 @@
 #include <optional>
 
 #include "cosim/observe/event_log.h"
-#include "hw/sim/process.h"
+#include "hw/sim/simulation.h"
 
 namespace shootdown::cosim {
 

@@ -11,8 +11,8 @@
 
 #include "cosim/config/schedule_config.h"
 #include "cosim/observe/event_log.h"
-#include "hw/sim/process.h"
 #include "hw/sim/signal_board.h"
+#include "hw/sim/simulation.h"
 
 namespace shootdown::cosim {
 

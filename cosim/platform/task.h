@@ -16,8 +16,8 @@
 #include "cosim/platform/cpu_interrupts.h"
 #include "cosim/platform/cpu_scheduler.h"
 #include "hw/cpu/core.h"
-#include "hw/sim/process.h"
 #include "hw/sim/signal_board.h"
+#include "hw/sim/simulation.h"
 #include "sw/kernel/cpu.h"
 
 namespace shootdown::cosim {
@@ -42,7 +42,7 @@ class Task : public sw::Cpu, public sw::Waiter {
 
   void start();
   bool finished() const { return process_.finished(); }
-  const hw::Process& process() const { return process_; }
+  const hw::SimThread& process() const { return process_; }
   const std::string& name() const { return name_; }
   hw::CpuCore& core() { return place_.core; }
   ThreadId thread() const { return thread_; }
@@ -103,7 +103,7 @@ class Task : public sw::Cpu, public sw::Waiter {
   Priority priority_;
   std::function<void(Task&)> body_;
   ThreadId thread_;
-  hw::Process process_;
+  hw::SimThread process_;
   sc_core::sc_time owed_;
   int preempt_count_{};
   bool woken_{};

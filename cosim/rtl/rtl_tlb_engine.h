@@ -17,7 +17,7 @@
 #include "cosim/rtl/tlb_dut.h"
 #include "hw/events.h"
 #include "hw/mmu/tlb.h"
-#include "hw/sim/process.h"
+#include "hw/sim/simulation.h"
 
 namespace shootdown::cosim {
 
@@ -49,7 +49,7 @@ class RtlTlbEngine : public hw::TlbEngine {
  private:
   struct Operation {
     TlbRequest request;
-    hw::Process* caller{};
+    hw::SimThread* caller{};
     TlbResponse response;
     bool done{};
   };
@@ -66,7 +66,7 @@ class RtlTlbEngine : public hw::TlbEngine {
   RtlContext& context_;
   std::unique_ptr<TlbDut> dut_;
   std::optional<hw::TlbArray> model_;
-  hw::Process clock_;
+  hw::SimThread clock_;
   std::function<void()> before_edge_;
   std::deque<Operation*> waiting_;   // not accepted yet
   std::deque<Operation*> accepted_;  // in the pipeline

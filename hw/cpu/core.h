@@ -15,7 +15,7 @@
 #include "hw/interconnect/bus.h"
 #include "hw/interconnect/dvm.h"
 #include "hw/mmu/mmu.h"
-#include "hw/sim/process.h"
+#include "hw/sim/simulation.h"
 
 namespace shootdown::hw {
 

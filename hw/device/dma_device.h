@@ -20,8 +20,9 @@
 #include "hw/mmu/in_flight.h"
 #include "hw/mmu/mmu.h"
 #include "hw/mmu/tlb_array.h"
-#include "hw/sim/process.h"
 #include "hw/sim/signal_board.h"
+#include "hw/sim/simulation.h"
+#include "hw/sim/wait_list.h"
 #include "hw/smmu/transaction.h"
 
 namespace shootdown::hw {
@@ -44,7 +45,7 @@ class DmaDevice : public sc_core::sc_module, public AtcPort {
   void power_on();
   void start_program();
   bool finished() const { return program_process_.finished(); }
-  const Process& process() const { return program_process_; }
+  const SimThread& process() const { return program_process_; }
   /// Accesses that were given up after all retries.
   unsigned failed_accesses() const { return failed_; }
   std::uint64_t completed_accesses() const { return completed_; }
@@ -88,8 +89,8 @@ class DmaDevice : public sc_core::sc_module, public AtcPort {
   SignalBoard& signals_;
   DmaDeviceConfig config_;
   std::vector<DmaStep> program_;
-  Process program_process_;
-  std::optional<Process> atc_process_;
+  SimThread program_process_;
+  std::optional<SimThread> atc_process_;
   std::optional<TlbArray> atc_;
   InFlight atc_in_flight_;
   WaitList atc_drained_;

@@ -19,7 +19,7 @@
 #include "hw/arch/types.h"
 #include "hw/interconnect/blocking_target.h"
 #include "hw/interconnect/physical_memory.h"
-#include "hw/sim/process.h"
+#include "hw/sim/simulation.h"
 
 namespace shootdown::hw {
 

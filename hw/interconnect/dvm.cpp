@@ -6,8 +6,8 @@ unsigned DvmNetwork::attach(DvmTarget& target, const std::string& name) {
   auto receiver = std::make_unique<Receiver>();
   Receiver* raw = receiver.get();
   raw->target = &target;
-  raw->process =
-      std::make_unique<Process>(simulation_, (name + "_dvm").c_str(), [this, raw] { serve(*raw); });
+  raw->process = std::make_unique<SimThread>(simulation_, (name + "_dvm").c_str(),
+                                             [this, raw] { serve(*raw); });
   receivers_.push_back(std::move(receiver));
   return static_cast<unsigned>(receivers_.size() - 1);
 }

@@ -14,7 +14,8 @@
 #include <vector>
 
 #include "hw/arch/tlbi.h"
-#include "hw/sim/process.h"
+#include "hw/sim/simulation.h"
+#include "hw/sim/wait_list.h"
 
 namespace shootdown::hw {
 
@@ -56,7 +57,7 @@ class DvmNetwork {
   struct Receiver {
     DvmTarget* target{};
     std::deque<Message> messages;
-    std::unique_ptr<Process> process;
+    std::unique_ptr<SimThread> process;
   };
   void serve(Receiver& receiver);
   void send(unsigned sender, const Message& message);

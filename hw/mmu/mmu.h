@@ -15,7 +15,9 @@
 #include "hw/mmu/mmu_config.h"
 #include "hw/mmu/translator.h"
 #include "hw/mmu/two_stage_walk.h"
-#include "hw/sim/process.h"
+#include "hw/sim/arbiter.h"
+#include "hw/sim/simulation.h"
+#include "hw/sim/wait_list.h"
 
 namespace shootdown::hw {
 

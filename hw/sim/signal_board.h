@@ -6,7 +6,8 @@
 #include <optional>
 #include <vector>
 
-#include "hw/sim/process.h"
+#include "hw/sim/simulation.h"
+#include "hw/sim/wait_list.h"
 
 namespace shootdown::hw {
 
@@ -23,14 +24,14 @@ class SignalBoard {
   /// Blocks until the signal has been raised; it stays raised for the run.
   void wait(unsigned signal) {
     simulation_.synchronize();
-    const Process* self = &simulation_.current();
+    const SimThread* self = &simulation_.current();
     waiting_[self] = signal;
     while (!set_[signal]) changed_.wait();
     waiting_.erase(self);
   }
-  /// What a process waits for, if it does.
-  std::optional<unsigned> awaited_by(const Process& process) const {
-    const auto found = waiting_.find(&process);
+  /// What a thread waits for, if it does.
+  std::optional<unsigned> awaited_by(const SimThread& thread) const {
+    const auto found = waiting_.find(&thread);
     return found == waiting_.end() ? std::nullopt : std::optional(found->second);
   }
   void reset() {
@@ -43,7 +44,7 @@ class SignalBoard {
   Simulation& simulation_;
   std::vector<bool> set_;
   WaitList changed_;
-  std::map<const Process*, unsigned> waiting_;
+  std::map<const SimThread*, unsigned> waiting_;
 };
 
 }  // namespace shootdown::hw

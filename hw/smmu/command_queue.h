@@ -16,7 +16,8 @@
 #include "hw/events.h"
 #include "hw/interconnect/bus.h"
 #include "hw/mmu/mmu.h"
-#include "hw/sim/process.h"
+#include "hw/sim/simulation.h"
+#include "hw/sim/wait_list.h"
 #include "hw/smmu/config_cache.h"
 #include "hw/smmu/interrupts.h"
 #include "hw/smmu/register_file.h"
@@ -82,8 +83,8 @@ class CommandQueue {
   Parts parts_;
   SmmuFeatures features_;
   CommandQueueConfig config_;
-  Process fetcher_;
-  Process invalidator_;
+  SimThread fetcher_;
+  SimThread invalidator_;
   std::deque<PendingInvalidation> invalidations_;
   bool invalidating_{};
   WaitList idle_;

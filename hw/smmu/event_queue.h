@@ -7,7 +7,8 @@
 
 #include "hw/arch/smmuv3_events.h"
 #include "hw/events.h"
-#include "hw/sim/process.h"
+#include "hw/sim/arbiter.h"
+#include "hw/sim/simulation.h"
 #include "hw/smmu/interrupts.h"
 #include "hw/smmu/output_queue.h"
 

@@ -26,16 +26,16 @@ Smmu::Smmu(const sc_core::sc_module_name& name, Simulation& simulation, DvmNetwo
                    config.align_queues),
       pri_queue_(simulation, bus, events, registers_, interrupts_, config.features.pri_queue_log2,
                  config.align_queues),
-      client_({.simulation = simulation,
-               .bus = bus,
-               .events = events,
-               .registers = registers_,
-               .mmu = mmu_,
-               .configs = configs_,
-               .stalls = stalls_,
-               .event_queue = event_queue_,
-               .pri_queue = pri_queue_},
-              config.features, config.faults),
+      transactions_({.simulation = simulation,
+                     .bus = bus,
+                     .events = events,
+                     .registers = registers_,
+                     .mmu = mmu_,
+                     .configs = configs_,
+                     .stalls = stalls_,
+                     .event_queue = event_queue_,
+                     .pri_queue = pri_queue_},
+                    config.features, config.faults),
       commands_("cmdq",
                 {.simulation = simulation,
                  .bus = bus,
@@ -67,7 +67,7 @@ void Smmu::flush_caches() {
 }
 
 void Smmu::device_transport(tlm::tlm_generic_payload& trans, sc_core::sc_time&) {
-  client_.transport(trans);
+  transactions_.transport(trans);
 }
 
 // ---- Registers -------------------------------------------------------------------------------

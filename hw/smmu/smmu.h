@@ -14,7 +14,6 @@
 #include "hw/interconnect/bus.h"
 #include "hw/interconnect/dvm.h"
 #include "hw/mmu/mmu.h"
-#include "hw/smmu/client.h"
 #include "hw/smmu/command_queue.h"
 #include "hw/smmu/config_unit.h"
 #include "hw/smmu/event_queue.h"
@@ -24,6 +23,7 @@
 #include "hw/smmu/smmu_config.h"
 #include "hw/smmu/stall_table.h"
 #include "hw/smmu/transaction.h"
+#include "hw/smmu/transaction_unit.h"
 
 namespace shootdown::hw {
 
@@ -70,9 +70,9 @@ class Smmu : public sc_core::sc_module, private DvmTarget {
   StallTable stalls_;
   EventQueue event_queue_;
   PriQueue pri_queue_;
-  Client client_;
+  TransactionUnit transactions_;
   CommandQueue commands_;
-  Process updater_;
+  SimThread updater_;
 };
 
 }  // namespace shootdown::hw

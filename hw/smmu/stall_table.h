@@ -9,7 +9,8 @@
 #include <vector>
 
 #include "hw/arch/types.h"
-#include "hw/sim/process.h"
+#include "hw/sim/simulation.h"
+#include "hw/sim/wait_list.h"
 
 namespace shootdown::hw {
 
@@ -60,7 +61,7 @@ class StallTable {
   struct Slot {
     bool used{};
     StallKey key;
-    Process* process{};  // none: its transaction has gone on
+    SimThread* process{};  // none: its transaction has gone on
     std::optional<StallAnswer> answer;
   };
   struct Unreported {

@@ -13,7 +13,7 @@
 #include "cosim/check/cost_checker.h"
 #include "cosim/check/dirty_checker.h"
 #include "cosim/check/table_checker.h"
-#include "cosim/platform/sc_kernel.h"
+#include "hw/sim/sc_kernel.h"
 #include "support/scenario.h"
 
 namespace shootdown::tests {
@@ -120,7 +120,7 @@ class Bench {
     }
   }
   std::map<std::pair<int, std::uint64_t>, std::uint64_t> tables_;  // by level and first address
-  cosim::ScKernel kernel_;
+  hw::ScKernel kernel_;
   hw::Simulation simulation_;
   cosim::EventLog log_;
   cosim::History history_;

@@ -1,6 +1,6 @@
 // Recorded behaviour is replayed in full, and a recording that is not what this stack does is
 // found.
-#include "cosim/conform/conform.h"
+#include "conform/conform.h"
 
 #include <gtest/gtest.h>
 
@@ -11,32 +11,32 @@
 #include <sstream>
 #include <string>
 
-#include "cosim/conform/conform_report.h"
-#include "cosim/conform/smmu_board.h"
+#include "conform/conform_report.h"
+#include "conform/smmu_board.h"
 #include "tests/vectors/gzip_json.h"
 
 namespace shootdown::tests {
 namespace {
 
-using cosim::ConformFile;
+using conform::ConformFile;
 using nlohmann::json;
 
 TEST(ConformTest, EveryRecordedGatherOfLinux61And612Agrees) {
-  const auto files = cosim::conform_folder(SHOOTDOWN_SOURCE_DIR "/tests/vectors/mmu_gather");
+  const auto files = conform::conform_folder(SHOOTDOWN_SOURCE_DIR "/tests/vectors/mmu_gather");
   ASSERT_EQ(files.size(), 2U);
   EXPECT_EQ(files[0].cases.size(), 3778U);
   EXPECT_EQ(files[1].cases.size(), 540U);
   for (const ConformFile& file : files) {
-    EXPECT_EQ(file.failed(), 0U) << cosim::conform_table(files);
+    EXPECT_EQ(file.failed(), 0U) << conform::conform_table(files);
   }
 }
 
 TEST(ConformTest, EveryRecordedArm64FlushOfLinux61And612Agrees) {
-  const auto files = cosim::conform_folder(SHOOTDOWN_SOURCE_DIR "/tests/vectors/arm64_tlbi");
+  const auto files = conform::conform_folder(SHOOTDOWN_SOURCE_DIR "/tests/vectors/arm64_tlbi");
   ASSERT_EQ(files.size(), 6U);  // two kernels, three page sizes
   std::size_t cases = 0;
   for (const ConformFile& file : files) {
-    EXPECT_EQ(file.failed(), 0U) << cosim::conform_table(files);
+    EXPECT_EQ(file.failed(), 0U) << conform::conform_table(files);
     cases += file.cases.size();
   }
   EXPECT_EQ(cases, 23730U);
@@ -53,7 +53,7 @@ TEST(ConformTest, AWrongOperandBarrierOrEntryOfAnArm64FlushIsNamed) {
         json planted = test;
         plant(planted);
         file["groups"].push_back({{"features", group["features"]}, {"cases", {planted}}});
-        return cosim::replay_arm64_tlbi(file).cases.at(0).difference;
+        return conform::replay_arm64_tlbi(file).cases.at(0).difference;
       }
     }
     return std::string("no such case");
@@ -73,11 +73,11 @@ TEST(ConformTest, AWrongOperandBarrierOrEntryOfAnArm64FlushIsNamed) {
 }
 
 TEST(ConformTest, EverySessionAndCommandOfLinuxsSmmuDriverAgrees) {
-  const auto files = cosim::conform_folder(SHOOTDOWN_SOURCE_DIR "/tests/vectors/smmu_driver");
+  const auto files = conform::conform_folder(SHOOTDOWN_SOURCE_DIR "/tests/vectors/smmu_driver");
   ASSERT_EQ(files.size(), 9U);
   std::map<std::string, std::size_t> cases;
   for (const ConformFile& file : files) {
-    EXPECT_EQ(file.failed(), 0U) << cosim::conform_table({file});
+    EXPECT_EQ(file.failed(), 0U) << conform::conform_table({file});
     cases[file.format] += file.cases.size();
   }
   EXPECT_EQ(cases["smmuv3-driver/1"], 76U);  // sessions: two kernels, three page sizes
@@ -97,7 +97,7 @@ TEST(ConformTest, AWrongCommandStoreWordOrOrderOfTheSmmuDriverIsNamed) {
       break;
     }
     file["sessions"] = json::array({planted});
-    return cosim::replay_smmu_driver(file).cases.at(0).difference;
+    return conform::replay_smmu_driver(file).cases.at(0).difference;
   };
   const auto nothing = [](json&) {};
   EXPECT_EQ(first_difference("dev", nothing), "");
@@ -121,11 +121,11 @@ TEST(ConformTest, AWrongCommandStoreWordOrOrderOfTheSmmuDriverIsNamed) {
 }
 
 TEST(ConformTest, EveryRecordedSmmuSequenceAgreesInEveryMode) {
-  const auto files = cosim::conform_folder(SHOOTDOWN_SOURCE_DIR "/tests/vectors/smmuv3");
+  const auto files = conform::conform_folder(SHOOTDOWN_SOURCE_DIR "/tests/vectors/smmuv3");
   EXPECT_EQ(files.size(), 252U);
   for (const ConformFile& file : files) {
     ASSERT_EQ(file.cases.size(), 3U);
-    EXPECT_EQ(file.failed(), 0U) << cosim::conform_table({file});
+    EXPECT_EQ(file.failed(), 0U) << conform::conform_table({file});
   }
 }
 
@@ -133,7 +133,7 @@ TEST(ConformTest, EveryRecordedSmmuSequenceAgreesInEveryMode) {
 std::string smmu_difference(const char* vector, const std::function<void(json&)>& plant) {
   json file = read_vectors(vector);
   plant(file);
-  for (const auto& test : cosim::replay_smmuv3(file).cases) {
+  for (const auto& test : conform::replay_smmuv3(file).cases) {
     if (!test.difference.empty()) return test.difference;
   }
   return {};
@@ -195,7 +195,7 @@ TEST(ConformTest, TheNaturalRunsSeeAnSmmuThatKeepsWhatWasInvalidated) {
     for (const auto& entry :
          std::filesystem::directory_iterator(SHOOTDOWN_SOURCE_DIR "/tests/vectors/smmuv3/tlb")) {
       const json file = read_vectors("smmuv3/tlb/" + entry.path().filename().string());
-      for (const auto& test : cosim::replay_smmuv3(file, plant).cases) {
+      for (const auto& test : conform::replay_smmuv3(file, plant).cases) {
         if (test.configuration != "fresh" && !test.difference.empty()) ++differ;
       }
     }
@@ -229,7 +229,7 @@ TEST_P(ConfigInvalidationTest, DropsTheSteOrLeavesIt) {
   constexpr std::uint64_t kSteOfStream1 = 0x4000'0040;
   constexpr std::uint64_t kBypass = 0x9;
   constexpr std::uint64_t kAbort = 0x1;
-  cosim::SmmuBoard board({}, kBase, 1 << 20);
+  conform::SmmuBoard board({}, kBase, 1 << 20);
   bool cached = false;
   bool after = false;
   board.run([&] {
@@ -284,7 +284,7 @@ class PlantedTest : public testing::Test {
     throw std::runtime_error("no such record");
   }
   std::string difference() {
-    const ConformFile result = cosim::replay_mmu_gather(file_);
+    const ConformFile result = conform::replay_mmu_gather(file_);
     EXPECT_GE(result.failed(), 1U);
     for (const auto& test : result.cases) {
       if (!test.difference.empty()) return test.difference;
@@ -302,7 +302,7 @@ class PlantedTest : public testing::Test {
 };
 
 TEST_F(PlantedTest, TheCaseItselfAgrees) {
-  EXPECT_EQ(cosim::replay_mmu_gather(file_).failed(), 0U);
+  EXPECT_EQ(conform::replay_mmu_gather(file_).failed(), 0U);
 }
 
 TEST_F(PlantedTest, AnEventThatLinuxDidNotHaveIsNamed) {
@@ -334,13 +334,13 @@ TEST_F(PlantedTest, AFieldThatDiffersIsNamed) {
 TEST_F(PlantedTest, TheFirstDifferenceIsPrintedAndWrittenAsJunit) {
   record("6.1/generic",
          [](const json& r) { return r.size() > 2 && r[2].contains("end"); })[2]["end"] = "0x1";
-  ConformFile result = cosim::replay_mmu_gather(file_);
+  ConformFile result = conform::replay_mmu_gather(file_);
   result.path = "a<b.json";
-  const std::string table = cosim::conform_table({result});
+  const std::string table = conform::conform_table({result});
   EXPECT_NE(table.find("first difference  a<b.json: op_munmap, 6.1/generic"), std::string::npos)
       << table;
   std::ostringstream junit;
-  cosim::write_junit(junit, {result});
+  conform::write_junit(junit, {result});
   EXPECT_NE(junit.str().find("<testsuite name=\"a&lt;b.json\""), std::string::npos);
   EXPECT_NE(junit.str().find("<failure message=\"operation"), std::string::npos);
 }
@@ -365,7 +365,7 @@ TEST_F(PlantedTest, OtherConstantsOrKnobsAreADifference) {
 
 TEST_F(PlantedTest, AnUnknownConfigurationIsRefused) {
   file_["cases"][0]["traces"][0]["configs"][0] = "6.1/vax";
-  EXPECT_THROW(cosim::replay_mmu_gather(file_), std::runtime_error);
+  EXPECT_THROW(conform::replay_mmu_gather(file_), std::runtime_error);
 }
 
 }  // namespace

@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "cosim/cli/seeds.h"
+#include "cosim/experiment/seeds.h"
 #include "support/scenario.h"
 
 namespace shootdown::tests {

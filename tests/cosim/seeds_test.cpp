@@ -1,6 +1,6 @@
 // Random schedules: they find the races that the written schedules show, in kernels that have them
 // and in no others, and a failing seed replays.
-#include "cosim/cli/seeds.h"
+#include "cosim/experiment/seeds.h"
 
 #include <gtest/gtest.h>
 

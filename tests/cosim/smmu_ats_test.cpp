@@ -26,8 +26,8 @@ struct Request {
   bool privileged{};
   std::optional<std::uint32_t> pasid{};
 };
-cosim::SmmuBoard::AccessResult request(SmmuBench& bench, const Request& what = {},
-                                       std::uint32_t sid = kSid) {
+conform::SmmuBoard::AccessResult request(SmmuBench& bench, const Request& what = {},
+                                         std::uint32_t sid = kSid) {
   auto access = SmmuBench::access(sid, what.va, false);
   access.kind = Kind::kTranslationRequest;
   access.no_write = what.no_write;
@@ -38,7 +38,7 @@ cosim::SmmuBoard::AccessResult request(SmmuBench& bench, const Request& what = {
   return bench.board.dma(access, data.data(), 0);
 }
 /// "rwx", with "-" for what is not granted; "UR" or "CA".
-std::string granted(const cosim::SmmuBoard::AccessResult& result) {
+std::string granted(const conform::SmmuBoard::AccessResult& result) {
   if (result.answer.unsupported) return "UR";
   if (!result.ok) return "CA";
   return std::string(result.answer.read ? "r" : "-") + (result.answer.write ? "w" : "-") +

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "cosim/conform/smmu_driver_board.h"
+#include "conform/smmu_driver_board.h"
 #include "sw/arch/arm64/arm64_mmu.h"
 #include "sw/kernel/version.h"
 #include "sw/mm/mm_types.h"
@@ -23,7 +23,7 @@ namespace shootdown::tests {
 namespace {
 
 using namespace sw::smmu;
-using cosim::SmmuDriverBoard;
+using conform::SmmuDriverBoard;
 using Action = SmmuDriverBoard::Action;
 using Stage = Domain::Stage;
 
@@ -114,7 +114,7 @@ struct Machine {
     smmu.evtq_thread(board, faults);
     try {
       faults.worker(board);
-    } catch (const cosim::DriverSleeps&) {
+    } catch (const conform::DriverSleeps&) {
       // There is nothing left to do.
     }
   }

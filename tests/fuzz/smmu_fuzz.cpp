@@ -12,7 +12,7 @@
 namespace shootdown::tests {
 namespace {
 
-using Access = cosim::SmmuBoard::Access;
+using Access = conform::SmmuBoard::Access;
 using Kind = hw::StreamExtension::Kind;
 
 constexpr unsigned kStreams = 4;
@@ -77,7 +77,7 @@ class Run {
     make_tables();
     bench_.boot((id_.idr0 >> 16 & 1) != 0 ? 0xf : 0xd);
     if (judged_) {
-      permitted_ = std::make_unique<cosim::PermittedByArchitecture>(
+      permitted_ = std::make_unique<conform::PermittedByArchitecture>(
           bench_.board, arch::PhysAddr{SmmuBench::kRam}, SmmuBench::kRamBytes);
       permitted_->registers_written();
       permitted_->command_queue_restarted();
@@ -199,7 +199,7 @@ class Run {
     }
   }
   void launch() {
-    const auto device = static_cast<unsigned>(input_.below(cosim::SmmuBoard::kDevices));
+    const auto device = static_cast<unsigned>(input_.below(conform::SmmuBoard::kDevices));
     if (!idle(device)) return;
     Access next = access();
     next.kind = static_cast<Kind>(input_.below(5));
@@ -239,9 +239,9 @@ class Run {
   hw::IdRegisters id_;
   const Tampering* tampering_;
   bool judged_{};
-  std::unique_ptr<cosim::PermittedByArchitecture> permitted_;
-  std::array<bool, cosim::SmmuBoard::kDevices> launched_{};
-  std::array<std::array<std::uint8_t, 8>, cosim::SmmuBoard::kDevices> data_{};
+  std::unique_ptr<conform::PermittedByArchitecture> permitted_;
+  std::array<bool, conform::SmmuBoard::kDevices> launched_{};
+  std::array<std::array<std::uint8_t, 8>, conform::SmmuBoard::kDevices> data_{};
   std::string problem_;
 };
 

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "cosim/cli/experiment.h"
 #include "cosim/config/load.h"
+#include "cosim/experiment/experiment.h"
 
 namespace shootdown::tests {
 

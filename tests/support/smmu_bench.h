@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "cosim/conform/smmu_board.h"
+#include "conform/smmu_board.h"
 
 namespace shootdown::tests {
 
@@ -44,7 +44,7 @@ class SmmuBench {
 
   explicit SmmuBench(const hw::SmmuConfig& config) : board(config, {kRam}, kRamBytes) {}
 
-  cosim::SmmuBoard board;
+  conform::SmmuBoard board;
   unsigned queue_log2{4};  ///< of all three queues; set before boot()
 
   /// Runs `script` in a simulated process, from reset.
@@ -182,8 +182,8 @@ class SmmuBench {
   std::uint64_t allocate() { return std::exchange(next_free_, next_free_ + 0x1000); }
 
   // ---- Devices ----
-  static cosim::SmmuBoard::Access access(std::uint32_t sid, std::uint64_t va, bool write) {
-    cosim::SmmuBoard::Access result;
+  static conform::SmmuBoard::Access access(std::uint32_t sid, std::uint64_t va, bool write) {
+    conform::SmmuBoard::Access result;
     result.stream_id = arch::StreamId{sid};
     result.address = {va};
     result.write = write;

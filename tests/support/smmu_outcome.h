@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <stdexcept>
 
-#include "cosim/conform/smmuv3_outcome.h"
-#include "cosim/conform/smmuv3_permitted.h"
+#include "conform/smmuv3_outcome.h"
+#include "conform/smmuv3_permitted.h"
 #include "support/smmu_bench.h"
 
 namespace shootdown::tests {
@@ -20,13 +20,14 @@ inline void wait_for_end(SmmuBench& bench) {
 }
 
 /// Four bytes by device 0, alone. A stall is answered by an abort. The event queue is on and empty.
-inline cosim::DmaOutcome perform_access(SmmuBench& bench, cosim::PermittedByArchitecture& permitted,
-                                        const cosim::SmmuBoard::Access& access) {
+inline conform::DmaOutcome perform_access(SmmuBench& bench,
+                                          conform::PermittedByArchitecture& permitted,
+                                          const conform::SmmuBoard::Access& access) {
   std::array<std::uint8_t, 4> data{0x11, 0x22, 0x33, 0x44};
   bench.board.forget_writes();
   bench.board.launch(0, access, data.data(), 4);
   bench.board.wait_until([&] { return bench.board.done(0) || bench.event_pending(); });
-  cosim::DmaOutcome outcome;
+  conform::DmaOutcome outcome;
   outcome.events = bench.events();
   const bool ended = bench.board.done(0);
   if (!ended && !outcome.events.empty() && (outcome.events[0][1] >> 31 & 1) != 0) {
@@ -53,7 +54,7 @@ inline cosim::DmaOutcome perform_access(SmmuBench& bench, cosim::PermittedByArch
   return outcome;
 }
 
-inline bool same_outcome(const cosim::DmaOutcome& a, const cosim::DmaOutcome& b) {
+inline bool same_outcome(const conform::DmaOutcome& a, const conform::DmaOutcome& b) {
   return a.result == b.result && a.bypass == b.bypass && a.translations == b.translations &&
          a.events == b.events;
 }
@@ -63,58 +64,63 @@ inline bool same_outcome(const cosim::DmaOutcome& a, const cosim::DmaOutcome& b)
 struct Tampering {
   const char* name;
   /// False: nothing of it can be told otherwise so.
-  bool (*change)(cosim::DmaOutcome&);
+  bool (*change)(conform::DmaOutcome&);
 };
-inline bool flip_in_first_event(cosim::DmaOutcome& outcome, std::size_t word, std::uint64_t bits) {
+inline bool flip_in_first_event(conform::DmaOutcome& outcome, std::size_t word,
+                                std::uint64_t bits) {
   if (outcome.events.empty()) return false;
   outcome.events[0][word] ^= bits;
   return true;
 }
 inline const Tampering kTamperings[] = {
     {"output",
-     [](cosim::DmaOutcome& o) {
+     [](conform::DmaOutcome& o) {
        if (o.translations.empty()) return false;
        o.translations[0].second ^= 0x1000;
        return true;
      }},
     {"abort instead of zero",
-     [](cosim::DmaOutcome& o) {
+     [](conform::DmaOutcome& o) {
        if (o.result != "raz/wi" && o.result != "abort") return false;
        o.result = o.result == "abort" ? "raz/wi" : "abort";
        return true;
      }},
     {"a lost event",
-     [](cosim::DmaOutcome& o) {
+     [](conform::DmaOutcome& o) {
        if (o.events.empty()) return false;
        o.events.pop_back();
        return true;
      }},
     {"an event more",
-     [](cosim::DmaOutcome& o) {
+     [](conform::DmaOutcome& o) {
        if (o.events.empty()) return false;
        o.events.push_back(o.events.back());
        return true;
      }},
     {"bypass",
-     [](cosim::DmaOutcome& o) {
+     [](conform::DmaOutcome& o) {
        o.bypass = !o.bypass;
        return true;
      }},
-    {"type", [](cosim::DmaOutcome& o) { return flip_in_first_event(o, 0, 0x03); }},
-    {"SSV", [](cosim::DmaOutcome& o) { return flip_in_first_event(o, 0, 1 << 11); }},
-    {"SSID", [](cosim::DmaOutcome& o) { return flip_in_first_event(o, 0, 1 << 12); }},
+    {"type", [](conform::DmaOutcome& o) { return flip_in_first_event(o, 0, 0x03); }},
+    {"SSV", [](conform::DmaOutcome& o) { return flip_in_first_event(o, 0, 1 << 11); }},
+    {"SSID", [](conform::DmaOutcome& o) { return flip_in_first_event(o, 0, 1 << 12); }},
     {"StreamID",
-     [](cosim::DmaOutcome& o) { return flip_in_first_event(o, 0, std::uint64_t{1} << 32); }},
+     [](conform::DmaOutcome& o) { return flip_in_first_event(o, 0, std::uint64_t{1} << 32); }},
     {"Stall",
-     [](cosim::DmaOutcome& o) { return flip_in_first_event(o, 1, std::uint64_t{1} << 31); }},
-    {"PnU", [](cosim::DmaOutcome& o) { return flip_in_first_event(o, 1, std::uint64_t{1} << 33); }},
-    {"InD", [](cosim::DmaOutcome& o) { return flip_in_first_event(o, 1, std::uint64_t{1} << 34); }},
-    {"RnW", [](cosim::DmaOutcome& o) { return flip_in_first_event(o, 1, std::uint64_t{1} << 35); }},
-    {"S2", [](cosim::DmaOutcome& o) { return flip_in_first_event(o, 1, std::uint64_t{1} << 39); }},
+     [](conform::DmaOutcome& o) { return flip_in_first_event(o, 1, std::uint64_t{1} << 31); }},
+    {"PnU",
+     [](conform::DmaOutcome& o) { return flip_in_first_event(o, 1, std::uint64_t{1} << 33); }},
+    {"InD",
+     [](conform::DmaOutcome& o) { return flip_in_first_event(o, 1, std::uint64_t{1} << 34); }},
+    {"RnW",
+     [](conform::DmaOutcome& o) { return flip_in_first_event(o, 1, std::uint64_t{1} << 35); }},
+    {"S2",
+     [](conform::DmaOutcome& o) { return flip_in_first_event(o, 1, std::uint64_t{1} << 39); }},
     {"CLASS",
-     [](cosim::DmaOutcome& o) { return flip_in_first_event(o, 1, std::uint64_t{1} << 40); }},
-    {"address", [](cosim::DmaOutcome& o) { return flip_in_first_event(o, 2, 4); }},
-    {"IPA or FetchAddr", [](cosim::DmaOutcome& o) { return flip_in_first_event(o, 3, 0x1000); }},
+     [](conform::DmaOutcome& o) { return flip_in_first_event(o, 1, std::uint64_t{1} << 40); }},
+    {"address", [](conform::DmaOutcome& o) { return flip_in_first_event(o, 2, 4); }},
+    {"IPA or FetchAddr", [](conform::DmaOutcome& o) { return flip_in_first_event(o, 3, 0x1000); }},
 };
 
 }  // namespace shootdown::tests

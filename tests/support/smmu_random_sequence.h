@@ -15,8 +15,8 @@
 #include <utility>
 #include <vector>
 
-#include "cosim/conform/smmuv3_outcome.h"
-#include "cosim/conform/smmuv3_permitted.h"
+#include "conform/smmuv3_outcome.h"
+#include "conform/smmuv3_permitted.h"
 #include "hw/random.h"
 #include "support/smmu_bench.h"
 #include "support/smmu_outcome.h"
@@ -256,7 +256,7 @@ class RandomSequence {
   }
 
   void go(unsigned steps) {
-    permitted_ = std::make_unique<cosim::PermittedByArchitecture>(
+    permitted_ = std::make_unique<conform::PermittedByArchitecture>(
         bench_.board, arch::PhysAddr{SmmuBench::kRam}, SmmuBench::kRamBytes);
     next_ = SmmuBench::kFree;
     for (std::uint32_t sid = 0; sid < kStreams; ++sid) random_stream(sid);
@@ -333,7 +333,7 @@ class RandomSequence {
   }
 
   void random_access() {
-    cosim::SmmuBoard::Access access;
+    conform::SmmuBoard::Access access;
     access.stream_id = arch::StreamId{static_cast<std::uint32_t>(below(kStreams + 1))};
     if (has_substreams() && one_in(2)) {
       access.substream_id = arch::SubstreamId{static_cast<std::uint32_t>(below(kSubstreams + 1))};
@@ -349,14 +349,14 @@ class RandomSequence {
 
     if (machine_.flushed) bench_.board.smmu().flush_caches();
     const auto permitted = permitted_->outcomes(access);
-    cosim::DmaOutcome outcome = perform_access(bench_, *permitted_, access);
+    conform::DmaOutcome outcome = perform_access(bench_, *permitted_, access);
     if (tampering != nullptr && tampering->change(outcome)) ++tampered;
     ++(outcome.result == "ok" ? translated : faulted);
     note("{} sid {} ssid {} va {:#x}", access.write ? "write" : "read", access.stream_id.value,
          access.substream_id ? static_cast<int>(access.substream_id->value) : -1,
          access.address.value);
     note("    {}", describe(outcome));
-    const auto same = [&](const cosim::DmaOutcome& one) { return same_outcome(one, outcome); };
+    const auto same = [&](const conform::DmaOutcome& one) { return same_outcome(one, outcome); };
     if (!same(permitted.front())) ++stale;
     const auto last = machine_.cached ? permitted.end() : permitted.begin() + 1;
     if (std::any_of(permitted.begin(), last, same)) return;
@@ -370,7 +370,7 @@ class RandomSequence {
     if (std::getenv("SHOOTDOWN_TRACE") != nullptr) difference_ += "\n" + trace_;
   }
 
-  std::string tables_of(const cosim::SmmuBoard::Access& access) {
+  std::string tables_of(const conform::SmmuBoard::Access& access) {
     std::string text;
     const std::uint32_t cds = has_substreams() ? kSubstreams : 1;
     for (std::uint32_t sid = 0; sid < kStreams; ++sid) {
@@ -393,7 +393,7 @@ class RandomSequence {
   const RandomMachine& machine_;
   SmmuBench bench_;
   Random random_;
-  std::unique_ptr<cosim::PermittedByArchitecture> permitted_;
+  std::unique_ptr<conform::PermittedByArchitecture> permitted_;
   std::uint64_t next_{};
   std::vector<std::uint64_t> words_;  // of structures and descriptors
   unsigned step_{};

@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "cosim/conform/recorded_kernel.h"
+#include "conform/recorded_kernel.h"
 #include "sw/arch/arm64/arm64_mmu.h"
 #include "sw/mm/kernel_gather.h"
 #include "sw/mm/pgtable.h"
@@ -36,7 +36,7 @@ constexpr std::uint64_t kPudSize = 1u << 30;
 /// One kernel and address space for one case.
 struct Fixture {
   Fixture(const json& features, const json& test)
-      : kernel(cosim::recorded_kernel("6.1"), {}, PageAllocator({0x8000'0000}, 64u << 20)),
+      : kernel(conform::recorded_kernel("6.1"), {}, PageAllocator({0x8000'0000}, 64u << 20)),
         arch(arm64_features(features), kernel.behaviour),
         mm(kernel, arch, 1, {static_cast<std::uint16_t>(hex(test["ctx"]))}) {
     if (test["notifier"] == 1) mm.notifiers.push_back(&notifier);

@@ -5,13 +5,13 @@
 #include <cstdint>
 #include <string>
 
-#include "cosim/conform/gzip_json.h"
+#include "conform/gzip_json.h"
 
 namespace shootdown::tests {
 
 /// `name` is relative to tests/vectors/.
 inline nlohmann::json read_vectors(const std::string& name) {
-  return cosim::read_json(std::string(SHOOTDOWN_SOURCE_DIR "/tests/vectors/") + name);
+  return conform::read_json(std::string(SHOOTDOWN_SOURCE_DIR "/tests/vectors/") + name);
 }
 
 /// "0x1f" as a number.
