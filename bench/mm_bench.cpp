@@ -8,6 +8,7 @@
 #include "hw/interconnect/physical_memory.h"
 #include "sw/arch/arm64/arm64_mmu.h"
 #include "sw/kernel/version.h"
+#include "sw/mm/fork.h"
 #include "sw/mm/memory.h"
 #include "sw/mm/mmap.h"
 #include "sw/mm/mprotect.h"

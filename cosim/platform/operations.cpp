@@ -8,6 +8,7 @@
 #include "sw/mm/migrate.h"
 #include "sw/mm/mmap.h"
 #include "sw/mm/mprotect.h"
+#include "sw/mm/mremap.h"
 #include "sw/mm/pgtable.h"
 #include "sw/mm/rmap.h"
 #include "sw/mm/writeback.h"

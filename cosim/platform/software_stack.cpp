@@ -5,6 +5,7 @@
 #include "sw/arch/arm64/arm64_mmu.h"
 #include "sw/arch/generic/generic_mmu.h"
 #include "sw/arch/x86/x86_mmu.h"
+#include "sw/mm/fork.h"
 #include "sw/mm/mmap.h"
 #include "sw/smmu/attach.h"
 

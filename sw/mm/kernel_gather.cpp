@@ -5,10 +5,10 @@
 
 #include "hw/arch/check.h"
 #include "sw/mm/arch_mmu.h"
-#include "sw/mm/mmap.h"
 #include "sw/mm/mmu_notifier.h"
 #include "sw/mm/pgtable.h"
 #include "sw/mm/rmap.h"
+#include "sw/mm/tlb_flush_pending.h"
 #include "sw/mm/tlb_sync.h"
 
 namespace shootdown::sw {

@@ -10,6 +10,7 @@
 #include "sw/mm/mmu_notifier.h"
 #include "sw/mm/pgtable.h"
 #include "sw/mm/rmap.h"
+#include "sw/mm/tlb_flush_pending.h"
 
 namespace shootdown::sw {
 

@@ -183,10 +183,6 @@ Pte ptep_set_wrprotect(Cpu& cpu, Mm& mm, const PteSlot& slot) {
   }
 }
 
-void ArchMmu::switch_mm(Cpu& cpu, Mm& next) {
-  cpu.set_user_context({.pgd = next.pgd, .asid = next.asid});
-}
-
 Pte ptep_clear_flush(Cpu& cpu, Mm& mm, const PteSlot& slot) {
   const FunctionTrace trace(cpu, "ptep_clear_flush");
   const Pte pte = ptep_get_and_clear(cpu, mm, slot);

@@ -13,6 +13,7 @@
 
 #include "sw/mm/gup.h"
 #include "sw/mm/madvise.h"
+#include "sw/mm/mremap.h"
 #include "tests/sw/mm_fixture.h"
 
 namespace shootdown::tests {

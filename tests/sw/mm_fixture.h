@@ -14,6 +14,7 @@
 
 #include "sw/arch/arm64/arm64_mmu.h"
 #include "sw/kernel/version.h"
+#include "sw/mm/fork.h"
 #include "sw/mm/memory.h"
 #include "sw/mm/mmap.h"
 #include "sw/mm/mprotect.h"

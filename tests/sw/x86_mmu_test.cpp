@@ -11,6 +11,7 @@
 
 #include "hw/arch/x86_64.h"
 #include "sw/kernel/version.h"
+#include "sw/mm/fork.h"
 #include "sw/mm/memory.h"
 #include "sw/mm/mmap.h"
 #include "tests/sw/fake_cpu.h"
