@@ -23,7 +23,11 @@
 #include "sw/mm/mmu_notifier.h"
 #include "sw/smmu/arm_smmu_v3.h"
 #include "sw/smmu/attach.h"
+#include "sw/smmu/attach_v6_10.h"
+#include "sw/smmu/attach_v6_11.h"
+#include "sw/smmu/domain_finalise.h"
 #include "sw/smmu/entries.h"
+#include "sw/smmu/install.h"
 #include "sw/smmu/sva.h"
 
 namespace shootdown::conform {

@@ -3,9 +3,10 @@
 #include <algorithm>
 
 #include "hw/arch/check.h"
-#include "sw/smmu/attach.h"
+#include "sw/smmu/attach_v6_11.h"
 #include "sw/smmu/context_descriptors.h"
 #include "sw/smmu/entries.h"
+#include "sw/smmu/install.h"
 
 namespace shootdown::sw::smmu {
 
