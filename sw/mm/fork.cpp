@@ -11,7 +11,7 @@ namespace shootdown::sw {
 std::unique_ptr<Mm> mm_create(Cpu& cpu, KernelState& kernel, ArchMmu& arch, unsigned number,
                               arch::Asid asid) {
   auto mm = std::make_unique<Mm>(kernel, arch, number, asid);
-  Page* pgd = pagetable_alloc(cpu, *mm, 0);
+  Page* pgd = pagetable_alloc(cpu, *mm, kPgdLevel);
   if (pgd == nullptr) return nullptr;
   mm->pgd = pgd->address;
   cpu.trace(MmCreated{.mm = number, .asid = asid, .pgd = mm->pgd, .format = arch.table_format()});

@@ -17,28 +17,25 @@ void free_tables_below(Cpu& cpu, Mm& mm, MmuGather& tlb, const PteSlot& parent,
                        arch::VirtAddr ceiling) {
   const Pte entry = ptep_get(cpu, parent);
   if (!mm.arch.pte_table(entry, parent.level)) return;
-  const unsigned span_shift = arch::vmsa64::level_shift(parent.level);
   const arch::PhysAddr table = mm.arch.pte_address(entry);
   const int level = parent.level + 1;
-  if (level < arch::vmsa64::kLastLevel) {
-    const unsigned shift = arch::vmsa64::level_shift(level);
-    arch::VirtAddr va = std::max(start, parent.va);
-    for (va = arch::page_of(va, shift); va < end && va < parent.va + arch::page_bytes(span_shift);
-         va = va + arch::page_bytes(shift)) {
+  if (level < kPteLevel) {
+    for (arch::VirtAddr va = level_start(std::max(start, parent.va), level);
+         va < end && va < parent.va + level_bytes(parent.level); va = va + level_bytes(level)) {
       free_tables_below(cpu, mm, tlb, slot_in(table, va, level), start, end, floor, ceiling);
     }
   }
   // The table goes only if nothing else can be mapped through it: no area between the neighbours.
-  if (parent.va < floor || parent.va + arch::page_bytes(span_shift) > ceiling) return;
+  if (parent.va < floor || parent.va + level_bytes(parent.level) > ceiling) return;
   {
     const SpinGuard ptl(pte_lockptr(mm, parent), cpu);
     set_pte_at(cpu, mm, parent, Pte{});
   }
   Page* page = mm.kernel.pages.find(table);
   SHOOTDOWN_CHECK(page != nullptr && page->use == PageUse::kTable, "table is not a table page");
-  const TableLevel kind = level == 3   ? TableLevel::kPte
-                          : level == 2 ? TableLevel::kPmd
-                                       : TableLevel::kPud;
+  const TableLevel kind = level == kPteLevel   ? TableLevel::kPte
+                          : level == kPmdLevel ? TableLevel::kPmd
+                                               : TableLevel::kPud;
   tlb.table_free_tlb(kind, mm.kernel.pages.page_address(*page), parent.va);
 }
 
@@ -64,10 +61,9 @@ void free_pgtables(Cpu& cpu, Mm& mm, MmuGather& tlb, const std::vector<Vma>& det
     }
   }
   tlb.tlb_change_page_size(arch::kPageSize);
-  const unsigned shift = arch::vmsa64::level_shift(0);
-  for (arch::VirtAddr va = arch::page_of(start, shift); va < end;
-       va = va + arch::page_bytes(shift)) {
-    free_tables_below(cpu, mm, tlb, slot_in(mm.pgd, va, 0), start, end, floor, ceiling);
+  for (arch::VirtAddr va = level_start(start, kPgdLevel); va < end;
+       va = va + level_bytes(kPgdLevel)) {
+    free_tables_below(cpu, mm, tlb, slot_in(mm.pgd, va, kPgdLevel), start, end, floor, ceiling);
   }
 }
 

@@ -37,8 +37,8 @@ bool permits(const Mm& mm, Pte pte, bool write) {
 
 /// gup_pte_range(), gup_huge_pmd(): the last level, `parent` having been seen as `seen`.
 Page* gup_leaf(Cpu& cpu, Mm& mm, const PteSlot& slot, const PteSlot* parent, Pte seen, bool write) {
-  const FunctionTrace trace(cpu, slot.level == 3 ? "gup_pte_range" : "gup_huge_pmd");
-  const Pte pte = slot.level == 3 ? read_lockless(cpu, mm, slot) : seen;
+  const FunctionTrace trace(cpu, slot.level == kPteLevel ? "gup_pte_range" : "gup_huge_pmd");
+  const Pte pte = slot.level == kPteLevel ? read_lockless(cpu, mm, slot) : seen;
   if (!permits(mm, pte, write)) return nullptr;
   Page* page = try_grab(mm, pte);
   if (page == nullptr) return nullptr;
@@ -59,7 +59,7 @@ Page* gup_range(Cpu& cpu, Mm& mm, const PteSlot& slot, arch::VirtAddr address, b
   if (!mm.arch.pte_present(seen)) return nullptr;
   if (!mm.arch.pte_table(seen, slot.level)) return gup_leaf(cpu, mm, slot, nullptr, seen, write);
   const PteSlot next = slot_in(mm.arch.pte_address(seen), address, slot.level + 1);
-  if (next.level == 3) return gup_leaf(cpu, mm, next, &slot, seen, write);
+  if (next.level == kPteLevel) return gup_leaf(cpu, mm, next, &slot, seen, write);
   return gup_range(cpu, mm, next, address, write);
 }
 
@@ -71,7 +71,7 @@ Page* lockless_page_from_mm(Cpu& cpu, Mm& mm, arch::VirtAddr address, bool write
   if (seq % 2 != 0) return nullptr;
   const IrqGuard irqs(cpu);
   const RcuReadGuard rcu(mm.kernel.rcu, cpu);
-  Page* page = gup_range(cpu, mm, slot_in(mm.pgd, address, 0), address, write);
+  Page* page = gup_range(cpu, mm, slot_in(mm.pgd, address, kPgdLevel), address, write);
   // A fork that write-protects meanwhile may have missed the pin.
   if (page != nullptr && mm.write_protect_seq != seq) {
     ungrab(cpu, mm, *page);

@@ -57,18 +57,19 @@ void zap_deposited_table(Cpu& cpu, Mm& mm, arch::VirtAddr pmd) {
 
 void split_huge_pmd(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr pmd_va) {
   const FunctionTrace trace(cpu, "__split_huge_pmd");
-  const auto pmd = pte_offset(cpu, mm, pmd_va, 2);
+  const auto pmd = pte_offset(cpu, mm, pmd_va, kPmdLevel);
   if (!pmd) return;
   const MmuNotifierRange range{.mm = mm, .start = pmd->va, .end = pmd->va + kPmdSize};
   mmu_notifier_invalidate_range_start(cpu, range);
   // A table of its own, unless one was kept: memory may have to be waited for, so before the lock.
-  Page* spare = mm.deposited_tables.contains(pmd->va.value) ? nullptr : pagetable_alloc(cpu, mm, 3);
+  Page* spare =
+      mm.deposited_tables.contains(pmd->va.value) ? nullptr : pagetable_alloc(cpu, mm, kPteLevel);
   {
     const SpinGuard ptl(pte_lockptr(mm, *pmd), cpu);
     const Pte old = ptep_get(cpu, *pmd);
     Page* table = withdraw(mm, pmd->va);
     if (table == nullptr) table = std::exchange(spare, nullptr);
-    if (!mm.arch.pte_present(old) || mm.arch.pte_table(old, 2) || table == nullptr) {
+    if (!mm.arch.pte_present(old) || mm.arch.pte_table(old, kPmdLevel) || table == nullptr) {
       if (table != nullptr) pte_free(cpu, mm, *table);
       mmu_notifier_invalidate_range_end(cpu, range);
       return;
@@ -94,11 +95,11 @@ void split_huge_pmd(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr pmd_va) {
     }
     const arch::PhysAddr frame = mm.arch.pte_address(huge);
     for (unsigned i = 0; i < kPtesPerPmd; ++i) {
-      Pte pte = mm.arch.mk_pte(frame + i * arch::kPageSize, 3);
+      Pte pte = mm.arch.mk_pte(frame + i * arch::kPageSize, kPteLevel);
       if (mm.arch.pte_write(huge)) pte = mm.arch.pte_mkwrite(pte);
       if (mm.arch.pte_dirty(huge)) pte = mm.arch.pte_mkdirty(pte);
       if (!mm.arch.pte_young(huge)) pte = mm.arch.pte_mkold(pte);
-      set_pte_at(cpu, mm, slot_in(table->address, pmd->va + i * arch::kPageSize, 3), pte);
+      set_pte_at(cpu, mm, slot_in(table->address, pmd->va + i * arch::kPageSize, kPteLevel), pte);
     }
     // The page is mapped by 512 entries now, each with a reference.
     if (page != nullptr) {
@@ -122,7 +123,7 @@ namespace {
 bool collapse_huge_page_isolate(Cpu& cpu, Mm& mm, arch::PhysAddr table, arch::VirtAddr start,
                                 std::vector<Page*>& pages) {
   for (unsigned i = 0; i < kPtesPerPmd; ++i) {
-    const Pte pte = ptep_get(cpu, slot_in(table, start + i * arch::kPageSize, 3));
+    const Pte pte = ptep_get(cpu, slot_in(table, start + i * arch::kPageSize, kPteLevel));
     Page* page =
         mm.arch.pte_present(pte) ? mm.kernel.pages.find(mm.arch.pte_address(pte)) : nullptr;
     const bool good = page != nullptr && page->use == PageUse::kAnonymous && page->order == 0 &&
@@ -140,11 +141,11 @@ bool collapse_huge_page(Cpu& cpu, Mm& mm, arch::VirtAddr start) {
   const WriteGuard lock(mm.mmap_lock, cpu);
   Vma* vma = mm.find_vma(start);
   if (vma == nullptr || vma->anon_vma == nullptr || vma->file != nullptr || vma->start > start ||
-      vma->end < start + kPmdSize || vma->leaf_level() != 3) {
+      vma->end < start + kPmdSize || vma->leaf_level() != kPteLevel) {
     return false;
   }
-  const auto pmd = pte_offset(cpu, mm, start, 2);
-  if (!pmd || !mm.arch.pte_table(ptep_get(cpu, *pmd), 2)) return false;
+  const auto pmd = pte_offset(cpu, mm, start, kPmdLevel);
+  if (!pmd || !mm.arch.pte_table(ptep_get(cpu, *pmd), kPmdLevel)) return false;
   Page* huge = mm.kernel.pages.alloc_pages(cpu, kPmdOrder, PageUse::kAnonymous);
   if (huge == nullptr) return false;
   huge->mapping = vma->anon_vma;
@@ -170,7 +171,7 @@ bool collapse_huge_page(Cpu& cpu, Mm& mm, arch::VirtAddr start) {
   // __collapse_huge_page_copy(): the walkers cannot reach the entries: no flush.
   for (unsigned i = 0; i < kPtesPerPmd; ++i) {
     copy_huge(cpu, *huge, i, *pages[i]);
-    set_pte_at(cpu, mm, slot_in(table->address, start + i * arch::kPageSize, 3), Pte{});
+    set_pte_at(cpu, mm, slot_in(table->address, start + i * arch::kPageSize, kPteLevel), Pte{});
     page_remove_rmap(cpu, *pages[i]);
     mm.kernel.pages.put_page(cpu, *pages[i]);
   }
@@ -178,7 +179,7 @@ bool collapse_huge_page(Cpu& cpu, Mm& mm, arch::VirtAddr start) {
   const SpinGuard ptl(pte_lockptr(mm, *pmd), cpu);
   deposit(mm, start, *table);
   set_pte_at(cpu, mm, *pmd,
-             mm.arch.pte_mkwrite(mm.arch.pte_mkdirty(mm.arch.mk_pte(huge->address, 2))));
+             mm.arch.pte_mkwrite(mm.arch.pte_mkdirty(mm.arch.mk_pte(huge->address, kPmdLevel))));
   return true;
 }
 
@@ -195,8 +196,8 @@ void pte_free_defer(Cpu& cpu, Mm& mm, Page& table) {
 
 /// collapse_and_free_pmd(): takes one table, whose entries are all gone, out of its mapping.
 void collapse_and_free_pmd(Cpu& cpu, Mm& mm, arch::VirtAddr start) {
-  const auto pmd = pte_offset(cpu, mm, start, 2);
-  if (!pmd || !mm.arch.pte_table(ptep_get(cpu, *pmd), 2)) return;
+  const auto pmd = pte_offset(cpu, mm, start, kPmdLevel);
+  if (!pmd || !mm.arch.pte_table(ptep_get(cpu, *pmd), kPmdLevel)) return;
   const MmuNotifierRange range{.mm = mm, .start = start, .end = start + kPmdSize};
   mmu_notifier_invalidate_range_start(cpu, range);
   Pte old;
@@ -222,7 +223,7 @@ void retract_page_tables(Cpu& cpu, File& file, std::uint64_t offset) {
     if (mapping.vma->anon_vma != nullptr) continue;  // its table holds pages of the process's own
     if (offset < mapping.offset) continue;
     const arch::VirtAddr start = mapping.start + (offset - mapping.offset);
-    if (arch::page_of(start, kPmdShift) != start || start + kPmdSize > mapping.end) continue;
+    if (level_start(start, kPmdLevel) != start || start + kPmdSize > mapping.end) continue;
     Mm& mm = *mapping.mm;
     // Whoever faults or zaps there keeps its table, until khugepaged comes again.
     if (!mm.mmap_lock.try_write_lock()) continue;

@@ -15,12 +15,7 @@ namespace shootdown::sw {
 
 namespace {
 
-constexpr unsigned kPudShift = arch::vmsa64::level_shift(1);
-constexpr std::uint64_t kPudSize = std::uint64_t{1} << kPudShift;
-constexpr int kPudLevel = 1;
-constexpr int kPmdLevel = 2;
-
-arch::VirtAddr pud_of(arch::VirtAddr va) { return arch::page_of(va, kPudShift); }
+arch::VirtAddr pud_of(arch::VirtAddr va) { return level_start(va, kPudLevel); }
 
 /// vma_shareable()
 bool vma_shareable(const Vma& vma, arch::VirtAddr address) {

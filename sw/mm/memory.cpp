@@ -22,7 +22,7 @@ struct FaultContext {
   std::string_view how{};  // for the tracepoint
   bool page_locked{};      // file_page() found nothing because khugepaged is at work
 
-  unsigned page_shift() const { return arch::vmsa64::level_shift(slot.level); }
+  unsigned page_shift() const { return level_shift(slot.level); }
   unsigned order() const { return page_shift() - arch::kPageShift; }
   /// Offset of `address` in the area's file or anon_vma.
   std::uint64_t offset() const { return vma.file_offset + (address.value - vma.start.value); }
@@ -371,18 +371,18 @@ VmFault handle_pte_fault(FaultContext& vmf) {
 /// The level at which the fault is served: that of the area's pages, or of a huge page of the cache
 /// that can be mapped as one (do_set_pmd()).
 int fault_level(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr address) {
-  if (vma.leaf_level() == 2 || vma.file == nullptr || vma.pfnmap || !vma.shared) {
+  if (vma.leaf_level() == kPmdLevel || vma.file == nullptr || vma.pfnmap || !vma.shared) {
     return vma.leaf_level();
   }
-  const arch::VirtAddr start = arch::page_of(address, kPmdShift);
-  if (start < vma.start || start + kPmdSize > vma.end) return 3;
+  const arch::VirtAddr start = level_start(address, kPmdLevel);
+  if (start < vma.start || start + kPmdSize > vma.end) return kPteLevel;
   const std::uint64_t offset = vma.file_offset + (start.value - vma.start.value);
   const Page* page = vma.file->find_page(offset);
   if (page == nullptr || page->order + arch::kPageShift != kPmdShift || page->index != offset) {
-    return 3;
+    return kPteLevel;
   }
-  const auto pmd = pte_offset(cpu, mm, address, 2);
-  return pmd && ptep_get(cpu, *pmd) != Pte{} ? 3 : 2;
+  const auto pmd = pte_offset(cpu, mm, address, kPmdLevel);
+  return pmd && ptep_get(cpu, *pmd) != Pte{} ? kPteLevel : kPmdLevel;
 }
 
 /// __handle_mm_fault()

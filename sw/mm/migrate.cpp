@@ -45,7 +45,7 @@ void remove_migration_pte(Cpu& cpu, Mm& mm, const PteSlot& slot, const Page& fro
 /// the rmap, wherever the entries have been moved or copied to meanwhile.
 void remove_migration_ptes(Cpu& cpu, Page& from, Page& to) {
   rmap_walk_unmapped(cpu, from, [&](Mm& mm, arch::VirtAddr start, arch::VirtAddr) {
-    const auto slot = pte_offset(cpu, mm, start, arch::vmsa64::kLastLevel);
+    const auto slot = pte_offset(cpu, mm, start, kPteLevel);
     if (slot) remove_migration_pte(cpu, mm, *slot, from, to);
   });
 }

@@ -18,6 +18,7 @@
 #include "sw/kernel/smp.h"
 #include "sw/kernel/version.h"
 #include "sw/mm/address_space.h"
+#include "sw/mm/levels.h"
 #include "sw/mm/page_alloc.h"
 #include "sw/mm/swap.h"
 
@@ -81,7 +82,7 @@ struct Vma {
   bool wants_writenotify() const { return shared && file != nullptr && protection.write; }
   bool overlaps(arch::VirtAddr from, arch::VirtAddr to) const { return start < to && from < end; }
   bool is_hugetlb() const { return hugetlb_page_size != 0; }
-  int leaf_level() const { return page_shift == arch::kPageShift ? 3 : 2; }
+  int leaf_level() const { return page_shift == arch::kPageShift ? kPteLevel : kPmdLevel; }
 };
 
 class Mm {
@@ -101,7 +102,7 @@ class Mm {
   /// Whether userfaultfd protects the page, small or huge, that holds `address`.
   bool uffd_protects(arch::VirtAddr address) const {
     return uffd_wp.contains(arch::page_of(address).value) ||
-           uffd_wp.contains(arch::page_of(address, 21).value);
+           uffd_wp.contains(level_start(address, kPmdLevel).value);
   }
   KernelState& kernel;
   ArchMmu& arch;

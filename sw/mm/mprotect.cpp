@@ -82,14 +82,14 @@ void change_entry(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma, const PteSlo
   }
   // ptep_modify_prot_start(): cleared meanwhile, so that hardware cannot set bits that get lost. A
   // huge entry stays one to those who look without the lock (pmdp_invalidate_ad()).
-  const bool huge = slot.level != arch::vmsa64::kLastLevel;
+  const bool huge = slot.level != kPteLevel;
   const Pte old_pte = huge ? pmdp_invalidate(cpu, mm, slot) : ptep_get_and_clear(cpu, mm, slot);
   const Pte new_pte = changed(mm, vma, old_pte, change);
   set_pte_at(cpu, mm, slot, new_pte);
   if (change == Change::kUffdWp) mm.uffd_wp.insert(slot.va.value);
   if (!flush_is_needed(mm, old_pte, new_pte, slot.level)) return;
-  tlb.tlb_change_page_size(arch::page_bytes(arch::vmsa64::level_shift(slot.level)));
-  if (slot.level == arch::vmsa64::kLastLevel) {
+  tlb.tlb_change_page_size(level_bytes(slot.level));
+  if (slot.level == kPteLevel) {
     tlb.tlb_remove_tlb_entry(slot.va);
   } else {
     tlb.tlb_remove_pmd_tlb_entry(slot.va);
@@ -105,7 +105,7 @@ void change_protection(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma, arch::V
   tlb.tlb_start_vma(vma);
   const auto change_leaf = [&](const PteSlot& slot) {
     if (!range) {
-      const arch::VirtAddr pud = arch::page_of(slot.va, arch::vmsa64::level_shift(1));
+      const arch::VirtAddr pud = level_start(slot.va, kPudLevel);
       range.emplace(MmuNotifierRange{.mm = mm, .start = std::max(start, pud), .end = end});
       mmu_notifier_invalidate_range_start(cpu, *range);
     }
@@ -113,14 +113,13 @@ void change_protection(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma, arch::V
   };
   for (arch::VirtAddr va = start; va < end;) {
     const auto slot = pte_leaf(cpu, mm, va);
-    const bool huge = slot && slot->level == 2;
+    const bool huge = slot && slot->level == kPmdLevel;
     if (huge && (slot->va < start || slot->va + kPmdSize > end)) {
       split_huge_pmd(cpu, mm, vma, slot->va);
       continue;
     }
     if (slot) change_leaf(*slot);
-    const unsigned shift = slot && !huge ? arch::kPageShift : kPmdShift;
-    va = arch::page_of(va, shift) + arch::page_bytes(shift);
+    va = level_end(va, slot && !huge ? kPteLevel : kPmdLevel);
   }
   if (range && mm.kernel.inject.skip_mprotect_flush) {
     mmu_notifier_invalidate_range_only_end(cpu, *range);

@@ -21,9 +21,9 @@ namespace {
 /// move_ptes(): the entries of [start, end), in one table, to the table of `to`.
 void move_ptes(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end, arch::VirtAddr to) {
   const FunctionTrace trace(cpu, "move_ptes");
-  const auto old_slot = pte_offset(cpu, mm, start, 3);
+  const auto old_slot = pte_offset(cpu, mm, start, kPteLevel);
   if (!old_slot) return;
-  const auto new_slot = pte_alloc(cpu, mm, to, 3);
+  const auto new_slot = pte_alloc(cpu, mm, to, kPteLevel);
   if (!new_slot) return;
   bool force_flush = false;
   {
@@ -31,11 +31,11 @@ void move_ptes(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end, arch:
     flush_tlb_batched_pending(cpu, mm);
     for (std::uint64_t i = 0; start + i * arch::kPageSize < end; ++i) {
       const std::uint64_t bytes = i * arch::kPageSize;
-      const PteSlot from{old_slot->address + i * 8, start + bytes, 3};
+      const PteSlot from{old_slot->address + i * 8, start + bytes, kPteLevel};
       if (ptep_get(cpu, from) == Pte{}) continue;
       const Pte pte = ptep_get_and_clear(cpu, mm, from);
       force_flush |= mm.arch.pte_present(pte);
-      set_pte_at(cpu, mm, {new_slot->address + i * 8, to + bytes, 3}, pte);
+      set_pte_at(cpu, mm, {new_slot->address + i * 8, to + bytes, kPteLevel}, pte);
     }
     // Before a lock is dropped: from then on the page can be freed at its new address.
     if (force_flush && !mm.kernel.inject.mremap_late_flush) {
@@ -47,9 +47,6 @@ void move_ptes(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end, arch:
   }
 }
 
-/// The table of `va` ends there.
-arch::VirtAddr next_table(arch::VirtAddr va) { return arch::page_of(va, kPmdShift) + kPmdSize; }
-
 /// move_page_tables()
 void move_page_tables(Cpu& cpu, Mm& mm, const Vma& old_vma, const Vma& new_vma) {
   const MmuNotifierRange range{.mm = mm, .start = old_vma.start, .end = old_vma.end};
@@ -57,11 +54,11 @@ void move_page_tables(Cpu& cpu, Mm& mm, const Vma& old_vma, const Vma& new_vma) 
   for (arch::VirtAddr va = old_vma.start; va < old_vma.end;) {
     const arch::VirtAddr there = new_vma.start + (va.value - old_vma.start.value);
     const auto leaf = pte_leaf(cpu, mm, va);
-    if (leaf && leaf->level == 2) split_huge_pmd(cpu, mm, old_vma, leaf->va);
+    if (leaf && leaf->level == kPmdLevel) split_huge_pmd(cpu, mm, old_vma, leaf->va);
     // Neither the old table nor the new one is left within one step.
     const std::uint64_t step =
-        std::min({next_table(va).value - va.value, next_table(there).value - there.value,
-                  old_vma.end.value - va.value});
+        std::min({level_end(va, kPmdLevel).value - va.value,
+                  level_end(there, kPmdLevel).value - there.value, old_vma.end.value - va.value});
     move_ptes(cpu, mm, va, va + step, there);
     va = va + step;
   }

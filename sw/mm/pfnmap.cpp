@@ -8,7 +8,7 @@ namespace shootdown::sw {
 void remap_pfn_range(Cpu& cpu, Mm& mm, const Vma& vma) {
   const FunctionTrace trace(cpu, "remap_pfn_range");
   for (arch::VirtAddr va = vma.start; va < vma.end; va = va + arch::kPageSize) {
-    const auto slot = pte_alloc(cpu, mm, va, arch::vmsa64::kLastLevel);
+    const auto slot = pte_alloc(cpu, mm, va, kPteLevel);
     if (!slot) return;
     const auto frame = vma.file->frames.find(vma.file_offset + (va.value - vma.start.value));
     if (frame == vma.file->frames.end()) continue;

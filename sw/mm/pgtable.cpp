@@ -1,17 +1,14 @@
 #include "sw/mm/pgtable.h"
 
 #include "hw/arch/check.h"
-#include "hw/arch/vmsa64.h"
 #include "sw/mm/flush_scope.h"
 #include "sw/mm/mmu_notifier.h"
 
 namespace shootdown::sw {
 
-namespace vmsa64 = arch::vmsa64;  // four levels of 512 entries, on every architecture here
-
 PteSlot slot_in(arch::PhysAddr table, arch::VirtAddr va, int level) {
-  return {.address = table + std::uint64_t{vmsa64::table_index(va.value, level)} * 8,
-          .va = arch::page_of(va, vmsa64::level_shift(level)),
+  return {.address = table + std::uint64_t{table_index(va, level)} * 8,
+          .va = level_start(va, level),
           .level = level};
 }
 
@@ -30,7 +27,7 @@ void trace_store(Cpu& cpu, const Mm& mm, const PteSlot& slot, std::uint64_t befo
 }  // namespace
 
 bool pagetable_constructed(const Mm& mm, int level) {
-  return level >= 2 || (level == 1 && mm.kernel.behaviour.pud_table_dtor);
+  return level >= kPmdLevel || (level == kPudLevel && mm.kernel.behaviour.pud_table_dtor);
 }
 
 Page* pagetable_alloc(Cpu& cpu, Mm& mm, int level) {
@@ -72,7 +69,7 @@ void pte_free(Cpu& cpu, Mm& mm, Page& table) {
 }
 
 std::optional<PteSlot> pte_offset(Cpu& cpu, Mm& mm, arch::VirtAddr va, int level) {
-  PteSlot slot = slot_in(mm.pgd, va, 0);
+  PteSlot slot = slot_in(mm.pgd, va, kPgdLevel);
   while (slot.level < level) {
     const Pte entry = ptep_get(cpu, slot);
     if (!mm.arch.pte_table(entry, slot.level)) return std::nullopt;
@@ -82,7 +79,7 @@ std::optional<PteSlot> pte_offset(Cpu& cpu, Mm& mm, arch::VirtAddr va, int level
 }
 
 std::optional<PteSlot> pte_alloc(Cpu& cpu, Mm& mm, arch::VirtAddr va, int level) {
-  PteSlot slot = slot_in(mm.pgd, va, 0);
+  PteSlot slot = slot_in(mm.pgd, va, kPgdLevel);
   while (slot.level < level) {
     Pte entry = ptep_get(cpu, slot);
     if (mm.arch.pte_present(entry) && !mm.arch.pte_table(entry, slot.level)) return slot;
@@ -110,8 +107,8 @@ std::optional<PteSlot> pte_alloc(Cpu& cpu, Mm& mm, arch::VirtAddr va, int level)
 }
 
 std::optional<PteSlot> pte_leaf(Cpu& cpu, Mm& mm, arch::VirtAddr va) {
-  PteSlot slot = slot_in(mm.pgd, va, 0);
-  while (slot.level < vmsa64::kLastLevel) {
+  PteSlot slot = slot_in(mm.pgd, va, kPgdLevel);
+  while (slot.level < kPteLevel) {
     const Pte entry = ptep_get(cpu, slot);
     if (!mm.arch.pte_table(entry, slot.level)) {
       // Also a huge entry that is swapped for a marker: whoever looks finds out.
@@ -162,9 +159,9 @@ Pte pmdp_invalidate(Cpu& cpu, Mm& mm, const PteSlot& slot) {
     }
     seen = found;
   }
-  const arch::VirtAddr end = slot.va + arch::page_bytes(vmsa64::level_shift(slot.level));
+  const arch::VirtAddr end = slot.va + level_bytes(slot.level);
   if (mm.arch.flushes_invalid_pmd()) {
-    mm.arch.flush_tlb_range(cpu, mm, slot.va, end, vmsa64::level_shift(slot.level));
+    mm.arch.flush_tlb_range(cpu, mm, slot.va, end, level_shift(slot.level));
     mmu_notifier_invalidate_range(cpu, mm, slot.va, end);
   }
   return seen;
@@ -195,7 +192,7 @@ Pte ptep_clear_flush(Cpu& cpu, Mm& mm, const PteSlot& slot) {
 
 Pte ptep_clear_flush_notify(Cpu& cpu, Mm& mm, const PteSlot& slot) {
   const FunctionTrace trace(cpu, "ptep_clear_flush");
-  const arch::VirtAddr end = slot.va + arch::page_bytes(vmsa64::level_shift(slot.level));
+  const arch::VirtAddr end = slot.va + level_bytes(slot.level);
   const Pte pte = ptep_get_and_clear(cpu, mm, slot);
   // One flush point: before 6bbd42e2df8f the secondary TLBs follow right after the CPUs.
   const FlushScope scope(cpu, mm, slot.va, end, /*secondary=*/true);

@@ -6,16 +6,12 @@
 #include <optional>
 
 #include "hw/arch/types.h"
-#include "hw/arch/vmsa64.h"
 #include "sw/kernel/cpu.h"
 #include "sw/mm/arch_mmu.h"
+#include "sw/mm/levels.h"
 #include "sw/mm/mm_types.h"
 
 namespace shootdown::sw {
-
-/// log2 of what an entry of the level above the last maps.
-inline constexpr unsigned kPmdShift = arch::vmsa64::level_shift(2);
-inline constexpr std::uint64_t kPmdSize = std::uint64_t{1} << kPmdShift;
 
 /// The slot of `level` for `va` in the table at `table`.
 PteSlot slot_in(arch::PhysAddr table, arch::VirtAddr va, int level);
@@ -59,8 +55,7 @@ void for_each_leaf(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end, A
   for (arch::VirtAddr va = start; va < end;) {
     const auto slot = pte_leaf(cpu, mm, va);
     if (slot) action(*slot);
-    const unsigned shift = slot ? arch::vmsa64::level_shift(slot->level) : kPmdShift;
-    va = arch::page_of(va, shift) + arch::page_bytes(shift);
+    va = level_end(va, slot ? slot->level : kPmdLevel);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "hw/arch/types.h"
+#include "sw/mm/levels.h"
 
 namespace shootdown::sw {
 
@@ -18,7 +19,7 @@ struct Pte {
 struct PteSlot {
   arch::PhysAddr address{};
   arch::VirtAddr va{};
-  int level{3};
+  int level{kPteLevel};
 };
 
 }  // namespace shootdown::sw

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "hw/arch/vmsa64.h"
 #include "sw/mm/mmu_notifier.h"
 #include "sw/mm/pgtable.h"
 #include "sw/mm/writeback.h"
@@ -75,8 +74,7 @@ void page_vma_mapped_walk(Cpu& cpu, Mm& mm, Page& page, arch::VirtAddr start, ar
   for (arch::VirtAddr va = start; va < end;) {
     const auto slot = pte_leaf(cpu, mm, va);
     if (!slot) {
-      va = arch::page_of(va, arch::vmsa64::level_shift(2)) +
-           arch::page_bytes(arch::vmsa64::level_shift(2));
+      va = level_end(va, kPmdLevel);
       continue;
     }
     {
@@ -88,7 +86,7 @@ void page_vma_mapped_walk(Cpu& cpu, Mm& mm, Page& page, arch::VirtAddr start, ar
         action(*slot);
       }
     }
-    va = slot->va + arch::page_bytes(arch::vmsa64::level_shift(slot->level));
+    va = slot->va + level_bytes(slot->level);
   }
 }
 
@@ -165,8 +163,7 @@ void unmap_everywhere(Cpu& cpu, Page& page, UnmapBatch* batch, const Replacement
         batch->pages.emplace_back(&mm, slot.va);
         batch->writable |= mm.arch.pte_dirty(old);
         // Before 6bbd42e2df8f core mm tells the secondary TLBs, batched or not.
-        mmu_notifier_invalidate_range(
-            cpu, mm, slot.va, slot.va + arch::page_bytes(arch::vmsa64::level_shift(slot.level)));
+        mmu_notifier_invalidate_range(cpu, mm, slot.va, slot.va + level_bytes(slot.level));
       } else {
         old = ptep_clear_flush_notify(cpu, mm, slot);
       }

@@ -63,7 +63,7 @@ bool zap_present_pte(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma, const Pte
 /// (need_resched()).
 void zap_pte_range(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma, arch::VirtAddr start,
                    arch::VirtAddr end) {
-  const auto first = pte_offset(cpu, mm, start, arch::vmsa64::kLastLevel);
+  const auto first = pte_offset(cpu, mm, start, kPteLevel);
   if (!first) return;
   const FunctionTrace trace(cpu, "zap_pte_range");
   tlb.tlb_change_page_size(arch::kPageSize);
@@ -98,7 +98,7 @@ void zap_pte_range(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma, arch::VirtA
 
 /// zap_huge_pmd()
 void zap_huge_pmd(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma, arch::VirtAddr va) {
-  const auto slot = pte_offset(cpu, mm, va, 2);
+  const auto slot = pte_offset(cpu, mm, va, kPmdLevel);
   if (!slot) return;
   const FunctionTrace trace(cpu, "zap_huge_pmd");
   tlb.tlb_change_page_size(kPmdSize);
@@ -122,10 +122,10 @@ void zap_huge_pmd(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma, arch::VirtAd
 void unmap_pmds(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma, arch::VirtAddr start,
                 arch::VirtAddr end) {
   for (arch::VirtAddr va = start; va < end;) {
-    const arch::VirtAddr next = std::min(end, arch::page_of(va, kPmdShift) + kPmdSize);
-    const auto pmd = pte_offset(cpu, mm, va, 2);
+    const arch::VirtAddr next = std::min(end, level_end(va, kPmdLevel));
+    const auto pmd = pte_offset(cpu, mm, va, kPmdLevel);
     const Pte entry = pmd ? ptep_get(cpu, *pmd) : Pte{};
-    if (entry != Pte{} && !mm.arch.pte_table(entry, 2)) {
+    if (entry != Pte{} && !mm.arch.pte_table(entry, kPmdLevel)) {
       if (next.value - va.value == kPmdSize) {
         zap_huge_pmd(cpu, mm, tlb, vma, va);
         va = next;

@@ -23,7 +23,7 @@ bool F::pte_young(Pte pte) const { return e::Accessed::get(pte.value) != 0; }
 Pte F::mk_pte(arch::PhysAddr page, int level) const {
   // PAGE_READONLY: present, user, accessed, not executable.
   return {page.value | e::Present::kMask | e::User::kMask | e::Accessed::kMask | e::Nx::kMask |
-          (level == arch::vmsa64::kLastLevel ? 0 : e::Pse::kMask)};
+          (level == kPteLevel ? 0 : e::Pse::kMask)};
 }
 
 Pte F::mk_table(arch::PhysAddr table) const {

@@ -191,8 +191,7 @@ bool X86Mmu::pte_needs_flush(Pte old_pte, Pte new_pte, int level) const {
   constexpr std::uint64_t kOnClear = e::Dirty::kMask | e::Present::kMask | e::Accessed::kMask;
   constexpr std::uint64_t kOnChange = e::Rw::kMask | e::User::kMask | e::Global::kMask |
                                       e::Nx::kMask | e::Pwt::kMask | e::Pcd::kMask | e::Pse::kMask;
-  const std::uint64_t ignored =
-      level == arch::vmsa64::kLastLevel ? e::Accessed::kMask : std::uint64_t{0};
+  const std::uint64_t ignored = level == kPteLevel ? e::Accessed::kMask : std::uint64_t{0};
   const std::uint64_t difference = (old_pte.value ^ new_pte.value) & ~ignored;
   const std::uint64_t cleared = difference & old_pte.value;
   return (cleared & kOnClear) != 0 || (difference & kOnChange) != 0;
