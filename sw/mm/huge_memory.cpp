@@ -55,6 +55,67 @@ void zap_deposited_table(Cpu& cpu, Mm& mm, arch::VirtAddr pmd) {
   if (Page* table = withdraw(mm, pmd)) pte_free(cpu, mm, *table);
 }
 
+namespace {
+
+/// A page of a file is only unmapped: faults bring it back in parts (pmdp_huge_clear_flush()).
+/// PMD lock held.
+void unmap_file_pmd(Cpu& cpu, Mm& mm, const PteSlot& pmd, Page& page) {
+  const Pte huge = ptep_get_and_clear(cpu, mm, pmd);
+  mm.arch.flush_tlb_range(cpu, mm, pmd.va, pmd.va + kPmdSize, kPmdShift);
+  mmu_notifier_invalidate_range(cpu, mm, pmd.va, pmd.va + kPmdSize);
+  if (mm.arch.pte_dirty(huge)) folio_mark_dirty(cpu, page);
+  page_remove_rmap(cpu, page);
+  mm.kernel.pages.put_page(cpu, page);
+}
+
+/// Fills `table` with small entries that map what `huge` maps, and permit the same.
+void fill_with_parts(Cpu& cpu, Mm& mm, const Page& table, arch::VirtAddr start, Pte huge) {
+  const arch::PhysAddr frame = mm.arch.pte_address(huge);
+  for (unsigned i = 0; i < kPtesPerPmd; ++i) {
+    Pte pte = mm.arch.mk_pte(frame + i * arch::kPageSize, kPteLevel);
+    if (mm.arch.pte_write(huge)) pte = mm.arch.pte_mkwrite(pte);
+    if (mm.arch.pte_dirty(huge)) pte = mm.arch.pte_mkdirty(pte);
+    if (!mm.arch.pte_young(huge)) pte = mm.arch.pte_mkold(pte);
+    set_pte_at(cpu, mm, slot_in(table.address, start + i * arch::kPageSize, kPteLevel), pte);
+  }
+}
+
+/// __split_huge_pmd_locked(): PMD lock held. Takes the table that was kept with the huge entry, or
+/// else `spare`, which is null afterwards.
+void split_huge_pmd_locked(Cpu& cpu, Mm& mm, const Vma& vma, const PteSlot& pmd, Page*& spare) {
+  const Pte old = ptep_get(cpu, pmd);
+  Page* table = withdraw(mm, pmd.va);
+  if (table == nullptr) table = std::exchange(spare, nullptr);
+  if (!mm.arch.pte_present(old) || mm.arch.pte_table(old, kPmdLevel) || table == nullptr) {
+    if (table != nullptr) pte_free(cpu, mm, *table);
+    return;
+  }
+  Page* page = vm_normal_page(mm, vma, old);
+  if (page != nullptr && page->use == PageUse::kFile) {
+    unmap_file_pmd(cpu, mm, pmd, *page);
+    pte_free(cpu, mm, *table);
+    return;
+  }
+  // Never are small and huge entries there at the same time.
+  const Pte huge = pmdp_invalidate(cpu, mm, pmd);
+  if (!mm.arch.flushes_invalid_pmd()) {
+    mm.arch.flush_tlb_range(cpu, mm, pmd.va, pmd.va + kPmdSize, kPmdShift);
+    mmu_notifier_invalidate_range(cpu, mm, pmd.va, pmd.va + kPmdSize);
+  }
+  fill_with_parts(cpu, mm, *table, pmd.va, huge);
+  // The page is mapped by 512 entries now, each with a reference.
+  if (page != nullptr) {
+    for (unsigned i = 1; i < kPtesPerPmd; ++i) {
+      mm.kernel.pages.get_page(*page);
+      page_add_rmap(cpu, *page);
+    }
+  }
+  cpu.dsb(Barrier::kIshst);
+  set_pte_at(cpu, mm, pmd, mm.arch.mk_table(table->address));
+}
+
+}  // namespace
+
 void split_huge_pmd(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr pmd_va) {
   const FunctionTrace trace(cpu, "__split_huge_pmd");
   const auto pmd = pte_offset(cpu, mm, pmd_va, kPmdLevel);
@@ -66,52 +127,10 @@ void split_huge_pmd(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr pmd_va) {
       mm.deposited_tables.contains(pmd->va.value) ? nullptr : pagetable_alloc(cpu, mm, kPteLevel);
   {
     const SpinGuard ptl(pte_lockptr(mm, *pmd), cpu);
-    const Pte old = ptep_get(cpu, *pmd);
-    Page* table = withdraw(mm, pmd->va);
-    if (table == nullptr) table = std::exchange(spare, nullptr);
-    if (!mm.arch.pte_present(old) || mm.arch.pte_table(old, kPmdLevel) || table == nullptr) {
-      if (table != nullptr) pte_free(cpu, mm, *table);
-      mmu_notifier_invalidate_range_end(cpu, range);
-      return;
-    }
-    Page* page = vm_normal_page(mm, vma, old);
-    if (page != nullptr && page->use == PageUse::kFile) {
-      // A file's page is only unmapped: faults bring it back in parts (pmdp_huge_clear_flush()).
-      const Pte huge = ptep_get_and_clear(cpu, mm, *pmd);
-      mm.arch.flush_tlb_range(cpu, mm, pmd->va, pmd->va + kPmdSize, kPmdShift);
-      mmu_notifier_invalidate_range(cpu, mm, pmd->va, pmd->va + kPmdSize);
-      if (mm.arch.pte_dirty(huge)) folio_mark_dirty(cpu, *page);
-      page_remove_rmap(cpu, *page);
-      mm.kernel.pages.put_page(cpu, *page);
-      pte_free(cpu, mm, *table);
-      mmu_notifier_invalidate_range_only_end(cpu, range);
-      return;
-    }
-    // Never are small and huge entries there at the same time.
-    const Pte huge = pmdp_invalidate(cpu, mm, *pmd);
-    if (!mm.arch.flushes_invalid_pmd()) {
-      mm.arch.flush_tlb_range(cpu, mm, pmd->va, pmd->va + kPmdSize, kPmdShift);
-      mmu_notifier_invalidate_range(cpu, mm, pmd->va, pmd->va + kPmdSize);
-    }
-    const arch::PhysAddr frame = mm.arch.pte_address(huge);
-    for (unsigned i = 0; i < kPtesPerPmd; ++i) {
-      Pte pte = mm.arch.mk_pte(frame + i * arch::kPageSize, kPteLevel);
-      if (mm.arch.pte_write(huge)) pte = mm.arch.pte_mkwrite(pte);
-      if (mm.arch.pte_dirty(huge)) pte = mm.arch.pte_mkdirty(pte);
-      if (!mm.arch.pte_young(huge)) pte = mm.arch.pte_mkold(pte);
-      set_pte_at(cpu, mm, slot_in(table->address, pmd->va + i * arch::kPageSize, kPteLevel), pte);
-    }
-    // The page is mapped by 512 entries now, each with a reference.
-    if (page != nullptr) {
-      for (unsigned i = 1; i < kPtesPerPmd; ++i) {
-        mm.kernel.pages.get_page(*page);
-        page_add_rmap(cpu, *page);
-      }
-    }
-    cpu.dsb(Barrier::kIshst);
-    set_pte_at(cpu, mm, *pmd, mm.arch.mk_table(table->address));
+    split_huge_pmd_locked(cpu, mm, vma, *pmd, spare);
   }
   if (spare != nullptr) pte_free(cpu, mm, *spare);
+  // What had to be invalidated was, under the lock.
   mmu_notifier_invalidate_range_only_end(cpu, range);
 }
 

@@ -51,9 +51,11 @@ class FakeCpu : public sw::Cpu {
     return static_cast<std::size_t>(std::count_if(
         log.begin(), log.end(), [&](const std::string& line) { return line.starts_with(text); }));
   }
-  // Look at the kernel's state when a flush, or the freeing of a page, happens.
+  // Look at the kernel's state when a flush, or the freeing of a page, happens, or when a function
+  // begins.
   std::function<void()> on_tlbi;
   std::function<void()> on_free;
+  std::function<void(std::string_view function)> on_enter;
 
   unsigned id() const override { return 0; }
   std::uint64_t load(arch::PhysAddr address) override {
@@ -122,6 +124,9 @@ class FakeCpu : public sw::Cpu {
   void cpu_relax() override {}
 
   void trace(const sw::TraceEvent& event) override {
+    if (const auto* entered = event.get<sw::FunctionEnter>(); entered != nullptr && on_enter) {
+      on_enter(entered->function);
+    }
     if (const auto* freed = event.get<sw::PageFreed>()) {
       log.push_back("free " + hex_text(freed->page.value) + " " + std::string(name_of(freed->use)) +
                     " " + std::to_string(freed->order));
