@@ -247,7 +247,8 @@ VmFault handle_userfault(FaultContext& vmf) {
   return vmf.flags.remote ? VmFault::kSigsegv : VmFault::kWaitUserfault;
 }
 
-/// The page that the entry maps, with a reference, if the entry is still what it was. Lock held.
+/// The page that the entry maps, with a reference; null if there is none. Lock held: the caller has
+/// seen that the entry is still what it was.
 Page* get_wp_page(FaultContext& vmf) {
   Page* page = vmf.kernel().pages.find(vmf.arch().pte_address(vmf.orig_pte));
   if (page != nullptr) vmf.kernel().pages.get_page(*page);

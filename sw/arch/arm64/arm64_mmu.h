@@ -1,7 +1,8 @@
 // arm64: table entries and the lowering of TLB flushes to broadcast TLBI.
 //
-// Mirrors arch/arm64/include/asm/{tlbflush,tlb,pgtable}.h and arch/arm64/mm/fault.c, v6.1; from
-// 6bbd42e2df8f on the flush functions also notify (tlbflush.h). Not modelled: contpte.
+// Mirrors arch/arm64/include/asm/{tlbflush,tlb,pgtable}.h and arch/arm64/mm/fault.c, v5.18 to
+// v6.7, and the later changes that KernelBehaviour names. From 6bbd42e2df8f on the flush functions
+// also notify (tlbflush.h). Not modelled: contpte.
 #ifndef SHOOTDOWN_SW_ARCH_ARM64_ARM64_MMU_H
 #define SHOOTDOWN_SW_ARCH_ARM64_ARM64_MMU_H
 
