@@ -123,6 +123,17 @@ using Atschk = BitField<4, 4>;
 using Vmw = BitField<8, 6>;  ///< VMID bits that an invalidation does not compare
 }  // namespace cr0
 
+/// Attributes of what the SMMU reads and writes by itself (section 6.3.10). IC, OC: 0
+/// non-cacheable, 1 write-back, 2 write-through. SH: 0 non-shareable, 2 outer, 3 inner.
+namespace cr1 {
+using QueueIc = BitField<1, 0>;
+using QueueOc = BitField<3, 2>;
+using QueueSh = BitField<5, 4>;
+using TableIc = BitField<7, 6>;
+using TableOc = BitField<9, 8>;
+using TableSh = BitField<11, 10>;
+}  // namespace cr1
+
 namespace cr2 {
 using E2h = BitField<0, 0>;
 using RecInvSid = BitField<1, 1>;

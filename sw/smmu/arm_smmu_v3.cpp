@@ -16,10 +16,19 @@ namespace reg = arch::smmuv3::reg;
 
 namespace {
 
-// WB, inner shareable, for queues and tables.
-constexpr std::uint32_t kCr1 = 0xd75;
 constexpr std::uint64_t kWriteAllocate = std::uint64_t{1} << 62;
 constexpr unsigned kLinearCdLog2Max = 10;  // CTXDESC_LINEAR_CDMAX
+
+/// CR1: queues and tables are write-back and inner shareable.
+constexpr std::uint32_t memory_attributes() {
+  using namespace smmuv3::cr1;
+  constexpr unsigned kWriteBack = 1;
+  constexpr unsigned kInnerShareable = 3;
+  return static_cast<std::uint32_t>(QueueIc::of(kWriteBack) | QueueOc::of(kWriteBack) |
+                                    QueueSh::of(kInnerShareable) | TableIc::of(kWriteBack) |
+                                    TableOc::of(kWriteBack) | TableSh::of(kInnerShareable));
+}
+static_assert(memory_attributes() == 0xd75);
 
 std::uint32_t masked(std::uint64_t mask) { return static_cast<std::uint32_t>(mask); }
 
@@ -68,7 +77,7 @@ void ArmSmmuDevice::reset(Cpu& cpu) {
     registers_.write_sync(cpu, reg::kCr0, reg::kCr0Ack, enables);
   };
   registers_.write_sync(cpu, reg::kCr0, reg::kCr0Ack, 0);
-  registers_.write(cpu, reg::kCr1, kCr1);
+  registers_.write(cpu, reg::kCr1, memory_attributes());
   // Mainline always sets PTM; it is left out only where the SMMU is to follow broadcasts.
   registers_.write(
       cpu, reg::kCr2,
