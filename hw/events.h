@@ -1,8 +1,10 @@
-// What the hardware models publish: one struct per kind of event, all plain values.
+// What the hardware models publish: one struct per kind of event, all plain values, in words of
+// translation and maintenance that every CPU, secondary MMU and device shares. Where an architecture
+// has a word of its own for it, that stands beside, for people (`command`, `text`, raw words).
 //
-// Models write these to a tlm_analysis_port; who listens is not their business. Times and actors
-// are added by the subscriber. Each struct lists its fields once, in fields(), for whoever prints
-// them. Addresses are bytes.
+// Models write these to a tlm_analysis_port; who listens is not their business. Publishing takes no
+// time. Times and actors are added by the subscriber. Members are declared once, by
+// SHOOTDOWN_FIELDS, and so reach every printer. Addresses are bytes.
 #ifndef SHOOTDOWN_HW_EVENTS_H
 #define SHOOTDOWN_HW_EVENTS_H
 
@@ -10,11 +12,11 @@
 #include <string_view>
 #include <tlm>
 
+#include "hw/arch/fault_kind.h"
+#include "hw/arch/fields.h"
 #include "hw/arch/invalidation.h"
+#include "hw/arch/maintenance.h"
 #include "hw/arch/payload_ref.h"
-#include "hw/arch/smmuv3_commands.h"
-#include "hw/arch/smmuv3_events.h"
-#include "hw/arch/tlbi.h"
 #include "hw/arch/types.h"
 #include "hw/arch/vmsa64.h"
 
@@ -51,82 +53,37 @@ constexpr std::string_view name_of(LookupOutcome outcome) {
 
 /// Who asked: an address space tag, and for devices the stream behind it.
 struct Requester {
-  arch::Asid asid{};
-  arch::StreamId stream_id{};
-  arch::SubstreamId substream_id{};
+  SHOOTDOWN_FIELDS((arch::Asid, asid), (arch::StreamId, stream_id),
+                   (arch::SubstreamId, substream_id));
   bool operator==(const Requester&) const = default;
-  template <class Visitor>
-  void fields(Visitor&& v) const {
-    v("asid", asid.value);
-    v("stream_id", stream_id.value);
-    v("substream_id", substream_id.value);
-  }
 };
 
-/// A TLB was asked. `access_id` joins the events of one access; it is unique within an actor.
+// ---- Translation. By CPUs, secondary MMUs and ATCs ---------------------------------------------
+
+/// A TLB was asked. `access_id` joins the events of one access; it is unique within an actor, and
+/// of a device within the run.
 struct TlbLookup {
   static constexpr std::string_view kName = "tlb_lookup";
-  std::uint64_t access_id{};
-  Requester requester;
-  arch::VirtAddr va{};
-  arch::Access access{};
-  LookupOutcome outcome{};
-  arch::PhysAddr pa{};
-  template <class Visitor>
-  void fields(Visitor&& v) const {
-    v("access_id", access_id);
-    requester.fields(v);
-    v("va", va);
-    v("access", access);
-    v("outcome", name_of(outcome));
-    v("pa", pa);
-  }
+  SHOOTDOWN_FIELDS((std::uint64_t, access_id), (Requester, requester), (arch::VirtAddr, va),
+                   (arch::Access, access), (LookupOutcome, outcome), (arch::PhysAddr, pa));
 };
 
-/// A translation came back from a walk (or, for an ATC, from a translation request). `dropped`: an
-/// invalidation overtook it, so that it was not installed.
+/// A translation came back from a walk (or, for an ATC, from a translation request).
 struct TlbFill {
   static constexpr std::string_view kName = "tlb_fill";
-  std::uint64_t access_id{};
-  Requester requester;
-  bool global{};
-  arch::Regime regime{};  ///< kStage2: `page` is an IPA
-  arch::VirtAddr page{};
-  unsigned page_shift{};
-  arch::PhysAddr output{};
-  arch::vmsa64::Permissions permissions;
-  bool dropped{};
-  template <class Visitor>
-  void fields(Visitor&& v) const {
-    v("access_id", access_id);
-    requester.fields(v);
-    v("global", global);
-    v("regime", name_of(regime));
-    v("page", page);
-    v("page_shift", page_shift);
-    v("output", output);
-    v("user_read", permissions.user_read());
-    v("user_write", permissions.user_write());
-    v("dropped", dropped);
-  }
+  SHOOTDOWN_FIELDS((std::uint64_t, access_id), (Requester, requester), (bool, global),
+                   // kStage2: `page` is an IPA.
+                   (arch::Regime, regime), (arch::VirtAddr, page), (unsigned, page_shift),
+                   (arch::PhysAddr, output), (arch::vmsa64::Permissions, permissions),
+                   // An invalidation overtook it, so that it was not installed.
+                   (bool, dropped));
 };
 
-/// A valid entry was replaced to make room.
+/// A valid entry was replaced to make room. Told together with the fill that replaced it, before it.
 struct TlbEvict {
   static constexpr std::string_view kName = "tlb_evict";
-  arch::Asid asid{};
-  bool global{};
-  arch::Regime regime{};
-  arch::VirtAddr page{};
-  unsigned page_shift{};
-  template <class Visitor>
-  void fields(Visitor&& v) const {
-    v("asid", asid.value);
-    v("global", global);
-    v("regime", name_of(regime));
-    v("page", page);
-    v("page_shift", page_shift);
-  }
+  SHOOTDOWN_FIELDS((arch::Asid, asid), (bool, global), (arch::Regime, regime),
+                   (arch::VirtAddr, page), (unsigned, page_shift));
 };
 
 /// Why a TLB invalidated: which DVM message, which command slot, or its own CPU's instruction.
@@ -147,362 +104,202 @@ constexpr std::string_view name_of(InvalidationCause cause) {
   return "?";
 }
 /// An invalidation took effect in this TLB and its walk cache. Walks and accesses that began before
-/// it may still be on their way; see InvalidationComplete.
+/// it may still be on their way; a DSB, a barrier command or AtcInvalidationCompleted tells when
+/// they are done.
 struct TlbInvalidate {
   static constexpr std::string_view kName = "tlb_invalidate";
-  InvalidationCause cause{};
-  std::uint64_t cause_id{};  ///< DVM message number, or command number
-  arch::Invalidation what;
-  unsigned removed{};  ///< entries
-  template <class Visitor>
-  void fields(Visitor&& v) const {
-    v("cause", name_of(cause));
-    v("cause_id", cause_id);
-    v("scope", name_of(what.scope));
-    v("asid", what.asid.value);
-    v("start", arch::VirtAddr{what.start});
-    v("last", arch::VirtAddr{what.last});
-    v("leaf_only", what.leaf_only);
-    v("removed", removed);
-  }
+  SHOOTDOWN_FIELDS((InvalidationCause, cause),
+                   // DVM message number, or command number.
+                   (std::uint64_t, cause_id), (arch::Invalidation, what),
+                   // Entries.
+                   (unsigned, removed));
 };
 
 struct WalkBegin {
   static constexpr std::string_view kName = "walk_begin";
-  std::uint64_t access_id{};
-  Requester requester;
-  arch::VirtAddr va{};
-  template <class Visitor>
-  void fields(Visitor&& v) const {
-    v("access_id", access_id);
-    requester.fields(v);
-    v("va", va);
-  }
+  SHOOTDOWN_FIELDS((std::uint64_t, access_id), (Requester, requester), (arch::VirtAddr, va));
 };
 
 struct WalkRead {
   static constexpr std::string_view kName = "walk_read";
-  std::uint64_t access_id{};
-  int level{};
-  bool stage2{};  ///< a descriptor of stage 2
-  arch::PhysAddr address{};
-  std::uint64_t descriptor{};
-  template <class Visitor>
-  void fields(Visitor&& v) const {
-    v("access_id", access_id);
-    v("level", level);
-    v("stage2", stage2);
-    v("address", address);
-    v("descriptor", arch::PhysAddr{descriptor});
-  }
+  SHOOTDOWN_FIELDS((std::uint64_t, access_id), (int, level),
+                   // A descriptor of stage 2.
+                   (bool, stage2), (arch::PhysAddr, address), (arch::RawWord, descriptor));
 };
 
 /// A walker set the accessed or the dirty flag of an entry, atomically with reading it.
 struct DescriptorUpdate {
   static constexpr std::string_view kName = "descriptor_update";
-  std::uint64_t access_id{};
-  Requester requester;
-  arch::VirtAddr va{};
-  int level{};
-  arch::PhysAddr address{};
-  std::uint64_t before{};
-  std::uint64_t after{};
-  template <class Visitor>
-  void fields(Visitor&& v) const {
-    v("access_id", access_id);
-    requester.fields(v);
-    v("va", va);
-    v("level", level);
-    v("address", address);
-    v("before", arch::PhysAddr{before});
-    v("after", arch::PhysAddr{after});
-  }
+  SHOOTDOWN_FIELDS((std::uint64_t, access_id), (Requester, requester), (arch::VirtAddr, va),
+                   (int, level), (arch::PhysAddr, address), (arch::RawWord, before),
+                   (arch::RawWord, after));
 };
 
 struct WalkEnd {
   static constexpr std::string_view kName = "walk_end";
-  std::uint64_t access_id{};
-  arch::smmuv3::EventType fault{};  ///< kNone: a translation was found
-  template <class Visitor>
-  void fields(Visitor&& v) const {
-    v("access_id", access_id);
-    v("fault", name_of(fault));
-  }
+  SHOOTDOWN_FIELDS((std::uint64_t, access_id),
+                   // kNone: a translation was found.
+                   (arch::FaultKind, fault));
 };
 
 /// An access finished: `bytes` have been read or written at `pa`. Zero bytes: nothing was moved
 /// (a page request, or a bus error).
 struct AccessDone {
   static constexpr std::string_view kName = "access_done";
-  std::uint64_t access_id{};
-  Requester requester;
-  arch::VirtAddr va{};
-  arch::PhysAddr pa{};
-  arch::Access access{};
-  TranslationSource source{};
-  unsigned bytes{};
-  std::uint64_t translated_ps{};  ///< when the translation was obtained, relative to the run
-  template <class Visitor>
-  void fields(Visitor&& v) const {
-    v("access_id", access_id);
-    requester.fields(v);
-    v("va", va);
-    v("pa", pa);
-    v("access", access);
-    v("source", name_of(source));
-    v("bytes", bytes);
-    v("translated_ps", translated_ps);
-  }
+  SHOOTDOWN_FIELDS((std::uint64_t, access_id), (Requester, requester), (arch::VirtAddr, va),
+                   (arch::PhysAddr, pa), (arch::Access, access), (TranslationSource, source),
+                   (unsigned, bytes),
+                   // When the translation was obtained, relative to the run.
+                   (std::uint64_t, translated_ps));
 };
 
-/// An access could not be translated. CPUs take an exception, the SMMU stalls or terminates, a
-/// device with an ATC is refused.
+/// An access could not be translated. CPUs take an exception, a secondary MMU stalls or terminates,
+/// a device with an ATC is refused.
 struct TranslationFault {
   static constexpr std::string_view kName = "translation_fault";
-  std::uint64_t access_id{};
-  Requester requester;
-  arch::VirtAddr va{};
-  arch::Access access{};
-  arch::smmuv3::EventType type{};
-  TranslationSource source{};  ///< kTlb, kAtc: a cached entry gave too little permission
-  bool stalled{};
-  std::uint16_t stag{};
-  template <class Visitor>
-  void fields(Visitor&& v) const {
-    v("access_id", access_id);
-    requester.fields(v);
-    v("va", va);
-    v("access", access);
-    v("type", name_of(type));
-    v("source", name_of(source));
-    v("stalled", stalled);
-    v("stag", stag);
-  }
+  SHOOTDOWN_FIELDS((std::uint64_t, access_id), (Requester, requester), (arch::VirtAddr, va),
+                   (arch::Access, access), (arch::FaultKind, type),
+                   // The architecture's name for it; static storage.
+                   (std::string_view, text),
+                   // kTlb, kAtc: a cached entry gave too little permission.
+                   (TranslationSource, source), (bool, stalled),
+                   // Of a stalled access: the number by which software answers.
+                   (std::uint16_t, stag));
 };
 
 /// An access that cannot be reported yet (event queue full, no STAG free) is put back and tried
 /// again from the start. Ends its look-up.
 struct AccessHeld {
   static constexpr std::string_view kName = "access_held";
-  std::uint64_t access_id{};
-  template <class Visitor>
-  void fields(Visitor&& v) const {
-    v("access_id", access_id);
-  }
+  SHOOTDOWN_FIELDS((std::uint64_t, access_id));
 };
 
 /// A hit gave too little permission and the policy was not to fault.
 struct PermissionPolicy {
   static constexpr std::string_view kName = "permission_policy";
-  std::uint64_t access_id{};
-  Requester requester;
-  arch::VirtAddr va{};
-  arch::Access access{};
-  bool rewalk{};  ///< true: the tables were walked again; false: the entry was used all the same
-  template <class Visitor>
-  void fields(Visitor&& v) const {
-    v("access_id", access_id);
-    requester.fields(v);
-    v("va", va);
-    v("access", access);
-    v("rewalk", rewalk);
-  }
+  SHOOTDOWN_FIELDS((std::uint64_t, access_id), (Requester, requester), (arch::VirtAddr, va),
+                   (arch::Access, access),
+                   // The tables were walked again; false: the entry was used all the same.
+                   (bool, rewalk));
 };
 
 struct StallResumed {
   static constexpr std::string_view kName = "stall_resumed";
-  std::uint64_t access_id{};
-  arch::StreamId stream_id{};
-  std::uint16_t stag{};
-  bool retry{};
-  template <class Visitor>
-  void fields(Visitor&& v) const {
-    v("access_id", access_id);
-    v("stream_id", stream_id.value);
-    v("stag", stag);
-    v("retry", retry);
-  }
+  SHOOTDOWN_FIELDS((std::uint64_t, access_id), (arch::StreamId, stream_id), (std::uint16_t, stag),
+                   (bool, retry));
 };
 
-/// The SMMU took a command from the queue. `number` counts commands since reset.
+// ---- Maintenance by commands. By secondary MMUs ------------------------------------------------
+
+/// A command was taken from the queue. `number` counts commands since reset.
 struct CommandFetched {
   static constexpr std::string_view kName = "command_fetched";
-  std::uint64_t number{};
-  arch::smmuv3::Command command;
-  template <class Visitor>
-  void fields(Visitor&& v) const {
-    v("number", number);
-    v("opcode", name_of(arch::smmuv3::opcode_of(command)));
-    v("dw0", arch::PhysAddr{command.dw0});
-    v("dw1", arch::PhysAddr{command.dw1});
-  }
+  SHOOTDOWN_FIELDS((std::uint64_t, number), (arch::Maintenance, command));
 };
 
-/// A CMD_SYNC completed: CONS moves past it.
+/// A barrier command completed: what came before it has taken effect.
 struct SyncCompleted {
   static constexpr std::string_view kName = "sync_completed";
-  std::uint64_t number{};
-  template <class Visitor>
-  void fields(Visitor&& v) const {
-    v("number", number);
-  }
+  SHOOTDOWN_FIELDS((std::uint64_t, number));
 };
 
+/// A command ended in an error. The queue stops at it until software has seen to it.
 struct CommandError {
   static constexpr std::string_view kName = "command_error";
-  std::uint64_t number{};
-  unsigned code{};  ///< CMDQ_CONS.ERR
-  template <class Visitor>
-  void fields(Visitor&& v) const {
-    v("number", number);
-    v("code", code);
-  }
+  SHOOTDOWN_FIELDS((std::uint64_t, number),
+                   // The architecture's (SMMUv3: CMDQ_CONS.ERR).
+                   (unsigned, code),
+                   // In words; static storage.
+                   (std::string_view, text),
+                   // Of a barrier: an ATC has not answered in time.
+                   (bool, timeout));
 };
 
 /// Software did what the architecture calls illegal, reserved or a free choice of the hardware.
 struct IllegalUse {
   static constexpr std::string_view kName = "illegal_use";
-  std::string_view rule;   ///< a sentence with its source; static storage
-  std::uint64_t detail{};  ///< register offset, command word or operand
-  template <class Visitor>
-  void fields(Visitor&& v) const {
-    v("rule", rule);
-    v("detail", arch::PhysAddr{detail});
-  }
+  SHOOTDOWN_FIELDS(
+      // A sentence with its source; static storage.
+      (std::string_view, rule),
+      // Register offset, command word or operand.
+      (arch::RawWord, detail));
 };
 
+/// A record was written to the event queue.
 struct EventRecorded {
   static constexpr std::string_view kName = "event_recorded";
-  arch::smmuv3::EventRecord record{};
-  template <class Visitor>
-  void fields(Visitor&& v) const {
-    v("type", name_of(static_cast<arch::smmuv3::EventType>(record[0] & 0xff)));
-    v("dw0", arch::PhysAddr{record[0]});
-    v("dw1", arch::PhysAddr{record[1]});
-    v("dw2", arch::PhysAddr{record[2]});
-  }
+  SHOOTDOWN_FIELDS(
+      // The architecture's name of its type; static storage.
+      (std::string_view, type), (arch::RawWord, dw0), (arch::RawWord, dw1), (arch::RawWord, dw2),
+      (arch::RawWord, dw3));
 };
 
-/// The SMMU put a page request into its PRI queue.
+/// A page request was put into its queue.
 struct PageRequestRecorded {
   static constexpr std::string_view kName = "page_request_recorded";
-  arch::StreamId stream_id{};
-  arch::SubstreamId substream_id{};
-  arch::VirtAddr address{};
-  unsigned group{};
-  bool last{};
-  template <class Visitor>
-  void fields(Visitor&& v) const {
-    v("stream_id", stream_id.value);
-    v("substream_id", substream_id.value);
-    v("address", address);
-    v("group", group);
-    v("last", last);
-  }
+  SHOOTDOWN_FIELDS((arch::StreamId, stream_id), (arch::SubstreamId, substream_id),
+                   (arch::VirtAddr, address), (unsigned, group), (bool, last));
 };
 
+/// An interrupt was switched through. `line`: static storage.
 struct InterruptRaised {
   static constexpr std::string_view kName = "interrupt_raised";
-  std::string_view line;  ///< static storage
-  template <class Visitor>
-  void fields(Visitor&& v) const {
-    v("line", line);
-  }
+  SHOOTDOWN_FIELDS((std::string_view, line));
 };
 
-/// A CPU executed TLBI ...IS: the message leaves for every other observer of the domain.
+// ---- Maintenance by instructions. By CPUs ------------------------------------------------------
+
+/// A CPU executed a broadcast invalidation: the message leaves for every other observer.
 struct TlbiIssued {
   static constexpr std::string_view kName = "tlbi";
-  std::uint64_t dvm_id{};  ///< unique in the run
-  arch::TlbiOp op{};
-  std::uint64_t operand{};
-  template <class Visitor>
-  void fields(Visitor&& v) const {
-    v("dvm_id", dvm_id);
-    v("op", name_of(op));
-    v("operand", arch::PhysAddr{operand});
-  }
+  SHOOTDOWN_FIELDS(
+      // Unique in the run.
+      (std::uint64_t, dvm_id), (arch::Invalidation, what),
+      // The architecture's name; static storage.
+      (std::string_view, op), (arch::RawWord, operand));
 };
 
 /// DSB for all kinds of access, by the CPU that is the actor. At completion every TLBI with
-/// dvm_id <= last_dvm_id that this CPU issued is complete everywhere.
+/// dvm_id <= last_dvm_id that this CPU issued is complete everywhere. 0: this CPU has issued none.
 struct DsbCompleted {
   static constexpr std::string_view kName = "dsb";
-  std::uint64_t last_dvm_id{};  ///< 0: this CPU has issued none
-  template <class Visitor>
-  void fields(Visitor&& v) const {
-    v("last_dvm_id", last_dvm_id);
-  }
+  SHOOTDOWN_FIELDS((std::uint64_t, last_dvm_id));
 };
 
-/// A device asked for a translation (ATS) and was answered.
+// ---- Devices -----------------------------------------------------------------------------------
+
+/// A device asked for a translation (ATS) and was answered. By the secondary MMU.
 struct AtsAnswered {
   static constexpr std::string_view kName = "ats_answered";
-  std::uint64_t access_id{};
-  Requester requester;
-  arch::VirtAddr va{};
-  bool read{};
-  bool write{};
-  template <class Visitor>
-  void fields(Visitor&& v) const {
-    v("access_id", access_id);
-    requester.fields(v);
-    v("va", va);
-    v("read", read);
-    v("write", write);
-  }
+  SHOOTDOWN_FIELDS((std::uint64_t, access_id), (Requester, requester), (arch::VirtAddr, va),
+                   (bool, read), (bool, write));
 };
 
-/// An ATC invalidation took effect and every access that used the old entries is done.
+/// An ATC invalidation took effect and every access that used the old entries is done. By the ATC.
 struct AtcInvalidationCompleted {
   static constexpr std::string_view kName = "atc_invalidation_completed";
-  std::uint64_t command_number{};
-  template <class Visitor>
-  void fields(Visitor&& v) const {
-    v("command_number", command_number);
-  }
+  SHOOTDOWN_FIELDS((std::uint64_t, command_number));
 };
 
 /// A device gives up on an access or tries again.
 struct DeviceRetry {
   static constexpr std::string_view kName = "device_retry";
-  arch::VirtAddr va{};
-  unsigned attempt{};
-  bool gave_up{};
-  template <class Visitor>
-  void fields(Visitor&& v) const {
-    v("va", va);
-    v("attempt", attempt);
-    v("gave_up", gave_up);
-  }
+  SHOOTDOWN_FIELDS((arch::VirtAddr, va), (unsigned, attempt), (bool, gave_up));
 };
 
-/// The RTL and the SystemC model of one TLB differ.
+// ---- What the RTL says of itself -----------------------------------------------------------------
+
+/// The RTL and the SystemC model of one TLB differ. `field`: hit, output, permission, occupancy ...
 struct LockstepMismatch {
   static constexpr std::string_view kName = "lockstep_mismatch";
-  std::string_view field;  ///< hit, output, permission, occupancy ...
-  std::string_view operation;
-  arch::VirtAddr va{};
-  std::uint64_t systemc{};
-  std::uint64_t rtl{};
-  template <class Visitor>
-  void fields(Visitor&& v) const {
-    v("field", field);
-    v("operation", operation);
-    v("va", va);
-    v("systemc", arch::PhysAddr{systemc});
-    v("rtl", arch::PhysAddr{rtl});
-  }
+  SHOOTDOWN_FIELDS((std::string_view, field), (std::string_view, operation), (arch::VirtAddr, va),
+                   (arch::RawWord, systemc), (arch::RawWord, rtl));
 };
 
 /// An assertion bound to the RTL failed.
 struct RtlAssertionFailed {
   static constexpr std::string_view kName = "rtl_assertion";
-  unsigned failures{};
-  template <class Visitor>
-  void fields(Visitor&& v) const {
-    v("failures", failures);
-  }
+  SHOOTDOWN_FIELDS((unsigned, failures));
 };
 
 /// One of them, by reference: a listener that wants to remember it copies what it needs.

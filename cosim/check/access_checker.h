@@ -1,11 +1,13 @@
-// stale-access, use-after-free and write-after-protect: judges every completed access, and every
-// freed frame, by what the page tables said and what was flushed.
+// stale-access, use-after-free, isolation and write-after-protect: judges every completed access, and
+// every freed frame, by what the page tables said and what was flushed.
 #ifndef SHOOTDOWN_COSIM_CHECK_ACCESS_CHECKER_H
 #define SHOOTDOWN_COSIM_CHECK_ACCESS_CHECKER_H
 
 #include <array>
+#include <string>
 
 #include "cosim/check/checker.h"
+#include "cosim/check/hops/missing_hop.h"
 
 namespace shootdown::cosim {
 
@@ -28,10 +30,12 @@ class AccessChecker : public Checker {
   };
 
   void on_access(const Event& event, const hw::AccessDone& done);
-  void judge(const Event& event, const hw::AccessDone& done, unsigned mm);
+  void judge(const Event& event, const hw::AccessDone& done, arch::MmId mm);
+  /// The access has used a translation that `store` made stale: was it to be gone by now?
+  void judge_stale(const Event& event, const hw::AccessDone& done, StaleEntry stale);
   void on_free(const Event& event, const sw::PageFreed& freed);
   void report(const Event& event, const hw::AccessDone& done, const StaleEntry& stale,
-              std::string kind, const std::string& why);
+              ViolationKind kind, const std::string& why);
 
   std::array<Passed, 256> passed_{};
 };

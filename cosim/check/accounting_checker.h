@@ -37,12 +37,12 @@ class AccountingChecker : public Checker {
     int mapcount{};
   };
   /// `event` is null at the end of the run.
-  void report(const Event* event, arch::VirtAddr address, const std::string& headline,
-              const std::string& hop, const std::string& text);
+  void report(const Event* event, arch::VirtAddr address, const std::string& headline, Hop hop,
+              const std::string& text);
 
   std::set<std::uint64_t> tables_;            // constructed ones, by page
   std::map<std::uint64_t, PageCount> pages_;  // allocated ones, by address
-  std::map<unsigned, int> pending_;           // tlb_flush_pending, by mm
+  std::map<arch::MmId, int> pending_;          // tlb_flush_pending, by mm
   std::uint64_t counted_{};                   // NR_PAGETABLE
 };
 

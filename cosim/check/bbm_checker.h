@@ -8,6 +8,7 @@
 #define SHOOTDOWN_COSIM_CHECK_BBM_CHECKER_H
 
 #include "cosim/check/checker.h"
+#include "cosim/check/hops/missing_hop.h"
 
 namespace shootdown::cosim {
 
@@ -20,8 +21,7 @@ class BbmChecker : public Checker {
  private:
   void on_store(const Event& event, const sw::PteStore& store);
   void on_fill(const Event& event, const hw::TlbFill& fill);
-  void report(const Event& event, const sw::PteStore& store, const std::string& what,
-              const MissingHop& missing, const StaleEntry& stale);
+  void report_replacement(const Event& event, const sw::PteStore& store);
 };
 
 }  // namespace shootdown::cosim

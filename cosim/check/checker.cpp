@@ -4,7 +4,7 @@
 
 namespace shootdown::cosim {
 
-bool Findings::repeats(std::string_view kind, const std::string& actor, arch::VirtAddr page) {
+bool Findings::repeats(ViolationKind kind, ActorId actor, arch::VirtAddr page) {
   for (Violation& violation : violations_) {
     if (violation.kind == kind && violation.actor == actor &&
         arch::page_of(violation.address) == arch::page_of(page)) {
@@ -15,8 +15,7 @@ bool Findings::repeats(std::string_view kind, const std::string& actor, arch::Vi
   return false;
 }
 
-bool Findings::repeats(std::string_view kind, const std::string& actor,
-                       const std::string& headline) {
+bool Findings::repeats(ViolationKind kind, ActorId actor, const std::string& headline) {
   for (Violation& violation : violations_) {
     if (violation.kind != kind || violation.actor != actor || violation.headline != headline) {
       continue;
@@ -27,19 +26,14 @@ bool Findings::repeats(std::string_view kind, const std::string& actor,
   return false;
 }
 
-void Findings::report(Violation violation) { violations_.push_back(std::move(violation)); }
+void Findings::report(Violation violation) {
+  violations_.push_back(std::move(violation));
+  if (found_) found_(violations_.back());
+}
 
 void Findings::note(Note note) {
   const auto same = [&](const Note& other) { return other.kind == note.kind; };
   if (std::none_of(notes_.begin(), notes_.end(), same)) notes_.push_back(std::move(note));
-}
-
-std::string Checker::requester_name(ActorId actor, const hw::Requester& requester) const {
-  const Binding* binding = history_.binding(requester.stream_id);
-  if (binding != nullptr && (history_.is_smmu(actor) || history_.is_atc(actor))) {
-    return binding->device;
-  }
-  return actor_name(actor);
 }
 
 }  // namespace shootdown::cosim

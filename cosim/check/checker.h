@@ -3,14 +3,13 @@
 #define SHOOTDOWN_COSIM_CHECK_CHECKER_H
 
 #include <functional>
-#include <memory>
-#include <string_view>
+#include <string>
 #include <vector>
 
-#include "cosim/check/history.h"
-#include "cosim/check/hops.h"
-#include "cosim/check/violation.h"
+#include "cosim/check/chain.h"
+#include "cosim/ledger/ledger.h"
 #include "cosim/observe/event_log.h"
+#include "cosim/observe/finding.h"
 
 namespace shootdown::cosim {
 
@@ -19,7 +18,10 @@ class Findings {
  public:
   /// Called once a checker has seen enough and the run need not go on.
   void on_stop(std::function<void()> stop) { stop_ = std::move(stop); }
+  /// Called for each violation when it is reported first.
+  void on_violation(std::function<void(const Violation&)> found) { found_ = std::move(found); }
   void report(Violation violation);
+  /// Of a kind only the first is kept.
   void note(Note note);
   void stop_run() const {
     if (stop_) stop_();
@@ -31,28 +33,31 @@ class Findings {
     notes_.clear();
   }
   /// If this kind has been seen for this actor and page, counts the repetition and returns true.
-  bool repeats(std::string_view kind, const std::string& actor, arch::VirtAddr page);
-  /// The same for violations that their headline tells apart.
-  bool repeats(std::string_view kind, const std::string& actor, const std::string& headline);
+  bool repeats(ViolationKind kind, ActorId actor, arch::VirtAddr page);
+  /// As above, for violations that their headline tells apart.
+  bool repeats(ViolationKind kind, ActorId actor, const std::string& headline);
 
  private:
   std::function<void()> stop_;
+  std::function<void(const Violation&)> found_;
   std::vector<Violation> violations_;
   std::vector<Note> notes_;
 };
 
 class Checker : public EventSubscriber {
  public:
-  Checker(const History& history, Findings& findings) : history_(history), findings_(findings) {}
+  Checker(const Ledger& ledger, Findings& findings) : ledger_(ledger), findings_(findings) {}
   virtual void reset() {}
   /// The run is over. `quiet`: it came to its end by itself, so that all is as it will stay.
   virtual void on_end(bool /*quiet*/) {}
 
  protected:
-  const std::string& actor_name(ActorId actor) const { return history_.log().actor_name(actor); }
-  /// The device behind a stream, or the actor itself.
-  std::string requester_name(ActorId actor, const hw::Requester& requester) const;
-  const History& history_;
+  /// "kernel" for nobody.
+  std::string name(ActorId actor) const {
+    return actor == kNoActor ? "kernel" : ledger_.log().name(actor);
+  }
+  Chain chain() const { return Chain(ledger_.log()); }
+  const Ledger& ledger_;
   Findings& findings_;
 };
 

@@ -24,15 +24,20 @@ void DirtyChecker::nobody_wants(arch::PhysAddr page, const Stamp& now) {
 }
 
 void DirtyChecker::on_event(const Event& event) {
-  const Stamp now{event.sequence, event.time_ps, event.actor, event.thread};
+  const Stamp now = stamp_of(event);
   if (const auto* done = event.payload.get<hw::AccessDone>()) {
     if (done->access != arch::Access::kWrite || done->bytes == 0) return;
     const auto frame = frames_.find(arch::page_of(done->pa).value);
     if (frame == frames_.end()) return;
-    frame->second.written = now;
-    frame->second.writer = requester_name(event.actor, done->requester);
-    frame->second.va = done->va;
-    frame->second.mm = history_.mm_of(event.actor, done->requester.asid).value_or(0);
+    const bool atc = done->source == hw::TranslationSource::kAtc;
+    Frame& written = frame->second;
+    written.written = now;
+    written.writer = ledger_.requester(event.actor, done->requester);
+    written.tlb = atc ? ledger_.cached().atc_of(event.actor) : event.actor;
+    written.requester = done->requester;
+    written.looked_up = ledger_.cached().last_ended().looked_up;
+    written.va = done->va;
+    written.mm = ledger_.spaces().mm_of(event.actor, done->requester.asid).value_or(arch::MmId{});
   } else if (const auto* allocated = event.payload.get<sw::PageAllocated>()) {
     const bool file = allocated->use == sw::PageUse::kFile;
     const bool keep = file || allocated->use == sw::PageUse::kAnonymous;
@@ -77,65 +82,87 @@ void DirtyChecker::on_end(bool quiet) {
   if (!quiet) return;
   for (const auto& [address, frame] : frames_) {
     if (!frame.file || frame.written.sequence <= frame.saved.sequence) continue;
-    if (history_.freed({address}) || heads_[frame.head].dirty) continue;
-    if (history_.tables().dirty_entry_maps({address})) continue;
+    if (ledger_.frames().free_since({address}) || heads_[frame.head].dirty) continue;
+    if (ledger_.tables().dirty_entry_maps({address})) continue;
     report(frame, {address}, {}, "clean to the kernel at the end");
   }
 }
 
+MissingHop DirtyChecker::missing_hop(const Frame& frame, const StoreRecord* cleaned) const {
+  MissingHop missing{.hop = Hop::kFlush,
+                     .text = "the page was taken for clean while a TLB could still write to it",
+                     .items = chain()};
+  if (cleaned == nullptr) return missing;
+  const FlushRecord* over = nullptr;
+  const FlushRecord* late = nullptr;
+  for (const FlushInStay& one : cleaned->flushes) {
+    const bool before = one.flush->end && one.flush->end.sequence < frame.written.sequence;
+    if (before && over == nullptr) over = one.flush.get();
+    if (!before && late == nullptr) late = one.flush.get();
+  }
+  if (over != nullptr) {
+    // The flush was over: what it left undone is what a stale access would name.
+    StaleEntry stale;
+    stale.where = where_of(ledger_, frame.tlb);
+    stale.tlb = frame.tlb;
+    stale.requester = frame.requester;
+    stale.mm = frame.mm;
+    stale.va = frame.va;
+    stale.store = cleaned;
+    stale.used = frame.looked_up;
+    stale.due = over;
+    return find_missing_hop(ledger_, stale);
+  }
+  if (frame.written_back && frame.saved.sequence > cleaned->at.sequence) {
+    missing.hop = Hop::kRmap;
+    missing.text = "writeback found nobody mapping the page before its translations were flushed";
+    missing.items.add_missing(ChainRole::kOther, cleaned->at.actor,
+                              "flush before the rmap is removed");
+  }
+  if (late != nullptr) {
+    missing.items.add(ChainRole::kFlush, late->begin,
+                      "flush " + ledger_.stacks().text(late->path));
+  }
+  return missing;
+}
+
 void DirtyChecker::report(const Frame& frame, arch::PhysAddr page, const Stamp& lost,
                           const std::string& how) {
-  if (findings_.repeats("lost-dirty", frame.writer, frame.va)) return;
-  Violation violation{
-      .kind = "lost-dirty",
-      .time_ps = frame.written.time_ps,
-      .actor = frame.writer,
-      .address = frame.va,
-      .headline = fmt::format("{} wrote {} at {} at {}; no entry and no folio remembers it, and "
-                              "the page is {}",
-                              frame.writer, hex(frame.va), hex(page),
-                              microseconds(frame.written.time_ps), how),
-      .missing_hop = "flush",
-      .hop_text = "the page was taken for clean while a TLB could still write to it",
-      .chain = {},
-      .count = 1};
-  const auto add = [&](const Stamp& at, std::string text) {
-    violation.chain.push_back({.time_ps = at.time_ps,
-                               .happened = true,
-                               .actor = actor_name(at.actor),
-                               .text = std::move(text),
-                               .note = ""});
-  };
+  if (findings_.repeats(ViolationKind::kLostDirty, frame.writer, frame.va)) return;
   // The last store before the write that took its entry's dirty flag away, and the flush it owed.
   const StoreRecord* cleaned = nullptr;
-  for (const StoreRecord* store : history_.tables().stores(frame.mm, frame.va)) {
+  for (const StoreRecord* store : ledger_.tables().stores(frame.mm, frame.va)) {
     if (store->at.sequence < frame.written.sequence) cleaned = store;
   }
-  if (cleaned != nullptr) add(cleaned->at, cleaned->functions + ": the entry is cleared");
-  const bool saved_after_clear =
-      frame.written_back && cleaned != nullptr && frame.saved.sequence > cleaned->at.sequence;
-  if (saved_after_clear) {
-    violation.missing_hop = "rmap";
-    violation.hop_text =
-        "writeback found nobody mapping the page before its translations were flushed";
-    violation.chain.push_back({.time_ps = 0,
-                               .happened = false,
-                               .actor = actor_name(cleaned->at.actor),
-                               .text = "flush before the rmap is removed",
-                               .note = "MISSING"});
-  }
-  if (frame.saved) add(frame.saved, "contents of " + hex(page) + " written back");
-  violation.chain.push_back({.time_ps = frame.written.time_ps,
-                             .happened = true,
-                             .actor = frame.writer,
-                             .text = "writes " + hex(frame.va) + " through its translation",
-                             .note = ""});
+  const MissingHop missing = missing_hop(frame, cleaned);
+  Chain story = chain();
   if (cleaned != nullptr) {
-    const FlushRecord* flush = history_.flush_after(*cleaned);
-    if (flush != nullptr) add(flush->begin, "flush " + flush->functions);
+    story.add(ChainRole::kStore, cleaned->at,
+              ledger_.stacks().text(cleaned->path) + ": the entry is cleared");
   }
-  if (lost) add(lost, "page dropped");
-  findings_.report(std::move(violation));
+  story.append(missing.items);
+  if (frame.saved) {
+    story.add(ChainRole::kOther, frame.saved, "contents of " + hex(page) + " written back");
+  }
+  story.add(ChainRole::kUse, frame.written, frame.writer,
+            "writes " + hex(frame.va) + " through its translation");
+  if (lost) story.add(ChainRole::kFree, lost, "page dropped");
+  story.sort_by_time();
+  findings_.report(
+      {.kind = ViolationKind::kLostDirty,
+       .missing_hop = missing.hop,
+       .sequence = lost.sequence,
+       .time_ps = frame.written.time_ps,
+       .actor = frame.writer,
+       .actor_name = name(frame.writer),
+       .address = frame.va,
+       .headline = fmt::format("{} wrote {} at {} at {}; no entry and no folio remembers it, and "
+                               "the page is {}",
+                               name(frame.writer), hex(frame.va), hex(page),
+                               microseconds(frame.written.time_ps), how),
+       .hop_text = missing.text,
+       .chain = std::move(story.items()),
+       .count = 1});
 }
 
 }  // namespace shootdown::cosim

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "cosim/check/checker.h"
+#include "cosim/check/hops/missing_hop.h"
 
 namespace shootdown::cosim {
 
@@ -29,10 +30,13 @@ class DirtyChecker : public Checker {
   struct Frame {
     std::uint64_t head{};  ///< address of the page it is a part of
     bool file{};
-    Stamp written;  ///< the last write of a CPU or device
-    std::string writer;
-    arch::VirtAddr va{};  ///< of that write
-    unsigned mm{};
+    Stamp written;             ///< the last write of a CPU or device
+    ActorId writer{kNoActor};  ///< who stands behind it
+    ActorId tlb{kNoActor};     ///< whose translation it used
+    hw::Requester requester;
+    Stamp looked_up;
+    arch::VirtAddr va{};
+    arch::MmId mm{};
     Stamp saved;          ///< contents as of then are safe
     bool written_back{};  ///< `saved` by writeback
   };
@@ -44,6 +48,8 @@ class DirtyChecker : public Checker {
   void nobody_wants(arch::PhysAddr page, const Stamp& now);
   template <class Action>
   void for_each_frame(arch::PhysAddr head, Action&& action);
+  /// The hop for want of which the write was possible, or its page was taken for clean.
+  MissingHop missing_hop(const Frame& frame, const StoreRecord* cleaned) const;
   void report(const Frame& frame, arch::PhysAddr page, const Stamp& lost, const std::string& how);
 
   std::map<std::uint64_t, Frame> frames_;  // by address

@@ -4,16 +4,19 @@
 #define SHOOTDOWN_COSIM_CHECK_FAULT_LOOP_CHECKER_H
 
 #include <map>
+#include <optional>
+#include <string>
 #include <tuple>
 
 #include "cosim/check/checker.h"
+#include "cosim/check/hops/missing_hop.h"
 
 namespace shootdown::cosim {
 
 class FaultLoopChecker : public Checker {
  public:
-  FaultLoopChecker(const History& history, Findings& findings, unsigned faults)
-      : Checker(history, findings), threshold_(faults) {}
+  FaultLoopChecker(const Ledger& ledger, Findings& findings, unsigned faults)
+      : Checker(ledger, findings), threshold_(faults) {}
   EventKinds interests() const override {
     return kinds_of<hw::TranslationFault, hw::AccessDone, hw::PermissionPolicy, hw::DeviceRetry>();
   }
@@ -26,27 +29,31 @@ class FaultLoopChecker : public Checker {
  private:
   struct Loop {
     unsigned faults{};
-    std::uint64_t first_ps{};
-    std::uint64_t last_ps{};
-    ActorId actor{};
+    Stamp began;
+    Stamp last;
     hw::TranslationFault first;
   };
-  using Key = std::tuple<std::string, std::uint64_t, arch::Access>;  // requester, page, access
+  struct Refused {
+    Stamp at;
+    std::string text;
+  };
+  using Key = std::tuple<ActorId, std::uint64_t, arch::Access>;  // requester, page, access
 
   void on_fault(const Event& event, const hw::TranslationFault& fault);
   void on_given_up(const Event& event, const hw::DeviceRetry& retry);
-  std::optional<unsigned> mm_of(ActorId actor, const hw::TranslationFault& fault) const;
+  std::optional<arch::MmId> mm_of(ActorId actor, const hw::TranslationFault& fault) const;
   void on_done(const Event& event, const hw::AccessDone& done);
   void on_policy(const Event& event, const hw::PermissionPolicy& policy);
-  void report(const Event& event, const hw::TranslationFault& fault, const Loop& loop, unsigned mm);
-  StaleEntry stale_entry(ActorId actor, const hw::Requester& requester, arch::VirtAddr va,
-                         unsigned mm) const;
+  void report(const Event& event, const hw::TranslationFault& fault, const Loop& loop, arch::MmId mm);
+  /// The cached translation that `actor` faulted on, and the store that made it lack the right.
+  StaleEntry lacking_entry(ActorId actor, const hw::Requester& requester, arch::VirtAddr va,
+                           arch::MmId mm) const;
   /// The store since which the entry permits the access, or null.
   const StoreRecord* permitted_since(const StaleEntry& stale, arch::Access access) const;
 
   unsigned threshold_;
   std::map<Key, Loop> loops_;
-  std::map<Key, ChainItem> refused_;  ///< the last fault that the entry did not permit
+  std::map<Key, Refused> refused_;  // the last fault that the entry did not permit
 };
 
 }  // namespace shootdown::cosim

@@ -18,8 +18,8 @@ class MisuseChecker : public Checker {
   void on_event(const Event& event) override;
 
  private:
-  void report(const Event& event, std::string kind, arch::VirtAddr address, std::string headline,
-              std::string hop, std::string hop_text);
+  void report(const Event& event, ViolationKind kind, arch::VirtAddr address, std::string headline,
+              Hop hop, std::string hop_text);
 };
 
 }  // namespace shootdown::cosim

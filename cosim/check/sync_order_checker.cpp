@@ -2,112 +2,143 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cosim/observe/format.h"
 
 namespace shootdown::cosim {
 
-namespace smmuv3 = arch::smmuv3;
+namespace {
+
+/// If nobody ever waits (a planted defect), only the last are kept.
+constexpr std::size_t kMostOutstanding = 4096;
+
+template <class Queue>
+void bound(Queue& queue) {
+  if (queue.size() > kMostOutstanding) queue.pop_front();
+}
+
+}  // namespace
 
 void SyncOrderChecker::on_event(const Event& event) {
-  if (const auto* dsb = event.payload.get<hw::DsbCompleted>()) {
+  if (const auto* tlbi = event.payload.get<hw::TlbiIssued>()) {
+    tlbis_.push_back({.issuer = event.actor,
+                      .number = tlbi->dvm_id,
+                      .what = fmt::format("TLBI {}", tlbi->op),
+                      .invalidation = tlbi->what,
+                      .effects = {}});
+    bound(tlbis_);
+  } else if (const auto* fetched = event.payload.get<hw::CommandFetched>()) {
+    const arch::Maintenance& command = fetched->command;
+    const bool of_atc = command.what == arch::MaintenanceKind::kAtc;
+    if (!of_atc && command.what != arch::MaintenanceKind::kTlb) return;
+    const Binding* binding = ledger_.spaces().binding(event.actor, command.stream_id);
+    commands_[event.actor].push_back(
+        {.issuer = event.actor,
+         .number = fetched->number,
+         .what = std::string(command.command),
+         .invalidation = command.invalidation,
+         .of_atc = of_atc,
+         .device = of_atc && binding != nullptr && binding->atc ? binding->device : kNoActor,
+         .effects = {}});
+    bound(commands_[event.actor]);
+  } else if (const auto* error = event.payload.get<hw::CommandError>()) {
+    // A command that was refused has no effect, which driver-misuse says; a barrier that failed has
+    // told software that the ATCs before it have not answered.
+    std::erase_if(commands_[event.actor], [&](const Outstanding& one) {
+      return one.number == error->number || (error->timeout && one.of_atc);
+    });
+  } else if (const auto* effect = event.payload.get<hw::TlbInvalidate>()) {
+    on_effect(event, *effect);
+  } else if (const auto* answer = event.payload.get<hw::AtcInvalidationCompleted>()) {
+    const ActorId device = ledger_.log().actor(event.actor).parent;
+    if (device == kNoActor) return;
+    for (Outstanding& one : commands_[ledger_.log().actor(device).parent]) {
+      if (one.number == answer->command_number) one.answered = true;
+    }
+  } else if (const auto* dsb = event.payload.get<hw::DsbCompleted>()) {
     on_dsb(event, *dsb);
   } else if (const auto* sync = event.payload.get<hw::SyncCompleted>()) {
     on_sync(event, *sync);
   }
 }
 
-void SyncOrderChecker::on_dsb(const Event& event, const hw::DsbCompleted&) {
-  const auto& tlbis = history_.tlbis();
-  for (std::size_t i = first_tlbi_; i < tlbis.size(); ++i) {
-    const TlbiRecord& tlbi = tlbis[i];
-    // The history has just marked what this DSB completes.
-    if (tlbi.completed.sequence != event.sequence) continue;
-    const std::string what = fmt::format("TLBI {}", name_of(tlbi.op));
-    for (std::size_t actor = 0; actor < history_.log().actors().size(); ++actor) {
-      const auto id = static_cast<ActorId>(actor);
-      if (history_.takes_part_in_broadcast(id)) {
-        check_effect(event, id, hw::InvalidationCause::kDvm, tlbi.dvm_id, what);
-      }
+void SyncOrderChecker::on_effect(const Event& event, const hw::TlbInvalidate& e) {
+  if (e.cause != hw::InvalidationCause::kDvm && e.cause != hw::InvalidationCause::kCommand) return;
+  auto& waiting = e.cause == hw::InvalidationCause::kDvm ? tlbis_ : commands_[event.actor];
+  for (Outstanding& one : waiting) {
+    if (one.number == e.cause_id) one.effects[event.actor] = stamp_of(event);
+  }
+}
+
+void SyncOrderChecker::on_dsb(const Event& event, const hw::DsbCompleted& dsb) {
+  const auto vouched = [&](const Outstanding& tlbi) {
+    return tlbi.issuer == event.actor && tlbi.number <= dsb.last_dvm_id;
+  };
+  for (const Outstanding& tlbi : tlbis_) {
+    if (!vouched(tlbi)) continue;
+    for (std::size_t i = 0; i < ledger_.log().actors().size(); ++i) {
+      const auto tlb = static_cast<ActorId>(i);
+      if (ledger_.spaces().takes_part_in_broadcast(tlb)) check_effect(event, tlb, tlbi);
     }
   }
-  while (first_tlbi_ < tlbis.size() && tlbis[first_tlbi_].completed) ++first_tlbi_;
+  std::erase_if(tlbis_, vouched);
 }
 
 void SyncOrderChecker::on_sync(const Event& event, const hw::SyncCompleted& sync) {
-  const auto& commands = history_.commands();
-  for (std::size_t i = first_command_; i < commands.size(); ++i) {
-    const CommandRecord& command = commands[i];
-    if (!command.fetched || command.number > sync.number) break;
-    first_command_ = i + 1;
-    if (command.refused) continue;  // driver-misuse says so
-    const auto opcode = smmuv3::opcode_of(command.command);
-    const std::string what{name_of(opcode)};
-    if (smmuv3::is_tlbi(opcode)) {
-      check_effect(event, event.actor, hw::InvalidationCause::kCommand, command.number, what);
-    } else if (opcode == smmuv3::Opcode::kAtcInv) {
-      const arch::StreamId sid{
-          static_cast<std::uint32_t>(smmuv3::cmd0::Sid::get(command.command.dw0))};
-      const Binding* binding = history_.binding(sid);
-      if (binding != nullptr && binding->atc && !history_.atc_completed(command.number)) {
-        report(event, event.actor, {smmuv3::cmd1::Va::get(command.command.dw1)},
-               what + " has not completed at " + binding->device);
-      }
+  auto& commands = commands_[event.actor];
+  while (!commands.empty() && commands.front().number <= sync.number) {
+    const Outstanding& one = commands.front();
+    if (!one.of_atc) {
+      check_effect(event, event.actor, one);
+    } else if (one.device != kNoActor && !one.answered) {
+      report(event, event.actor, {one.invalidation.start},
+             one.what + " has not completed at " + name(one.device));
     }
+    commands.pop_front();
   }
 }
 
 void SyncOrderChecker::check_effect(const Event& completion, ActorId tlb,
-                                    hw::InvalidationCause cause, std::uint64_t cause_id,
-                                    const std::string& what) {
-  const InvalidationRecord* effect = nullptr;
-  const auto& records = history_.invalidations(tlb);
-  for (auto record = records.rbegin(); record != records.rend(); ++record) {
-    if (record->event.cause == cause && record->event.cause_id == cause_id) {
-      effect = &*record;
-      break;
-    }
-  }
-  if (effect == nullptr) {
-    report(completion, tlb, {}, what + " has not taken effect in " + actor_name(tlb));
+                                    const Outstanding& invalidation) {
+  const auto effect = invalidation.effects.find(tlb);
+  if (effect == invalidation.effects.end()) {
+    report(completion, tlb, {}, invalidation.what + " has not taken effect in " + name(tlb));
     return;
   }
-  for (const OpenAccess& access : history_.open_accesses(tlb)) {
-    if (access.looked_up.sequence > effect->at.sequence) continue;
+  for (const OpenAccess& access : ledger_.cached().open_accesses(tlb)) {
+    if (access.looked_up.sequence > effect->second.sequence) continue;
     const arch::VirtAddr page = arch::page_of(access.va);
-    if (!effect->event.what.covers(page.value, page.value + arch::kPageSize - 1,
-                                   access.requester.asid, false)) {
+    if (!invalidation.invalidation.covers(page.value, page.value + arch::kPageSize - 1,
+                                          access.requester.asid, false)) {
       continue;
     }
     report(completion, tlb, access.va,
            fmt::format("an access of {} to {} that began at {} is still on its way after {}",
-                       requester_name(tlb, access.requester), hex(access.va),
-                       microseconds(access.looked_up.time_ps), what));
+                       name(ledger_.requester(tlb, access.requester)), hex(access.va),
+                       microseconds(access.looked_up.time_ps), invalidation.what));
   }
 }
 
 void SyncOrderChecker::report(const Event& completion, ActorId tlb, arch::VirtAddr va,
                               const std::string& text) {
-  const std::string& name = actor_name(tlb);
-  if (findings_.repeats("sync-order", name, va)) return;
+  if (findings_.repeats(ViolationKind::kSyncOrder, tlb, va)) return;
   const bool dsb = completion.payload.get<hw::DsbCompleted>() != nullptr;
   const std::string completed = dsb ? "DSB" : "CMD_SYNC";
-  Violation violation{.kind = "sync-order",
-                      .time_ps = completion.time_ps,
-                      .actor = name,
-                      .address = va,
-                      .headline = completed + " completes, but " + text,
-                      .missing_hop = dsb ? "dsb" : "sync",
-                      .hop_text = completed + " was reported before its effect",
-                      .chain = {},
-                      .count = 1};
-  violation.chain.push_back({.time_ps = completion.time_ps,
-                             .happened = true,
-                             .actor = actor_name(completion.actor),
-                             .text = completed + " completes",
-                             .note = ""});
-  violation.chain.push_back(
-      {.time_ps = 0, .happened = false, .actor = name, .text = text, .note = "MISSING"});
-  findings_.report(std::move(violation));
+  Chain story = chain();
+  story.add(ChainRole::kBarrier, stamp_of(completion), completed + " completes");
+  story.add_missing(ChainRole::kEffect, tlb, text);
+  findings_.report({.kind = ViolationKind::kSyncOrder,
+                    .missing_hop = dsb ? Hop::kDsb : Hop::kSync,
+                    .sequence = completion.sequence,
+                    .time_ps = completion.time_ps,
+                    .actor = tlb,
+                    .actor_name = name(tlb),
+                    .address = va,
+                    .headline = completed + " completes, but " + text,
+                    .hop_text = completed + " was reported before its effect",
+                    .chain = std::move(story.items()),
+                    .count = 1});
 }
 
 }  // namespace shootdown::cosim

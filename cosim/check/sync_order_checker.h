@@ -3,6 +3,10 @@
 #ifndef SHOOTDOWN_COSIM_CHECK_SYNC_ORDER_CHECKER_H
 #define SHOOTDOWN_COSIM_CHECK_SYNC_ORDER_CHECKER_H
 
+#include <deque>
+#include <map>
+#include <string>
+
 #include "cosim/check/checker.h"
 
 namespace shootdown::cosim {
@@ -10,23 +14,37 @@ namespace shootdown::cosim {
 class SyncOrderChecker : public Checker {
  public:
   using Checker::Checker;
-  EventKinds interests() const override { return kinds_of<hw::DsbCompleted, hw::SyncCompleted>(); }
+  EventKinds interests() const override {
+    return kinds_of<hw::TlbiIssued, hw::CommandFetched, hw::CommandError, hw::TlbInvalidate,
+                    hw::AtcInvalidationCompleted, hw::DsbCompleted, hw::SyncCompleted>();
+  }
   void on_event(const Event& event) override;
   void reset() override {
-    first_tlbi_ = 0;
-    first_command_ = 0;
+    tlbis_.clear();
+    commands_.clear();
   }
 
  private:
+  /// An invalidation that no barrier has vouched for yet.
+  struct Outstanding {
+    ActorId issuer{kNoActor};  ///< the CPU, or the secondary MMU
+    std::uint64_t number{};    ///< DVM message or command
+    std::string what;
+    arch::Invalidation invalidation;
+    bool of_atc{};
+    ActorId device{kNoActor};         ///< of_atc: whose ATC; kNoActor: nobody has to answer
+    bool answered{};                  ///< of_atc
+    std::map<ActorId, Stamp> effects;  ///< by TLB
+  };
+  void on_effect(const Event& event, const hw::TlbInvalidate& e);
   void on_dsb(const Event& event, const hw::DsbCompleted& dsb);
   void on_sync(const Event& event, const hw::SyncCompleted& sync);
-  /// Checks one invalidation in one TLB. `what` names it in the report.
-  void check_effect(const Event& completion, ActorId tlb, hw::InvalidationCause cause,
-                    std::uint64_t cause_id, const std::string& what);
+  /// Checks one invalidation in one TLB.
+  void check_effect(const Event& completion, ActorId tlb, const Outstanding& invalidation);
   void report(const Event& completion, ActorId tlb, arch::VirtAddr va, const std::string& text);
 
-  std::size_t first_tlbi_{};  ///< those before are known to be complete
-  std::size_t first_command_{};
+  std::deque<Outstanding> tlbis_;
+  std::map<ActorId, std::deque<Outstanding>> commands_;  // by secondary MMU
 };
 
 }  // namespace shootdown::cosim

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "cosim/check/hops.h"
+#include "cosim/check/hops/missing_hop.h"
 #include "cosim/observe/format.h"
 
 namespace shootdown::cosim {
@@ -18,8 +18,7 @@ void TableChecker::on_event(const Event& event) {
     }
   } else if (const auto* freed = event.payload.get<sw::PageFreed>()) {
     for (std::uint64_t i = 0; i < std::uint64_t{1} << freed->order; ++i) {
-      pages_[freed->page.value + i * arch::kPageSize].freed = {event.sequence, event.time_ps,
-                                                               event.actor, event.thread};
+      pages_[freed->page.value + i * arch::kPageSize].freed = stamp_of(event);
     }
   } else if (const auto* mm = event.payload.get<sw::MmCreated>()) {
     roots_[{mm->asid.value, mm->pgd.value}] = pages_[mm->pgd.value].allocation;
@@ -30,7 +29,7 @@ void TableChecker::on_event(const Event& event) {
   } else if (const auto* walk = event.payload.get<hw::WalkRead>()) {
     on_read(event, walk->address, walk->level,
             walk->level == 0 ? root_meant(event, *walk) : link_seen(event, walk->address), false);
-    follow(event, arch::to_vmsa64(history_.tables().format(), walk->descriptor, walk->level),
+    follow(event, arch::to_vmsa64(ledger_.tables().format(), walk->descriptor.value, walk->level),
            walk->level);
   } else if (const auto* read = event.payload.get<sw::LocklessRead>()) {
     // A thread holds its mm, and so the first table.
@@ -39,21 +38,21 @@ void TableChecker::on_event(const Event& event) {
     if (taken_over(event, *read)) {
       report(event, read->entry, read->level, pages_[arch::page_of(read->entry).value], true);
     }
-    follow(event, arch::to_vmsa64(history_.tables().format(), read->value, read->level),
+    follow(event, arch::to_vmsa64(ledger_.tables().format(), read->value.value, read->level),
            read->level);
   }
 }
 
 bool TableChecker::taken_over(const Event& event, const sw::LocklessRead& read) const {
-  if (history_.tables().taken_out(read.entry, read.mm, read.va, event.sequence) == nullptr)
+  if (ledger_.tables().taken_out(read.entry, read.mm, read.va, event.sequence) == nullptr)
     return false;
-  const std::uint64_t entry = arch::to_vmsa64(history_.tables().format(), read.value, read.level);
+  const std::uint64_t entry = arch::to_vmsa64(ledger_.tables().format(), read.value.value, read.level);
   if (vmsa64::is_table(entry, read.level)) return true;
   const arch::PhysAddr output = vmsa64::leaf_output(entry, read.level);
   const auto page = pages_.find(output.value);
   return vmsa64::is_leaf(entry, read.level) && page != pages_.end() &&
          page->second.use == sw::PageUse::kAnonymous &&
-         history_.belongs_to_another(output, read.mm);
+         ledger_.belongs_to_another(output, read.mm);
 }
 
 std::uint64_t TableChecker::root_meant(const Event& event, const hw::WalkRead& read) const {
@@ -65,9 +64,10 @@ std::uint64_t TableChecker::root_meant(const Event& event, const hw::WalkRead& r
 
 namespace {
 
-/// A thread and the walker of its CPU are two walkers.
+/// A thread that reads without a lock and the walker of its CPU are two walkers.
 std::uint32_t walker_of(const Event& event) {
-  return std::uint32_t{event.actor} << 16 | event.thread;
+  const bool lockless = event.payload.get<sw::LocklessRead>() != nullptr;
+  return std::uint32_t{event.actor} << 16 | (lockless ? event.thread : kNoThread);
 }
 
 }  // namespace
@@ -105,96 +105,89 @@ std::uint64_t access_of(const Event& event) {
 
 }  // namespace
 
+TableChecker::Blame TableChecker::blame(const Event& event, const PageState& page,
+                                        const StoreRecord& unhook, bool from_here,
+                                        bool lockless) const {
+  const FlushRecord* flush = unhook.flushes.empty() ? nullptr : unhook.flushes.front().flush.get();
+  if (lockless) {
+    return {.hop = Hop::kTableSync,
+            .text = "nobody waited for walkers with interrupts off",
+            .missing = "tlb_remove_table_sync_one() or an RCU grace period: not waited for",
+            .items = chain()};
+  }
+  if (flush == nullptr || !flush->end ||
+      (page.freed && flush->end.sequence > page.freed.sequence)) {
+    const std::string text = "the table was freed before walk caches were flushed";
+    return {.hop = Hop::kFlush, .text = text, .missing = text, .items = chain()};
+  }
+  if (from_here) {
+    StaleEntry stale;
+    stale.where = where_of(ledger_, event.actor);
+    stale.tlb = event.actor;
+    stale.requester.asid.value = walks_.at({event.actor, access_of(event)});
+    stale.mm = unhook.mm;
+    stale.va = unhook.va;
+    stale.store = &unhook;
+    stale.from_unlinked_table = true;
+    MissingHop missing = find_missing_hop(ledger_, stale);
+    return {.hop = missing.hop, .text = missing.text, .missing = {}, .items = missing.items};
+  }
+  const bool cpu = where_of(ledger_, event.actor) == StaleEntry::Where::kCpu;
+  const std::string text = "the flush left this walker's walk cache the way to the table";
+  return {.hop = cpu ? Hop::kCpuTlbi : Hop::kCommand,
+          .text = text,
+          .missing = text,
+          .items = chain()};
+}
+
 void TableChecker::report(const Event& event, arch::PhysAddr address, int level,
                           const PageState& page, bool lockless) {
-  const std::string walker =
-      lockless ? history_.log().thread_name(event.thread) : actor_name(event.actor);
+  const ActorId walker = lockless ? event.thread : event.actor;
   const arch::PhysAddr table = arch::page_of(address);
   const std::string what = page.freed ? "was freed at " + microseconds(page.freed.time_ps)
                            : page.use == sw::PageUse::kTable
                                ? std::string("serves another by now")
                                : fmt::format("is a page of kind {} by now", name_of(page.use));
-  const std::string headline =
-      fmt::format("{} reads the level-{} table {}, which {}", walker, level, hex(table), what);
-  if (findings_.repeats("table-use-after-free", walker, headline)) return;
-  Violation violation{.kind = "table-use-after-free",
-                      .time_ps = event.time_ps,
-                      .actor = walker,
-                      .address = {},
-                      .headline = headline,
-                      .missing_hop = "unknown",
-                      .hop_text = "the checker cannot tell which store unhooked the table",
-                      .chain = {},
-                      .count = 1};
-  const auto walk = walks_.find({event.actor, access_of(event)});
+  std::string headline = fmt::format("{} reads the level-{} table {}, which {}", name(walker),
+                                     level, hex(table), what);
+  if (findings_.repeats(ViolationKind::kTableUseAfterFree, walker, headline)) return;
+  Blame found{.hop = Hop::kUnknown,
+              .text = "the checker cannot tell which store unhooked the table",
+              .missing = {},
+              .items = chain()};
   // Where this walker came from, if that is known: others may have unhooked it elsewhere.
-  const StoreRecord* unhook =
-      walk == walks_.end() ? nullptr : history_.unlinked_table(event.actor, access_of(event));
+  const StoreRecord* unhook = walks_.contains({event.actor, access_of(event)})
+                                  ? ledger_.cached().unlinked_table(event.actor, access_of(event))
+                                  : nullptr;
   const bool from_here = unhook != nullptr;
-  if (!from_here) unhook = history_.tables().unhooked(table);
+  if (!from_here) unhook = ledger_.tables().unhooked(table);
+  Chain story = chain();
   if (unhook != nullptr) {
-    violation.address = unhook->va;
-    violation.chain.push_back({.time_ps = unhook->at.time_ps,
-                               .happened = true,
-                               .actor = actor_name(unhook->at.actor),
-                               .text = unhook->functions + ": table " + hex(table) + " unhooked",
-                               .note = ""});
-    const FlushRecord* flush = history_.flush_after(*unhook);
-    if (flush != nullptr) {
-      violation.chain.push_back({.time_ps = flush->begin.time_ps,
-                                 .happened = true,
-                                 .actor = actor_name(flush->begin.actor),
-                                 .text = "flush " + flush->functions,
-                                 .note = ""});
+    story.add(ChainRole::kStore, unhook->at,
+              ledger_.stacks().text(unhook->path) + ": table " + hex(table) + " unhooked");
+    if (!unhook->flushes.empty()) {
+      const FlushRecord& flush = *unhook->flushes.front().flush;
+      story.add(ChainRole::kFlush, flush.begin, "flush " + ledger_.stacks().text(flush.path));
     }
-    MissingHop missing;
-    if (lockless) {
-      violation.missing_hop = "table-sync";
-      violation.hop_text = "nobody waited for walkers with interrupts off";
-    } else if (flush == nullptr || !flush->end ||
-               (page.freed && flush->end.sequence > page.freed.sequence)) {
-      violation.missing_hop = "flush";
-      violation.hop_text = "the table was freed before walk caches were flushed";
-    } else if (from_here) {
-      missing = find_missing_hop(history_, {.where = where_of(history_, event.actor),
-                                            .tlb = event.actor,
-                                            .requester = {.asid = walk->second},
-                                            .mm = unhook->mm,
-                                            .va = unhook->va,
-                                            .entry = nullptr,
-                                            .store = unhook,
-                                            .from_unlinked_table = true,
-                                            .freed = {}});
-      violation.missing_hop = missing.hop;
-      violation.hop_text = missing.text;
-      violation.chain.insert(violation.chain.end(), missing.items.begin(), missing.items.end());
-    } else {
-      violation.missing_hop = history_.is_cpu(event.actor) ? "cpu-tlbi" : "command";
-      violation.hop_text = "the flush left this walker's walk cache the way to the table";
-    }
-    if (missing.items.empty()) {
-      violation.chain.push_back(
-          {.time_ps = 0,
-           .happened = false,
-           .actor = actor_name(unhook->at.actor),
-           .text = lockless ? "tlb_remove_table_sync_one() or an RCU grace period: not waited for"
-                            : violation.hop_text,
-           .note = "MISSING"});
+    found = blame(event, page, *unhook, from_here, lockless);
+    story.append(found.items);
+    if (!found.missing.empty()) {
+      story.add_missing(ChainRole::kOther, unhook->at.actor, found.missing);
     }
   }
-  if (page.freed) {
-    violation.chain.push_back({.time_ps = page.freed.time_ps,
-                               .happened = true,
-                               .actor = actor_name(page.freed.actor),
-                               .text = "table " + hex(table) + " freed",
-                               .note = ""});
-  }
-  violation.chain.push_back({.time_ps = event.time_ps,
-                             .happened = true,
-                             .actor = walker,
-                             .text = "reads an entry of it at " + hex(address),
-                             .note = ""});
-  findings_.report(std::move(violation));
+  if (page.freed) story.add(ChainRole::kFree, page.freed, "table " + hex(table) + " freed");
+  story.add(ChainRole::kUse, stamp_of(event), walker, "reads an entry of it at " + hex(address));
+  findings_.report({.kind = ViolationKind::kTableUseAfterFree,
+                    .missing_hop = found.hop,
+                    .sequence = event.sequence,
+                    .time_ps = event.time_ps,
+                    .actor = walker,
+                    .actor_name = name(walker),
+                    .address = unhook == nullptr ? arch::VirtAddr{} : unhook->va,
+                    .headline = std::move(headline),
+                    .hop_text = found.text,
+                    .chain = std::move(story.items()),
+                    .count = 1});
 }
 
 }  // namespace shootdown::cosim

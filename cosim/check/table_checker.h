@@ -4,6 +4,7 @@
 #define SHOOTDOWN_COSIM_CHECK_TABLE_CHECKER_H
 
 #include <map>
+#include <string>
 #include <utility>
 
 #include "cosim/check/checker.h"
@@ -44,6 +45,15 @@ class TableChecker : public Checker {
   /// Whether a lockless reader found in a table what another address space has put there since the
   /// table was taken out of his own: another table, or private memory.
   bool taken_over(const Event& event, const sw::LocklessRead& read) const;
+  /// Why the walker could still come to the table that `unhook` took out.
+  struct Blame {
+    Hop hop{};
+    std::string text;
+    std::string missing;  ///< what should have happened; empty: `items` say it
+    Chain items;
+  };
+  Blame blame(const Event& event, const PageState& page, const StoreRecord& unhook, bool from_here,
+              bool lockless) const;
   void report(const Event& event, arch::PhysAddr address, int level, const PageState& page,
               bool lockless);
 

@@ -4,12 +4,11 @@
 
 #include <algorithm>
 #include <iostream>
-#include <map>
 #include <optional>
+#include <span>
 
 #include "conform/conform.h"
 #include "conform/conform_report.h"
-#include "cosim/check/checkers.h"
 #include "cosim/cli/config_files.h"
 #include "cosim/cli/fst.h"
 #include "cosim/config/injections.h"
@@ -99,11 +98,7 @@ int run_command(const Options& options) {
   if (waves_file) {
     std::vector<RtlTlbEngine*> rtl;
     for (const auto& engine : platform.rtl()) rtl.push_back(engine.get());
-    std::map<std::uint32_t, ActorId> streams;
-    for (std::size_t i = 0; i < config.devices.size(); ++i) {
-      streams[config.devices[i].dma.stream_id.value] = platform.device_actor(i);
-    }
-    waves.emplace(platform.log(), platform.simulation(), platform.rtl_context(), rtl, streams);
+    waves.emplace(platform.log(), platform.simulation(), platform.rtl_context(), rtl);
     waves->open(waves_file->temporary_path());
     platform.log().subscribe(*waves);
   }
@@ -195,6 +190,15 @@ int conform_command(const Options& options) {
   return agree ? kExitMet : kExitNotMet;
 }
 
+namespace {
+
+template <class Kind>
+void list_words(std::span<const Word<Kind>> words) {
+  for (const Word<Kind>& word : words) fmt::print("{:20} {}\n", word.name, word.meaning);
+}
+
+}  // namespace
+
 int list_command(const Options& options) {
   if (options.list == "kernels") {
     for (const sw::Release& release : sw::kernel_releases()) {
@@ -207,9 +211,14 @@ int list_command(const Options& options) {
                  change.needs.empty() ? "" : fmt::format(" (needs {})", change.needs));
     }
   } else if (options.list == "checkers") {
-    for (const CheckerInfo& info : checker_infos()) {
-      fmt::print("{:20} {}\n", info.name, info.holds_when);
-    }
+    list_words(violation_words());
+    list_words(note_words());
+  } else if (options.list == "hops") {
+    list_words(hop_words());
+  } else if (options.list == "costs") {
+    list_words(cost_words());
+  } else if (options.list == "events") {
+    for (const std::string_view name : Payload::names()) fmt::print("{}\n", name);
   } else if (options.list == "injections") {
     for (const Injection& injection : injections()) {
       fmt::print("{:26} {}\n", injection.name, injection.what);

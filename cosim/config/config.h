@@ -11,6 +11,7 @@
 #include "cosim/config/architecture_config.h"
 #include "cosim/config/memory_operation.h"
 #include "cosim/config/schedule_config.h"
+#include "cosim/observe/vocabulary.h"
 #include "hw/arch/types.h"
 #include "hw/device/dma_config.h"
 #include "hw/mmu/mmu_config.h"
@@ -126,18 +127,18 @@ struct KernelCondition {
   bool matches(const sw::KernelVersion& kernel) const;
 };
 
-/// A bound on a total of a run (cosim/report/cost.h).
+/// A bound on a total of a run.
 struct CostExpectation {
   enum class Kind : std::uint8_t { kEqual, kAtMost, kAtLeast };
-  std::string name;
+  CostKind cost{};
   Kind kind{};
   std::uint64_t value{};
 };
 
 struct Expectation {
   KernelCondition kernel;
-  std::vector<std::string> violations;     ///< all must be found; empty: none may be found
-  std::optional<std::string> missing_hop;  ///< of each of them
+  std::vector<ViolationKind> violations;  ///< all must be found; empty: none may be found
+  std::optional<Hop> missing_hop;         ///< of each of them
   std::vector<CostExpectation> cost;
   std::string origin;  ///< `file:line`, or --set
 };

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <map>
 #include <set>
+#include <span>
 
 #include "cosim/config/injections.h"
 #include "cosim/config/load_architecture.h"
@@ -16,24 +17,14 @@
 
 namespace shootdown::cosim {
 
-const std::vector<std::string>& violation_names() {
-  static const std::vector<std::string> kNames{
-      "fault-loop",   "stale-access",         "use-after-free", "write-after-protect",
-      "sync-order",   "table-use-after-free", "lost-dirty",     "break-before-make",
-      "isolation",    "accounting",           "driver-misuse",  "lockstep-mismatch",
-      "rtl-assertion"};
-  return kNames;
-}
-
-const std::vector<std::string>& missing_hop_names() {
-  static const std::vector<std::string> kNames{
-      "flush",      "cpu-tlbi", "asid",      "range",   "dsb",        "notifier", "command",
-      "sync",       "atc",      "atc-order", "ipi",     "table-sync", "rmap",     "break",
-      "walk-cache", "dtor",     "mask",      "pending", "hardware",   "unknown"};
-  return kNames;
-}
-
 namespace {
+
+template <class Kind>
+std::vector<std::string> names_of(std::span<const Word<Kind>> words) {
+  std::vector<std::string> names;
+  for (const Word<Kind>& word : words) names.emplace_back(word.name);
+  return names;
+}
 
 std::string known_releases() {
   std::vector<std::string> names;
@@ -149,13 +140,8 @@ KernelCondition read_condition(const YamlValue& value) {
 /// A number, "<= N" or ">= N".
 CostExpectation read_cost(const YamlValue& name, const YamlValue& value) {
   using Kind = CostExpectation::Kind;
-  static const std::vector<std::string> kNames{"flushes", "tlbis", "ipis", "commands",
-                                               "entries_invalidated"};
   CostExpectation result;
-  result.name = name.text();
-  if (std::find(kNames.begin(), kNames.end(), result.name) == kNames.end()) {
-    name.fail("unknown cost '" + result.name + "'", join(kNames, ", "));
-  }
+  result.cost = static_cast<CostKind>(name.word(names_of(cost_words())));
   std::string text = value.text();
   if (text.starts_with("<=") || text.starts_with(">=")) {
     result.kind = text[0] == '<' ? Kind::kAtMost : Kind::kAtLeast;
@@ -170,22 +156,22 @@ Expectation read_expectation(const YamlValue& value) {
   Expectation result;
   result.origin = value.origin();
   if (const auto kernel = map.find("kernel")) result.kernel = read_condition(*kernel);
-  std::vector<std::string> allowed = violation_names();
-  allowed.push_back("none");
+  std::vector<std::string> allowed = names_of(violation_words());
+  const std::size_t none = allowed.size();
+  allowed.emplace_back("none");
   const YamlValue violation = map.require("violation");
-  const auto read_one = [&](const YamlValue& one) { return allowed[one.word(allowed)]; };
   if (violation.is_list()) {
     for (const YamlValue& element : violation.elements()) {
-      const std::string name = read_one(element);
-      if (name == "none") element.fail("'none' in a list", "names of violations");
-      result.violations.push_back(name);
+      const std::size_t word = element.word(allowed);
+      if (word == none) element.fail("'none' in a list", "names of violations");
+      result.violations.push_back(static_cast<ViolationKind>(word));
     }
     if (result.violations.empty()) violation.fail("is an empty list", "none, or violations");
-  } else if (const std::string name = read_one(violation); name != "none") {
-    result.violations.push_back(name);
+  } else if (const std::size_t word = violation.word(allowed); word != none) {
+    result.violations.push_back(static_cast<ViolationKind>(word));
   }
   if (const auto hop = map.find("missing_hop")) {
-    result.missing_hop = missing_hop_names()[hop->word(missing_hop_names())];
+    result.missing_hop = static_cast<Hop>(hop->word(names_of(hop_words())));
     if (result.violations.empty()) hop->fail("given without a violation", "only with a violation");
   }
   if (const auto cost = map.find("cost")) {

@@ -23,10 +23,6 @@ struct LoadOptions {
 /// Throws ConfigError.
 Config load_config(const std::string& path, const LoadOptions& options);
 
-/// What `expect`, --kernel and `violation:` accept.
-const std::vector<std::string>& violation_names();
-const std::vector<std::string>& missing_hop_names();
-
 }  // namespace shootdown::cosim
 
 #endif

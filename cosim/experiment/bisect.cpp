@@ -3,13 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 #include <sstream>
 #include <utility>
 
 #include "cosim/experiment/experiment.h"
 #include "cosim/observe/event_writer.h"
-#include "cosim/report/cost.h"
 #include "cosim/report/text_report.h"
 
 namespace shootdown::cosim {
@@ -48,15 +46,6 @@ Trial try_out(const Config& config) {
   return trial;
 }
 
-std::set<std::pair<std::string, std::string>> verdict_of(const RunResult& result) {
-  std::set<std::pair<std::string, std::string>> verdict;
-  for (const Violation& violation : result.violations) {
-    verdict.emplace(violation.kind, violation.missing_hop);
-  }
-  if (result.verdict == Verdict::kLimit) verdict.emplace("limit", "");
-  return verdict;
-}
-
 /// Nothing if the two are the same event for event.
 std::optional<Turn> compare(const sw::KernelChange& change, const Trial& before,
                             const Trial& after) {
@@ -66,11 +55,12 @@ std::optional<Turn> compare(const sw::KernelChange& change, const Trial& before,
             .after = after.result,
             .event_before = {},
             .event_after = {}};
-  if (verdict_of(before.result) != verdict_of(after.result)) {
+  if (outcomes_of(before.result) != outcomes_of(after.result) ||
+      (before.result.verdict == Verdict::kLimit) != (after.result.verdict == Verdict::kLimit)) {
     turn.kind = Turn::Kind::kVerdict;
     return turn;
   }
-  if (cost_of(before.result.counters) != cost_of(after.result.counters)) {
+  if (cost_of(before.result.totals) != cost_of(after.result.totals)) {
     turn.kind = Turn::Kind::kCost;
     return turn;
   }
@@ -127,8 +117,8 @@ std::string bisection_text(const Bisection& bisection) {
   if (!verdict) text += "no change of the kernel's history turns the verdict\n\n";
   tell(Turn::Kind::kCost, "the cost changes", [&](const Turn& turn) {
     return fmt::format("without it  {}\nwith it     {}\n\n",
-                       to_string(cost_of(turn.before.counters)),
-                       to_string(cost_of(turn.after.counters)));
+                       to_string(cost_of(turn.before.totals)),
+                       to_string(cost_of(turn.after.totals)));
   });
   // Events are told only if the verdict does not say enough.
   tell(Turn::Kind::kLog, "only events change", [&](const Turn& turn) {

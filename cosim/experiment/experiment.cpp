@@ -25,27 +25,19 @@ Config load_experiment(const std::string& path, const std::vector<std::string>& 
 Experiment::Experiment(const Config& config)
     : config_(config),
       platform_(config),
-      history_(platform_.log()),
-      checkers_(make_checkers(history_, findings_, config.checkers.fault_loop_faults)),
+      ledger_(platform_.log()),
+      checkers_(make_checkers(ledger_, findings_, config.checkers.fault_loop_faults)),
       counters_(platform_.log()) {
-  for (unsigned cpu = 0; cpu < config.hardware.cpus; ++cpu) {
-    history_.add_cpu(platform_.cpu_actor(cpu));
-  }
-  history_.set_local_invalidation(!config.architecture.broadcast);
-  history_.add_smmu(platform_.smmu_actor());
-  for (std::size_t i = 0; i < config.devices.size(); ++i) {
-    history_.add_device(config.devices[i].dma.stream_id, platform_.device_actor(i),
-                        platform_.atc_actor(i));
-  }
+  ledger_.set_local_invalidation(!config.architecture.broadcast);
   EventLog& log = platform_.log();
-  log.subscribe(history_);
+  log.subscribe(ledger_);
   for (auto& checker : checkers_) log.subscribe(*checker);
   log.subscribe(counters_);
   findings_.on_stop([this] { platform_.stop(); });
 }
 
 RunResult Experiment::run() {
-  history_.reset();
+  ledger_.reset();
   findings_.reset();
   for (auto& checker : checkers_) checker->reset();
   counters_.reset();
@@ -60,6 +52,7 @@ RunResult Experiment::run() {
   result.notes = findings_.notes();
   result.remarks = platform_.remarks();
   result.counters = counters_.values();
+  result.totals = counters_.totals();
   result.events = platform_.log().events();
   result.simulated_ps = platform_.simulated_ps();
   for (std::size_t i = 0; i < config_.devices.size(); ++i) {

@@ -3,14 +3,15 @@
 #define SHOOTDOWN_COSIM_EXPERIMENT_EXPERIMENT_H
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "cosim/check/checker.h"
-#include "cosim/check/history.h"
 #include "cosim/config/config.h"
+#include "cosim/ledger/ledger.h"
 #include "cosim/observe/counters.h"
 #include "cosim/platform/platform.h"
 #include "cosim/report/run_result.h"
@@ -29,11 +30,15 @@ class Experiment {
   /// May be called again: each run starts from the same state.
   RunResult run();
   Platform& platform() { return platform_; }
+  /// Called for each violation as it is found, in the middle of a run.
+  void on_violation(std::function<void(const Violation&)> found) {
+    findings_.on_violation(std::move(found));
+  }
 
  private:
   const Config& config_;
   Platform platform_;
-  History history_;
+  Ledger ledger_;
   Findings findings_;
   std::vector<std::unique_ptr<Checker>> checkers_;
   Counters counters_;

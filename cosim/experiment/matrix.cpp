@@ -1,13 +1,13 @@
 #include "cosim/experiment/matrix.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <ostream>
-#include <set>
 #include <utility>
 
 #include "cosim/batch/xml.h"
@@ -28,11 +28,9 @@ Config load(const std::string& config, const std::optional<std::string>& kernel,
 
 std::string found_text(const RunResult& result) {
   if (result.violations.empty()) return name_of(result.verdict);
-  std::set<std::string> kinds;
-  for (const Violation& violation : result.violations) {
-    kinds.insert(violation.kind + " (" + violation.missing_hop + ")");
-  }
-  return fmt::format("{}", fmt::join(kinds, ", "));
+  std::vector<std::string> found;
+  for (const Outcome& outcome : outcomes_of(result)) found.push_back(to_string(outcome));
+  return fmt::format("{}", fmt::join(found, ", "));
 }
 
 /// In words; a violation that `expect` does not speak of is not as expected either.
@@ -62,7 +60,7 @@ MatrixCell run_cell(const std::string& config, const std::string& kernel,
           .found = found_text(result),
           .expected = result.expected,
           .met = result.met,
-          .cost = cost_of(result.counters),
+          .cost = cost_of(result.totals),
           .simulated_ps = result.simulated_ps,
           .not_run = {}};
 }
@@ -94,7 +92,7 @@ std::string cell_text(const MatrixCell& cell) {
       "{:32} {:8} {:6} {:40} {:>4} flushes {:>5} TLBIs {:>5} IPIs {:>5} commands {:>9.3f} us  "
       "{}\n",
       std::filesystem::path(cell.config).stem().string(), cell.model, cell.kernel, cell.found,
-      cell.cost.flushes, cell.cost.tlbis, cell.cost.ipis, cell.cost.commands,
+      cell.cost[0], cell.cost[1], cell.cost[2], cell.cost[3],
       static_cast<double>(cell.simulated_ps) / 1e6,
       !cell.met               ? "NOT AS EXPECTED: " + expectation(cell)
       : cell.expected.empty() ? "nothing expected"
@@ -110,12 +108,10 @@ std::string matrix_json(const std::vector<MatrixCell>& cells) {
                      {"found", cell.found},
                      {"expected", cell.expected},
                      {"met", cell.met},
-                     {"flushes", cell.cost.flushes},
-                     {"tlbis", cell.cost.tlbis},
-                     {"ipis", cell.cost.ipis},
-                     {"commands", cell.cost.commands},
-                     {"entries_invalidated", cell.cost.entries_invalidated},
                      {"simulated_ps", cell.simulated_ps}});
+    for (const Word<CostKind>& cost : cost_words()) {
+      array.back()[std::string(cost.name)] = cell.cost[static_cast<std::size_t>(cost.kind)];
+    }
     if (!cell.not_run.empty()) array.back()["not_run"] = cell.not_run;
   }
   return nlohmann::json{{"schema_version", 1}, {"cells", array}}.dump(2) + "\n";

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "cosim/report/cost.h"
+#include "cosim/observe/vocabulary.h"
 
 namespace shootdown::cosim {
 
@@ -20,7 +20,7 @@ struct MatrixCell {
   std::string found;  ///< "pass", "limit", or kinds with their missing hops
   std::string expected;
   bool met{};
-  Cost cost;
+  Cost cost{};
   std::uint64_t simulated_ps{};
   std::string not_run;  ///< why the model cannot serve this configuration; empty: it ran
 };

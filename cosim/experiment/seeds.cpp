@@ -8,7 +8,7 @@
 #include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
-#include <set>
+#include <sstream>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -26,19 +26,20 @@ struct Worker {
   std::FILE* results{};
 };
 
-/// What a child writes: one line a run, the seed and its findings: "17\tlimit\tstale-access (dsb)".
+/// What a child writes: one line a run, the seed, whether it ended at a limit, and its findings by
+/// number: "17 0 1,6 3,12".
 void work(const Config& config, std::uint64_t first, std::uint64_t step, std::uint64_t last,
           std::FILE* out) {
   Experiment experiment(config);
   for (std::uint64_t seed = first; seed <= last; seed += step) {
     experiment.platform().set_random_schedule(seed);
     const RunResult result = experiment.run();
-    std::set<std::string> found;
-    for (const Violation& violation : result.violations) {
-      found.insert(violation.kind + " (" + violation.missing_hop + ")");
+    fmt::print(out, "{} {}", seed, result.verdict == Verdict::kLimit ? 1 : 0);
+    for (const Outcome& outcome : outcomes_of(result)) {
+      fmt::print(out, " {},{}", static_cast<unsigned>(outcome.kind),
+                 static_cast<unsigned>(outcome.hop));
     }
-    if (result.verdict == Verdict::kLimit) found.insert("limit");
-    fmt::print(out, "{}\t{}\n", seed, fmt::join(found, "\t"));
+    fmt::print(out, "\n");
   }
 }
 
@@ -68,27 +69,25 @@ Worker start_worker(const Config& config, std::uint64_t first, std::uint64_t ste
 }
 
 void take_line(const std::string& line, SeedsResult& result) {
-  std::vector<std::string> fields;
-  std::size_t at = 0;
-  for (std::size_t tab = 0; tab != std::string::npos; at = tab + 1) {
-    tab = line.find('\t', at);
-    fields.push_back(line.substr(at, tab == std::string::npos ? tab : tab - at));
-  }
-  const std::uint64_t seed = std::stoull(fields.front());
+  std::istringstream fields(line);
+  std::uint64_t seed = 0;
+  bool limited = false;
+  fields >> seed >> limited;
   ++result.runs;
-  bool violates = false;
-  for (std::size_t i = 1; i < fields.size(); ++i) {
-    if (fields[i].empty()) continue;
-    auto& smallest = fields[i] == "limit" ? result.smallest_limited : result.smallest;
-    smallest = std::min(smallest.value_or(seed), seed);
-    if (fields[i] == "limit") {
-      ++result.limited;
-    } else {
-      violates = true;
-      ++result.kinds[fields[i]];
-    }
+  if (limited) {
+    ++result.limited;
+    result.smallest_limited = std::min(result.smallest_limited.value_or(seed), seed);
   }
-  if (violates) ++result.violating;
+  bool violates = false;
+  unsigned kind = 0;
+  unsigned hop = 0;
+  for (char comma = 0; fields >> kind >> comma >> hop;) {
+    violates = true;
+    ++result.kinds[{static_cast<ViolationKind>(kind), static_cast<Hop>(hop)}];
+  }
+  if (!violates) return;
+  ++result.violating;
+  result.smallest = std::min(result.smallest.value_or(seed), seed);
 }
 
 /// Reads everything, and says whether the worker ended well.
@@ -115,15 +114,15 @@ void judge_seeds(const Config& config, SeedsResult& result) {
     if (expectation != nullptr) result.expected = "no violation in any schedule";
     return;
   }
-  result.expected = fmt::format("{} in some schedule", fmt::join(expectation->violations, " and "));
-  for (const std::string& kind : expectation->violations) {
+  result.expected = to_string(*expectation) + ", in some schedule";
+  for (const ViolationKind kind : expectation->violations) {
     result.met &= std::any_of(result.kinds.begin(), result.kinds.end(), [&](const auto& found) {
-      return expectation->missing_hop ? found.first == kind + " (" + *expectation->missing_hop + ")"
-                                      : found.first.starts_with(kind + " (");
+      const Outcome& outcome = found.first;
+      return outcome.kind == kind &&
+             expectation->missing_hop.value_or(outcome.hop) == outcome.hop;
     });
   }
   if (!expectation->cost.empty()) result.expected += " (its cost is not judged here)";
-  if (expectation->missing_hop) result.expected += ", missing hop " + *expectation->missing_hop;
 }
 
 }  // namespace
@@ -151,7 +150,9 @@ std::string seeds_text(const Config& config, const SeedsResult& result) {
       describe_run(config, fmt::format("random schedules 1 to {}", result.runs)) + "\n";
   text += fmt::format("{} of {} violate, {} ended at a limit\n", result.violating, result.runs,
                       result.limited);
-  for (const auto& [kind, runs] : result.kinds) text += fmt::format("{:8}  {}\n", runs, kind);
+  for (const auto& [outcome, runs] : result.kinds) {
+    text += fmt::format("{:8}  {}\n", runs, to_string(outcome));
+  }
   const auto replay = [&](const char* what, const std::optional<std::uint64_t>& seed) {
     if (!seed) return;
     text += fmt::format("\n{}: {}   (replay it with --seed {})\n", what, *seed, *seed);
@@ -181,7 +182,8 @@ std::string seeds_json(const Config& config, const SeedsResult& result) {
   json["seeds"] = result.runs;
   json["violating"] = result.violating;
   json["limited"] = result.limited;
-  json["found"] = result.kinds;
+  json["found"] = nlohmann::ordered_json::object();
+  for (const auto& [outcome, runs] : result.kinds) json["found"][to_string(outcome)] = runs;
   json["smallest_failing_seed"] =
       result.smallest ? nlohmann::ordered_json(*result.smallest) : nlohmann::ordered_json(nullptr);
   json["expected"] = result.expected;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "cosim/config/config.h"
+#include "cosim/observe/finding.h"
 
 namespace shootdown::cosim {
 
@@ -15,7 +16,7 @@ struct SeedsResult {
   std::uint64_t runs{};
   std::uint64_t violating{};
   std::uint64_t limited{};                     ///< ended at a limit, or stuck
-  std::map<std::string, std::uint64_t> kinds;  ///< "use-after-free (flush)": runs that found it
+  std::map<Outcome, std::uint64_t> kinds;      ///< runs that found it
   std::optional<std::uint64_t> smallest;       ///< failing seed
   std::optional<std::uint64_t> smallest_limited;
   unsigned workers{};

@@ -6,52 +6,61 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cosim/observe/event_log.h"
+#include "cosim/observe/vocabulary.h"
 
 namespace shootdown::cosim {
+
+enum class CounterKind : std::uint8_t {
+  kTlbHits,
+  kTlbMisses,
+  kTlbHitsWithoutPermission,
+  kAccesses,
+  kWalks,
+  kFills,
+  kFillsDropped,
+  kInvalidations,
+  kEntriesInvalidated,
+  kFaults,
+  kEventsRecorded,
+  kTlbi,
+  kDsb,
+  kPageFaults,
+  kNotifierCalls,
+  kFlushes,
+  kIpis,
+  kPteStores,
+  kCommands,
+};
+inline constexpr std::size_t kCounterKinds = 19;
+/// Totals over all actors, by CounterKind.
+using Totals = std::array<std::uint64_t, kCounterKinds>;
 
 class Counters : public EventSubscriber {
  public:
   explicit Counters(const EventLog& log) : log_(log) {}
   void on_event(const Event& event) override;
-  /// "cpu0.tlb_hits" and the like, in alphabetical order.
+  /// "cpu0.tlb_hits" and the like, in alphabetical order; commands by their own names.
   std::map<std::string, std::uint64_t> values() const;
+  Totals totals() const;
   void reset();
 
  private:
-  enum Kind : std::uint8_t {
-    kTlbHits,
-    kTlbMisses,
-    kTlbHitsWithoutPermission,
-    kAccesses,
-    kWalks,
-    kFills,
-    kFillsDropped,
-    kInvalidations,
-    kEntriesInvalidated,
-    kFaults,
-    kEventsRecorded,
-    kTlbi,
-    kDsb,
-    kPageFaults,
-    kNotifierCalls,
-    kFlushes,
-    kIpis,
-    kPteStores,
-    kKinds
-  };
-  template <class E>
-  static constexpr Kind kind_of();
-  static const std::array<const char*, kKinds> kNames;
-  struct Actor {
-    std::array<std::uint64_t, kKinds> counts{};
-    std::map<std::uint8_t, std::uint64_t> commands;  ///< by opcode
+  struct OfActor {
+    Totals counts{};
+    std::map<std::string_view, std::uint64_t> commands;  // by name
   };
   const EventLog& log_;
-  std::vector<Actor> actors_;
+  std::vector<OfActor> actors_;
 };
+
+/// What of the totals is a cost.
+Cost cost_of(const Totals& totals);
+/// "3 flushes, 4 TLBIs, ..."
+std::string to_string(const Cost& cost);
 
 }  // namespace shootdown::cosim
 

@@ -1,20 +1,32 @@
 #include "cosim/observe/event_log.h"
 
+#include <algorithm>
+
 namespace shootdown::cosim {
 
-ActorId EventLog::add_actor(const std::string& name) {
-  actors_.push_back(name);
+ActorId EventLog::add_actor(ActorRole role, const std::string& name, ActorId parent,
+                            std::uint32_t stream_id) {
+  const auto alike = std::count_if(actors_.begin(), actors_.end(),
+                                   [&](const Actor& actor) { return actor.role == role; });
+  actors_.push_back({.role = role,
+                     .index = static_cast<unsigned>(alike),
+                     .parent = parent,
+                     .stream_id = stream_id,
+                     .name = name});
   return static_cast<ActorId>(actors_.size() - 1);
 }
 
-ThreadId EventLog::add_thread(const std::string& name) {
-  threads_.push_back(name);
-  return static_cast<ThreadId>(threads_.size() - 1);
+ActorId EventLog::find(ActorRole role, unsigned index) const {
+  const auto found = std::find_if(actors_.begin(), actors_.end(), [&](const Actor& actor) {
+    return actor.role == role && actor.index == index;
+  });
+  return found == actors_.end() ? kNoActor : static_cast<ActorId>(found - actors_.begin());
 }
 
 void EventLog::subscribe(EventSubscriber& subscriber) {
+  const EventKinds interests = subscriber.interests();
   for (std::size_t kind = 0; kind < subscribers_.size(); ++kind) {
-    if ((subscriber.interests() >> kind & 1) != 0) subscribers_[kind].push_back(&subscriber);
+    if (interests.test(kind)) subscribers_[kind].push_back(&subscriber);
   }
 }
 

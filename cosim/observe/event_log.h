@@ -2,15 +2,18 @@
 //
 // Hardware events come from TLM analysis ports, software events from tracepoints. Checkers, waves,
 // counters and files are subscribers. Nothing is kept here: who needs the past remembers it.
+// Appending takes no simulated time, and no subscriber lets any pass.
 #ifndef SHOOTDOWN_COSIM_OBSERVE_EVENT_LOG_H
 #define SHOOTDOWN_COSIM_OBSERVE_EVENT_LOG_H
 
 #include <array>
+#include <bitset>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "cosim/observe/actor.h"
 #include "hw/events.h"
 #include "hw/sim/simulation.h"
 #include "sw/kernel/tracepoints.h"
@@ -20,33 +23,24 @@ namespace shootdown::cosim {
 using Payloads = arch::JoinedPayloads<hw::Event, sw::TraceEvent>;
 using Payload = Payloads::Joined;
 
-using ActorId = std::uint16_t;   ///< a piece of hardware: cpu0, smmu0, nic0, nic0.atc
-using ThreadId = std::uint16_t;  ///< a thread of execution on a CPU; kNoThread for hardware
-inline constexpr ThreadId kNoThread = 0xffff;
-
 /// Valid while the log calls its subscribers.
 struct Event {
   std::uint64_t time_ps{};   ///< since the start of the run
   std::uint64_t sequence{};  ///< 1, 2, 3 ... in a run
-  ActorId actor{};
-  ThreadId thread{kNoThread};
+  ActorId actor{};             ///< a piece of hardware; of software: the CPU it runs on
+  ThreadId thread{kNoThread};  ///< of software
   Payload payload;
 };
 
 /// Kinds of events, as a set: bit i stands for alternative i of Payload.
-using EventKinds = std::uint64_t;
-inline constexpr EventKinds kAllEvents = ~EventKinds{0};
-static_assert(Payload::kKinds <= 64);
+using EventKinds = std::bitset<Payload::kKinds>;
+inline const EventKinds kAllEvents = ~EventKinds{};
 
-/// The bit of one kind.
-template <class P>
-constexpr EventKinds kind_bit() {
-  static_assert(Payload::index_of<P>() < Payload::kKinds);
-  return EventKinds{1} << Payload::index_of<P>();
-}
 template <class... P>
-constexpr EventKinds kinds_of() {
-  return (kind_bit<P>() | ...);
+EventKinds kinds_of() {
+  EventKinds kinds;
+  (kinds.set(Payload::index_of<P>()), ...);
+  return kinds;
 }
 
 class EventSubscriber {
@@ -54,6 +48,7 @@ class EventSubscriber {
   virtual ~EventSubscriber() = default;
   /// The events it wants to see.
   virtual EventKinds interests() const { return kAllEvents; }
+  /// Must not let time pass.
   virtual void on_event(const Event& event) = 0;
 };
 
@@ -63,12 +58,14 @@ class EventLog {
   EventLog(const EventLog&) = delete;
   EventLog& operator=(const EventLog&) = delete;
 
-  ActorId add_actor(const std::string& name);
-  ThreadId add_thread(const std::string& name);
-  const std::string& actor_name(ActorId actor) const { return actors_[actor]; }
-  const std::string& thread_name(ThreadId thread) const { return threads_[thread]; }
-  const std::vector<std::string>& actors() const { return actors_; }
-  const std::vector<std::string>& threads() const { return threads_; }
+  /// Declares an actor; only before the first run. Its index counts those of its role.
+  ActorId add_actor(ActorRole role, const std::string& name, ActorId parent = kNoActor,
+                    std::uint32_t stream_id = 0);
+  const Actor& actor(ActorId actor) const { return actors_[actor]; }
+  const std::string& name(ActorId actor) const { return actors_[actor].name; }
+  const std::vector<Actor>& actors() const { return actors_; }
+  /// The actor of a role with this index, or kNoActor.
+  ActorId find(ActorRole role, unsigned index) const;
 
   /// Subscribers are called in the order in which they came; they outlive the log or leave it.
   void subscribe(EventSubscriber& subscriber);
@@ -83,6 +80,8 @@ class EventLog {
                       .payload = payload};
     for (EventSubscriber* subscriber : subscribers_[payload.index()]) subscriber->on_event(event);
   }
+  /// The thread of software whose instructions are being carried out, or kNoThread.
+  ThreadId running_thread() const { return simulation_.current_label(); }
   /// Starts a run: sequence numbers from 1.
   void open() {
     sequence_ = 0;
@@ -90,14 +89,13 @@ class EventLog {
   }
   /// Ends a run: what unwinding threads still trace is not part of it.
   void close() { open_ = false; }
-  /// Of the run, as the next event would have it.
+  /// Time since the start of the run, as stamped on the next event.
   std::uint64_t now_ps() const { return simulation_.now_ps(); }
   std::uint64_t events() const { return sequence_; }
 
  private:
   const hw::Simulation& simulation_;
-  std::vector<std::string> actors_;
-  std::vector<std::string> threads_;
+  std::vector<Actor> actors_;
   std::array<std::vector<EventSubscriber*>, Payload::kKinds> subscribers_;
   std::uint64_t sequence_{};
   bool open_{};
@@ -108,7 +106,8 @@ class HardwareProbe : public tlm::tlm_analysis_if<hw::Event> {
  public:
   HardwareProbe(EventLog& log, ActorId actor) : log_(log), actor_(actor) {}
   void write(const hw::Event& event) override {
-    log_.append(actor_, kNoThread, Payloads::join(event));
+    // What a CPU does, it does for the thread of software that runs on it.
+    log_.append(actor_, log_.running_thread(), Payloads::join(event));
   }
 
  private:

@@ -3,26 +3,113 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <utility>
 
 namespace shootdown::cosim {
 
 namespace {
 
-/// Takes the fields of an event and puts them into an object.
+template <class T>
+concept HasFields = requires(const T& value) {
+  value.fields([](std::string_view, const auto&) {});
+};
+template <class T>
+concept HasName = requires(const T& value) {
+  { name_of(value) } -> std::convertible_to<std::string_view>;
+};
+template <class T>
+concept IsStrong = requires(const T& value) {
+  typename T::rep;
+  value.value;
+};
+template <class T>
+inline constexpr bool kIsOptional = false;
+template <class T>
+inline constexpr bool kIsOptional<std::optional<T>> = true;
+template <class T>
+inline constexpr bool kIsAddress = std::is_same_v<T, arch::VirtAddr> ||
+                                   std::is_same_v<T, arch::PhysAddr> ||
+                                   std::is_same_v<T, arch::RawWord>;
+
+std::string hex_text(std::uint64_t value) { return fmt::format("{:#x}", value); }
+
+/// Takes the fields of an event and puts them into an object. Structs with fields of their own are
+/// laid out flat; what is not there (a hint not given) is left out.
 struct JsonFields {
   nlohmann::ordered_json& object;
+  bool hex_numbers{};  ///< 64-bit numbers are addresses
+
   template <class T>
   void operator()(std::string_view name, const T& value) const {
     const std::string key(name);
-    if constexpr (std::is_same_v<T, arch::VirtAddr> || std::is_same_v<T, arch::PhysAddr>) {
-      object[key] = fmt::format("{:#x}", value.value);
-    } else if constexpr (std::is_same_v<T, arch::Access>) {
-      object[key] = value == arch::Access::kWrite ? "write" : "read";
+    if constexpr (kIsOptional<T>) {
+      if (value) (*this)(name, *value);
+    } else if constexpr (std::is_same_v<T, arch::Invalidation>) {
+      value.fields(JsonFields{.object = object, .hex_numbers = true});
+    } else if constexpr (HasFields<T>) {
+      value.fields(*this);
+    } else if constexpr (std::is_same_v<T, arch::vmsa64::Permissions>) {
+      object["user_read"] = value.user_read();
+      object["user_write"] = value.user_write();
+      object["user_execute"] = value.user_execute();
+      object["privileged_read"] = value.privileged_read();
+      object["privileged_write"] = value.privileged_write();
+      object["privileged_execute"] = value.privileged_execute();
+    } else if constexpr (std::is_same_v<T, arch::vmsa64::Granule>) {
+      object[key] = arch::page_bytes(arch::vmsa64::granule_shift(value));
+    } else if constexpr (kIsAddress<T>) {
+      object[key] = hex_text(value.value);
+    } else if constexpr (IsStrong<T>) {
+      object[key] = value.value;
+    } else if constexpr (HasName<T>) {
+      object[key] = name_of(value);
+    } else if constexpr (std::is_same_v<T, const char*>) {
+      object[key] = std::string_view(value);
+    } else if constexpr (std::is_same_v<T, std::uint64_t>) {
+      if (hex_numbers) {
+        object[key] = hex_text(value);
+      } else {
+        object[key] = value;
+      }
     } else {
       object[key] = value;
     }
   }
 };
+
+/// Whether an event names an address in a range.
+struct AddressFinder {
+  std::uint64_t first{};
+  std::uint64_t last{};
+  bool& found;
+
+  template <class T>
+  void operator()(std::string_view, const T& value) const {
+    if constexpr (std::is_same_v<T, arch::Invalidation>) {
+      using Scope = arch::Invalidation::Scope;
+      const bool all = value.scope == Scope::kAll || value.scope == Scope::kAsid;
+      found |= all || (value.start <= last && first <= value.last);
+    } else if constexpr (HasFields<T>) {
+      value.fields(*this);
+    } else if constexpr (std::is_same_v<T, arch::VirtAddr> || std::is_same_v<T, arch::PhysAddr>) {
+      found |= first <= value.value && value.value <= last;
+    }
+  }
+};
+
+/// Ranges and blocks touch what lies between their first and last address.
+template <class E>
+bool touches(const E& e, std::uint64_t first, std::uint64_t last) {
+  if constexpr (requires { e.page_shift; }) {
+    return e.page.value <= last && first <= e.page.value + (arch::page_bytes(e.page_shift) - 1);
+  } else if constexpr (requires { e.start, e.end; }) {
+    return e.start.value <= last && first <= e.end.value;
+  } else {
+    bool found = false;
+    e.fields(AddressFinder{.first = first, .last = last, .found = found});
+    return found;
+  }
+}
 
 }  // namespace
 
@@ -30,11 +117,46 @@ std::string to_json_line(const EventLog& log, const Event& event) {
   nlohmann::ordered_json object;
   object["time_ps"] = event.time_ps;
   object["seq"] = event.sequence;
-  object["actor"] = log.actor_name(event.actor);
-  if (event.thread != kNoThread) object["thread"] = log.thread_name(event.thread);
+  object["actor"] = log.name(event.actor);
+  if (event.thread != kNoThread) object["thread"] = log.name(event.thread);
   object["kind"] = kind_name(event.payload);
-  event.payload.visit([&](const auto& payload) { payload.fields(JsonFields{object}); });
+  event.payload.visit(
+      [&](const auto& payload) { payload.fields(JsonFields{.object = object}); });
   return object.dump();
+}
+
+bool EventWriter::wanted(const Event& event) const {
+  if (!filter_.actors.empty() && !filter_.actors.contains(event.actor) &&
+      !filter_.actors.contains(event.thread)) {
+    return false;
+  }
+  if (!filter_.addresses) return true;
+  bool touched = false;
+  event.payload.visit([&](const auto& payload) {
+    touched = touches(payload, filter_.addresses->first, filter_.addresses->second);
+  });
+  return touched;
+}
+
+void EventWriter::on_event(const Event& event) {
+  if (!wanted(event)) return;
+  if (!filter_.around_violation) {
+    out_ << to_json_line(log_, event) << '\n';
+  } else if (!found_) {
+    before_.push_back(to_json_line(log_, event));
+    if (before_.size() > *filter_.around_violation) before_.pop_front();
+  } else if (after_ != 0) {
+    --after_;
+    out_ << to_json_line(log_, event) << '\n';
+  }
+}
+
+void EventWriter::violation_found() {
+  if (found_ || !filter_.around_violation) return;
+  found_ = true;
+  after_ = *filter_.around_violation;
+  for (const std::string& line : before_) out_ << line << '\n';
+  before_.clear();
 }
 
 }  // namespace shootdown::cosim

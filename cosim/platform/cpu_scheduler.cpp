@@ -5,6 +5,7 @@
 namespace shootdown::cosim {
 
 void CpuScheduler::acquire(int priority) {
+  simulation_.choice(hw::ChoiceKind::kArbiter);
   if (!taken_) {
     taken_ = true;
     return;

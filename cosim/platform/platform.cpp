@@ -79,7 +79,7 @@ void Platform::build_hardware() {
   dvm_ = std::make_unique<hw::DvmNetwork>(*simulation_, hardware.dvm_latency_cycles);
   signals_ = std::make_unique<hw::SignalBoard>(*simulation_,
                                                thread_ended_signal(config_.cpu_threads.size()));
-  random_schedule_ = std::make_unique<RandomSchedule>(*simulation_, *log_);
+  random_schedule_ = std::make_unique<RandomSchedule>(*simulation_);
   random_seed_ = config_.random_schedule;
   if (!config_.schedule.empty()) {
     schedule_ = std::make_unique<Schedule>(config_.schedule, config_.signals, *simulation_,
@@ -96,7 +96,7 @@ void Platform::build_hardware() {
   };
   for (unsigned i = 0; i < hardware.cpus; ++i) {
     const std::string name = fmt::format("cpu{}", i);
-    cpu_actors_.push_back(log_->add_actor(name));
+    cpu_actors_.push_back(log_->add_actor(ActorRole::kCpu, name));
     hw::TlbEngine* engine = engine_for(name + "_tlb", hardware.cpu_tlb_model,
                                        hardware.cpu.translator.tlb, cpu_actors_.back());
     cores_.push_back(
@@ -106,7 +106,7 @@ void Platform::build_hardware() {
     schedulers_.push_back(std::make_unique<CpuScheduler>(*simulation_));
     interrupts_.push_back(std::make_unique<CpuInterrupts>(*simulation_));
   }
-  smmu_actor_ = log_->add_actor("smmu0");
+  smmu_actor_ = log_->add_actor(ActorRole::kSecondaryMmu, "smmu0");
   hw::TlbEngine* smmu_engine = engine_for("smmu0_tlb", hardware.smmu_tlb_model,
                                           hardware.smmu.mmu.translator.tlb, smmu_actor_);
   smmu_ = std::make_unique<hw::Smmu>("smmu0", *simulation_, *dvm_, hardware.smmu, smmu_engine);
@@ -120,11 +120,13 @@ void Platform::build_hardware() {
         std::make_unique<hw::DmaDevice>(device.name.c_str(), *simulation_, *signals_, device.dma));
     hw::DmaDevice& model = *devices_.back();
     model.out.bind(smmu_->devices);
-    device_actors_.push_back(log_->add_actor(device.name));
+    device_actors_.push_back(log_->add_actor(ActorRole::kDevice, device.name, smmu_actor_,
+                                             device.dma.stream_id.value));
     atc_actors_.push_back(device_actors_.back());
     probe(model.events, device_actors_.back());
     if (device.dma.atc) {
-      atc_actors_.back() = log_->add_actor(device.name + ".atc");
+      atc_actors_.back() =
+          log_->add_actor(ActorRole::kAtc, device.name + ".atc", device_actors_.back());
       probe(model.atc_events, atc_actors_.back());
       smmu_->attach_atc(device.dma.stream_id, model);
     }
@@ -185,6 +187,7 @@ void Platform::serve_interrupts(Task& task) {
   CpuInterrupts& interrupts = *interrupts_[task.id()];
   for (;;) {
     interrupts.take();
+    simulation_->choice(hw::ChoiceKind::kIpi);
     task.core().spend_cycles(config_.hardware.ipi_latency_cycles);
     {
       const sw::FunctionTrace trace(task, "generic_smp_call_function_interrupt");
@@ -333,18 +336,26 @@ RunEnd Platform::run() {
   rtl_context_->make_current();
   reset();
   simulation_->begin_run();
-  // Last of all subscribers: whom it stops has been seen by everybody.
-  EventSubscriber* order =
-      random_seed_ ? static_cast<EventSubscriber*>(random_schedule_.get()) : schedule_.get();
-  if (random_seed_) random_schedule_->set_seed(*random_seed_);
-  if (order != nullptr) log_->subscribe(*order);
-  struct Unsubscribe {
-    EventLog& log;
-    EventSubscriber* order;
-    ~Unsubscribe() {
-      if (order != nullptr) log.unsubscribe(*order);
+  // Who decides at choice points, and, of a written schedule, hears of the points that it names.
+  struct Order {
+    Platform& platform;
+    bool written;
+    explicit Order(Platform& of) : platform(of), written(of.schedule_ && !of.random_seed_) {
+      if (platform.random_seed_) {
+        platform.random_schedule_->set_seed(*platform.random_seed_);
+        platform.simulation_->set_chooser(platform.random_schedule_.get());
+      } else if (written) {
+        platform.simulation_->set_chooser(platform.schedule_.get());
+        platform.log_->subscribe(*platform.schedule_);
+      }
     }
-  } const unsubscribe{*log_, order};
+    ~Order() {
+      platform.simulation_->set_chooser(nullptr);
+      if (written) platform.log_->unsubscribe(*platform.schedule_);
+    }
+    Order(const Order&) = delete;
+    Order& operator=(const Order&) = delete;
+  } const order(*this);
   log_->open();
   for (auto& engine : rtl_) engine->start();
   dvm_->start();
@@ -359,8 +370,6 @@ RunEnd Platform::run() {
     simulation_->abort_all();
     throw;
   }
-  // What is said from here on is said by no process that could be held.
-  if (order != nullptr) log_->unsubscribe(*order);
   simulated_ps_ = simulation_->now_ps();
   for (auto& engine : rtl_) engine->report_assertions();
   const auto note_unfinished = [this](const std::string& name, const hw::SimThread& process) {

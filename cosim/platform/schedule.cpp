@@ -7,7 +7,7 @@
 namespace shootdown::cosim {
 
 Schedule::Schedule(const std::vector<Hold>& holds, const std::vector<std::string>& signals,
-                   hw::Simulation& simulation, const hw::SignalBoard& board, const EventLog& log)
+                   hw::Simulation& simulation, hw::SignalBoard& board, const EventLog& log)
     : holds_(holds), simulation_(simulation), board_(board), log_(log) {
   for (const Hold& hold : holds) {
     const auto signal = std::find(signals.begin(), signals.end(), hold.until.name);
@@ -15,13 +15,16 @@ Schedule::Schedule(const std::vector<Hold>& holds, const std::vector<std::string
                        .until = {hold.until},
                        .signal = static_cast<unsigned>(signal - signals.begin())});
   }
+  board.on_raise([this] { release(); });
 }
 
 void Schedule::reset() {
   for (State& state : states_) {
     state.at.passed = state.until.passed = 0;
-    state.gave_up = false;
+    state.to_hold = state.held = nullptr;
+    state.was_held = state.gave_up = false;
   }
+  to_hold_ = 0;
 }
 
 bool Schedule::matches(const SchedulePoint& point, const Event& event) const {
@@ -42,8 +45,8 @@ bool Schedule::matches(const SchedulePoint& point, const Event& event) const {
       if (point.name != kind_name(event.payload)) return false;
       break;
   }
-  if (log_.actor_name(event.actor) == point.actor) return true;
-  return event.thread != kNoThread && log_.thread_name(event.thread) == point.actor;
+  if (log_.name(event.actor) == point.actor) return true;
+  return event.thread != kNoThread && log_.name(event.thread) == point.actor;
 }
 
 bool Schedule::released(const State& state) const {
@@ -53,29 +56,44 @@ bool Schedule::released(const State& state) const {
 
 void Schedule::on_event(const Event& event) {
   // First what the event lets go on, then whom it stops.
+  bool passed = false;
   for (State& state : states_) {
-    if (matches(state.until.point, event)) ++state.until.passed;
+    if (!matches(state.until.point, event)) continue;
+    ++state.until.passed;
+    passed = true;
   }
-  for (std::size_t i = 0; i < states_.size(); ++i) {
-    State& state = states_[i];
+  if (passed) release();
+  for (State& state : states_) {
     if (!matches(state.at.point, event)) continue;
-    if (++state.at.passed == state.at.point.nth) hold(state, holds_[i].at_most_cycles);
+    if (++state.at.passed != state.at.point.nth) continue;
+    state.to_hold = &simulation_.current();
+    ++to_hold_;
+  }
+}
+
+void Schedule::release() {
+  for (State& state : states_) {
+    if (state.held != nullptr && released(state)) state.held->end_hold();
+  }
+}
+
+void Schedule::choose(const hw::ChoicePoint& point) {
+  if (to_hold_ == 0) return;
+  for (std::size_t i = 0; i < states_.size(); ++i) {
+    if (states_[i].to_hold != &point.thread) continue;
+    states_[i].to_hold = nullptr;
+    --to_hold_;
+    hold(states_[i], holds_[i].at_most_cycles);
   }
 }
 
 void Schedule::hold(State& state, std::uint64_t at_most_cycles) {
-  try {
-    for (std::uint64_t cycle = 0; !released(state); ++cycle) {
-      if (cycle == at_most_cycles) {
-        state.gave_up = true;
-        return;
-      }
-      simulation_.sleep_cycles(1);
-    }
-  } catch (const hw::Aborted&) {
-    // Events are published from destructors too, which must not throw. The process is unwound at
-    // its next blocking call.
-  }
+  state.was_held = true;
+  if (released(state)) return;
+  state.held = &simulation_.current();
+  simulation_.hold_ps(at_most_cycles * simulation_.clock_period().value());
+  state.held = nullptr;
+  state.gave_up = !released(state);
 }
 
 std::vector<std::string> Schedule::remarks() const {
@@ -86,6 +104,9 @@ std::vector<std::string> Schedule::remarks() const {
     const std::string until = to_string(state.until.point);
     if (state.at.passed < state.at.point.nth) {
       result.push_back(fmt::format("schedule: `{}` did not happen: this order was not tried", at));
+    } else if (!state.was_held) {
+      result.push_back(fmt::format(
+          "schedule: `{}` did nothing after it: there was nothing to hold", at));
     } else if (state.gave_up && released(state)) {
       result.push_back(fmt::format("schedule: `{}` waited {} cycles for `{}`, which came later", at,
                                    holds_[i].at_most_cycles, until));

@@ -1,8 +1,8 @@
-// Puts a run into a given order: holds an actor at a point until another has passed its own.
+// Puts a run into a given order: holds whoever passes a point until another has passed its own.
 //
-// A subscriber of the event log that blocks whoever publishes an event. It has to subscribe last,
-// so that everybody else has seen the event before its actor stops. A held thread keeps its CPU, as
-// one that was interrupted by firmware does; interrupts are served unless it has them off.
+// It hears of points as a subscriber of the event log, which takes no time, and holds at the next
+// choice point of the thread that has published the event. A held thread of software keeps its CPU,
+// as one that was interrupted by firmware does; interrupts are served unless it has them off.
 #ifndef SHOOTDOWN_COSIM_PLATFORM_SCHEDULE_H
 #define SHOOTDOWN_COSIM_PLATFORM_SCHEDULE_H
 
@@ -16,12 +16,13 @@
 
 namespace shootdown::cosim {
 
-class Schedule : public EventSubscriber {
+class Schedule : public EventSubscriber, public hw::Chooser {
  public:
   /// All arguments outlive it. `signals` are the names of the board's.
   Schedule(const std::vector<Hold>& holds, const std::vector<std::string>& signals,
-           hw::Simulation& simulation, const hw::SignalBoard& board, const EventLog& log);
+           hw::Simulation& simulation, hw::SignalBoard& board, const EventLog& log);
   void on_event(const Event& event) override;
+  void choose(const hw::ChoicePoint& point) override;
   void reset();
   /// What of the schedule did not come about, in words.
   std::vector<std::string> remarks() const;
@@ -34,18 +35,24 @@ class Schedule : public EventSubscriber {
   struct State {
     Watched at;
     Watched until;
-    unsigned signal{};  ///< of a point that is one
+    unsigned signal{};          ///< of a point that is one
+    hw::SimThread* to_hold{};   ///< has passed the point, and stops at its next choice point
+    hw::SimThread* held{};
+    bool was_held{};
     bool gave_up{};
   };
   bool matches(const SchedulePoint& point, const Event& event) const;
   bool released(const State& state) const;
   void hold(State& state, std::uint64_t at_most_cycles);
+  /// Lets those go on who have been released.
+  void release();
 
   const std::vector<Hold>& holds_;
   hw::Simulation& simulation_;
   const hw::SignalBoard& board_;
   const EventLog& log_;
   std::vector<State> states_;
+  unsigned to_hold_{};  // how many have a thread to hold: what a choice point asks first
 };
 
 }  // namespace shootdown::cosim

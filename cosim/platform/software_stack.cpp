@@ -113,7 +113,7 @@ sw::Vma SoftwareStack::vma_of(sw::Cpu& cpu, std::size_t process, std::size_t num
 std::unique_ptr<sw::Mm> SoftwareStack::create_mm(sw::Cpu& cpu, std::size_t process) {
   const auto number = static_cast<unsigned>(process + 1);
   // ASID 0 is the kernel's.
-  auto mm = sw::mm_create(cpu, kernel_, *arch_, number,
+  auto mm = sw::mm_create(cpu, kernel_, *arch_, {number},
                           arch::Asid{static_cast<std::uint16_t>(number + 2)});
   if (!mm) out_of_memory();
   return mm;

@@ -30,8 +30,10 @@ Task::Task(const std::string& name, const Place& place, Priority priority,
       name_(name),
       priority_(priority),
       body_(std::move(body)),
-      thread_(place.log.add_thread(name)),
-      process_(place.simulation, ("thread_" + name).c_str(), [this] { run(); }) {}
+      thread_(place.log.add_actor(ActorRole::kThread, name, place.actor)),
+      process_(place.simulation, ("thread_" + name).c_str(), [this] { run(); }) {
+  process_.set_label(thread_);
+}
 
 void Task::start() { process_.start(); }
 
@@ -105,13 +107,10 @@ void Task::store(arch::PhysAddr address, std::uint64_t value) {
 
 std::uint64_t Task::compare_exchange(arch::PhysAddr address, std::uint64_t expected,
                                      std::uint64_t desired) {
-  std::uint64_t found = 0;
-  transfer(tlm::TLM_READ_COMMAND, address, &found, 8);
-  if (found == expected) {
-    // The same instant: the exchange is atomic.
-    const bool ok = place_.core.bus.transport(tlm::TLM_WRITE_COMMAND, address, &desired, 8, owed_);
-    SHOOTDOWN_CHECK(ok, "kernel access outside memory");
-  }
+  next_instruction();
+  std::uint64_t found = expected;
+  const bool ok = place_.core.bus.compare_exchange(address, found, desired, owed_);
+  SHOOTDOWN_CHECK(ok, "kernel access outside memory");
   return found;
 }
 
@@ -184,6 +183,7 @@ void Task::local_irq_enable() {
 
 void Task::send_ipi(unsigned target) {
   next_instruction();
+  place_.simulation.choice(hw::ChoiceKind::kIpi);
   place_.interrupts[target]->raise();
 }
 
@@ -231,6 +231,10 @@ void Task::cpu_relax() {
   next_instruction();
   place_.core.spend_cycles(kRelaxCycles);
 }
+
+void Task::before_lock() { place_.simulation.choice(hw::ChoiceKind::kLock); }
+
+void Task::at_function_entry() { place_.simulation.choice(hw::ChoiceKind::kFunction); }
 
 void Task::trace(const sw::TraceEvent& event) {
   place_.log.append(place_.actor, thread_, Payloads::join(event));

@@ -78,6 +78,8 @@ class Task : public sw::Cpu, public sw::Waiter {
   void preempt_disable() override { ++preempt_count_; }
   void preempt_enable() override { --preempt_count_; }
   void cpu_relax() override;
+  void before_lock() override;
+  void at_function_entry() override;
   void trace(const sw::TraceEvent& event) override;
 
   /// Called whenever the thread has got its CPU, and before it gives it up: the kernel's context

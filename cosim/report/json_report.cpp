@@ -27,18 +27,22 @@ Json violation_json(const Violation& violation) {
   for (const ChainItem& item : violation.chain) {
     Json entry;
     entry["time_ps"] = item.happened ? Json(item.time_ps) : Json(nullptr);
-    entry["actor"] = item.actor;
+    entry["sequence"] = item.sequence != 0 ? Json(item.sequence) : Json(nullptr);
+    entry["role"] = name_of(item.role);
+    entry["actor"] = item.actor_name;
     entry["text"] = item.text;
     entry["happened"] = item.happened;
     if (!item.note.empty()) entry["note"] = item.note;
     chain.push_back(std::move(entry));
   }
   Json json;
-  json["kind"] = violation.kind;
+  json["kind"] = name_of(violation.kind);
   json["time_ps"] = violation.time_ps;
-  json["actor"] = violation.actor;
+  json["sequence"] = violation.sequence != 0 ? Json(violation.sequence) : Json(nullptr);
+  json["actor"] = violation.actor_name;
   json["address"] = fmt::format("{:#x}", violation.address.value);
-  json["missing_hop"] = violation.missing_hop;
+  json["missing_hop"] = name_of(violation.missing_hop);
+  json["hop_text"] = violation.hop_text;
   json["headline"] = violation.headline;
   json["count"] = violation.count;
   json["chain"] = std::move(chain);
@@ -66,7 +70,7 @@ std::string json_report(const Config& config, const RunResult& result) {
   }
   json["notes"] = Json::array();
   for (const Note& note : result.notes) {
-    json["notes"].push_back({{"kind", note.kind}, {"text", note.text}});
+    json["notes"].push_back({{"kind", name_of(note.kind)}, {"text", note.text}});
   }
   json["remarks"] = result.remarks;
   json["expected"] = result.expected;

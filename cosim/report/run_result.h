@@ -4,11 +4,13 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
-#include "cosim/check/violation.h"
 #include "cosim/config/config.h"
+#include "cosim/observe/counters.h"
+#include "cosim/observe/finding.h"
 
 namespace shootdown::cosim {
 
@@ -32,6 +34,7 @@ struct RunResult {
   std::vector<Note> notes;
   std::vector<std::string> remarks;  ///< programs that ended early, accesses that failed
   std::map<std::string, std::uint64_t> counters;
+  Totals totals{};
   std::uint64_t events{};
   std::uint64_t simulated_ps{};
   double wall_seconds{};
@@ -39,6 +42,11 @@ struct RunResult {
   bool met{true};        ///< the run did what the configuration expects
   std::string expected;  ///< in words; empty if the configuration expects nothing
 };
+
+/// Kinds and hops that were found, each once.
+std::set<Outcome> outcomes_of(const RunResult& result);
+/// "stale-access and lost-dirty, missing hop range"
+std::string to_string(const Expectation& expectation);
 
 /// Compares with the expectation for the configuration's kernel. Each expected violation has to be
 /// there, with its missing hop; "none" allows no violation at all.

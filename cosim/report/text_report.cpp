@@ -13,7 +13,8 @@ namespace shootdown::cosim {
 
 namespace {
 
-std::string shout(std::string kind) {
+std::string shout(std::string_view name) {
+  std::string kind(name);
   for (char& c : kind) c = c == '-' ? ' ' : static_cast<char>(std::toupper(c));
   return kind;
 }
@@ -32,42 +33,39 @@ const char* model_name(TlbModel model) {
 
 std::string chain_text(const std::vector<ChainItem>& chain) {
   std::size_t actor_width = 0;
-  for (const ChainItem& item : chain) actor_width = std::max(actor_width, item.actor.size());
-  // "becomes stale" points to the store that follows: its number is known only now.
-  std::size_t store = 0;
-  for (std::size_t i = 0; i < chain.size() && store == 0; ++i) {
-    if (chain[i].text.starts_with("PTE ")) store = i + 1;
-  }
+  for (const ChainItem& item : chain) actor_width = std::max(actor_width, item.actor_name.size());
+  // What becomes stale points to the store that follows: its number is known only now.
+  const auto store = std::find_if(chain.begin(), chain.end(), [](const ChainItem& item) {
+    return item.role == ChainRole::kStore;
+  });
   std::string text;
   for (std::size_t i = 0; i < chain.size(); ++i) {
     const ChainItem& item = chain[i];
     std::string note = item.note;
-    if (note == "becomes stale" && store != 0) note += fmt::format(" at {}", store);
+    if (item.role == ChainRole::kBecomesStale && store != chain.end()) {
+      note = fmt::format("becomes stale at {}", store - chain.begin() + 1);
+    }
     if (!note.empty()) note = "   <- " + note;
     text += fmt::format("{:3}  {:>11}  {:{}}  {}{}\n", i + 1,
-                        item.happened ? microseconds(item.time_ps) : "-   ", item.actor,
+                        item.happened ? microseconds(item.time_ps) : "-   ", item.actor_name,
                         actor_width, item.text, note);
   }
   return text;
 }
 
 std::string violation_text(const Violation& violation) {
-  std::string text = fmt::format("{}   {}\n", shout(violation.kind), violation.headline);
-  text += fmt::format("missing hop  {}: {}\n\n", violation.missing_hop, violation.hop_text);
+  std::string text = fmt::format("{}   {}\n", shout(name_of(violation.kind)), violation.headline);
+  text += fmt::format("missing hop  {}: {}\n\n", name_of(violation.missing_hop), violation.hop_text);
   return text + chain_text(violation.chain);
 }
 
 std::string summary(const RunResult& result) {
-  std::uint64_t faults = 0;
-  std::uint64_t accesses = 0;
-  std::uint64_t flushes = 0;
-  for (const auto& [name, value] : result.counters) {
-    if (name.ends_with(".faults")) faults += value;
-    if (name.ends_with(".accesses")) accesses += value;
-    if (name.ends_with(".flushes")) flushes += value;
-  }
-  return fmt::format("PASS   {} accesses, {} faults, {} flushes in {}; no violation\n", accesses,
-                     faults, flushes, microseconds(result.simulated_ps));
+  const auto total = [&](CounterKind kind) {
+    return result.totals[static_cast<std::size_t>(kind)];
+  };
+  return fmt::format("PASS   {} accesses, {} faults, {} flushes in {}; no violation\n",
+                     total(CounterKind::kAccesses), total(CounterKind::kFaults),
+                     total(CounterKind::kFlushes), microseconds(result.simulated_ps));
 }
 
 /// Kinds and hops that were found beside the expected ones.
@@ -75,14 +73,11 @@ std::string unexpected(const Config& config, const RunResult& result) {
   const Expectation* expectation = config.expectation();
   if (expectation == nullptr || expectation->violations.empty()) return {};
   std::vector<std::string> others;
-  for (const Violation& violation : result.violations) {
-    const auto& wanted = expectation->violations;
-    const bool kind = std::find(wanted.begin(), wanted.end(), violation.kind) != wanted.end();
-    const bool hop =
-        !expectation->missing_hop || *expectation->missing_hop == violation.missing_hop;
-    const std::string name = violation.kind + " (" + violation.missing_hop + ")";
-    if ((kind && hop) || std::find(others.begin(), others.end(), name) != others.end()) continue;
-    others.push_back(name);
+  const auto& wanted = expectation->violations;
+  for (const Outcome& outcome : outcomes_of(result)) {
+    const bool kind = std::find(wanted.begin(), wanted.end(), outcome.kind) != wanted.end();
+    const bool hop = expectation->missing_hop.value_or(outcome.hop) == outcome.hop;
+    if (!kind || !hop) others.push_back(to_string(outcome));
   }
   return join(others, ", ");
 }
@@ -132,16 +127,16 @@ std::string verdict_text(const RunResult& result) {
   std::string text;
   // Of many alike the first ones tell the story.
   constexpr unsigned kInFull = 3;
-  std::map<std::pair<std::string, std::string>, unsigned> seen;
+  std::map<Outcome, unsigned> seen;
   for (const Violation& violation : result.violations) {
-    if (++seen[{violation.kind, violation.missing_hop}] <= kInFull) {
+    if (++seen[outcome_of(violation)] <= kInFull) {
       text += violation_text(violation) + "\n";
     }
   }
-  for (const auto& [kind, count] : seen) {
+  for (const auto& [outcome, count] : seen) {
     if (count <= kInFull) continue;
     text += fmt::format("and {} more: {}, missing hop {} (--json has them all)\n\n",
-                        count - kInFull, kind.first, kind.second);
+                        count - kInFull, name_of(outcome.kind), name_of(outcome.hop));
   }
   if (result.verdict == Verdict::kPass) text += summary(result) + "\n";
   if (result.verdict == Verdict::kLimit) text += "LIMIT   " + result.limit + "\n\n";
@@ -151,7 +146,7 @@ std::string verdict_text(const RunResult& result) {
 std::string text_report(const Config& config, const RunResult& result) {
   std::string text = describe_run(config) + "\n" + verdict_text(result);
   for (const Note& note : result.notes)
-    text += fmt::format("note  {}: {}\n\n", note.kind, note.text);
+    text += fmt::format("note  {}: {}\n\n", name_of(note.kind), note.text);
   for (const std::string& remark : result.remarks) text += "note  " + remark + "\n\n";
   const std::string kernel = config.kernel.name();
   if (result.expected.empty()) {

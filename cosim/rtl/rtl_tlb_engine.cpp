@@ -220,7 +220,7 @@ void RtlTlbEngine::compare(const char* field, const char* operation, std::uint64
                            std::uint64_t systemc, std::uint64_t rtl) {
   if (systemc == rtl) return;
   events.write(hw::LockstepMismatch{
-      .field = field, .operation = operation, .va = {va}, .systemc = systemc, .rtl = rtl});
+      .field = field, .operation = operation, .va = {va}, .systemc = {systemc}, .rtl = {rtl}});
 }
 
 void RtlTlbEngine::compare_entry(const hw::TlbEntry* model, const TlbResponse& rtl,

@@ -5,8 +5,6 @@
 #include <stdexcept>
 #include <string_view>
 
-#include "hw/arch/smmuv3_commands.h"
-#include "hw/arch/smmuv3_events.h"
 
 namespace shootdown::cosim {
 
@@ -18,13 +16,8 @@ constexpr unsigned kCountBits = 32;
 }  // namespace
 
 Waves::Waves(const EventLog& log, const hw::Simulation& simulation, RtlContext& context,
-             const std::vector<RtlTlbEngine*>& rtl,
-             const std::map<std::uint32_t, ActorId>& device_of_stream)
-    : log_(log),
-      simulation_(simulation),
-      rtl_(rtl),
-      device_of_stream_(device_of_stream),
-      file_(context) {
+             const std::vector<RtlTlbEngine*>& rtl)
+    : log_(log), simulation_(simulation), rtl_(rtl), file_(context) {
   declare();
 }
 
@@ -52,13 +45,14 @@ Waves::Translation Waves::make_translation(const std::string& scope) {
 void Waves::declare() {
   for (std::size_t i = 0; i < log_.actors().size(); ++i) {
     const auto actor = static_cast<ActorId>(i);
-    const std::string& name = log_.actors()[i];
+    const Actor& declared = log_.actor(actor);
+    if (declared.role == ActorRole::kThread) continue;
     // "nic0.atc" becomes a scope below systemc.nic0.
-    const std::string scope = "systemc." + name;
-    const bool cpu = name.starts_with("cpu");
-    const bool smmu = name.starts_with("smmu");
+    const std::string scope = "systemc." + declared.name;
+    const bool cpu = declared.role == ActorRole::kCpu;
+    const bool mmu = declared.role == ActorRole::kSecondaryMmu;
     if (cpu) {
-      const std::string kernel = "software." + name;
+      const std::string kernel = "software." + declared.name;
       Software s;
       s.thread = file_.add_text(kernel, "thread", 16);
       s.function = file_.add_text(kernel, "function", kTextCharacters);
@@ -70,8 +64,8 @@ void Waves::declare() {
       s.pte_va = file_.add_bits(kernel, "pte_va", kVaBits);
       software_[actor] = s;
     }
-    if (cpu || smmu || name.ends_with(".atc")) translation_[actor] = make_translation(scope);
-    if (smmu) {
+    if (cpu || mmu || declared.role == ActorRole::kAtc) translation_[actor] = make_translation(scope);
+    if (mmu) {
       Queues q;
       q.command = file_.add_text(scope, "cmdq_command", 24);
       q.commands = file_.add_bits(scope, "cmdq_commands", kCountBits);
@@ -81,7 +75,7 @@ void Waves::declare() {
       q.stalled = file_.add_bits(scope, "stalled_transactions", kCountBits);
       queues_[actor] = q;
     }
-    if (!cpu && !smmu && !name.ends_with(".atc")) {
+    if (declared.role == ActorRole::kDevice) {
       Device d;
       d.access_va = file_.add_bits(scope, "access_va", kVaBits);
       d.writes = file_.add_bits(scope, "access_is_write", 1);
@@ -134,7 +128,7 @@ void Waves::show_function(const Event& event) {
                 name.find("invalidate_range") != std::string_view::npos;
     fault |= name == "handle_mm_fault";
   }
-  file_.set_text(cpu->second.thread, stack.empty() ? "" : log_.thread_name(event.thread));
+  file_.set_text(cpu->second.thread, stack.empty() ? "" : log_.name(event.thread));
   file_.set_text(cpu->second.function, stack.empty() ? "" : stack.back());
   file_.set(cpu->second.notifier, notifier);
   file_.set(cpu->second.fault, fault);
@@ -156,7 +150,7 @@ void Waves::on(const Event& event, const sw::FlushEnd&) {
   file_.set(software_[event.actor].flush, 0);
 }
 void Waves::on(const Event& event, const sw::PteStore& e) {
-  file_.set(software_[event.actor].pte, e.after);
+  file_.set(software_[event.actor].pte, e.after.value);
   file_.set(software_[event.actor].pte_va, e.va.value);
 }
 void Waves::on(const Event& event, const sw::FaultHandled&) {
@@ -166,7 +160,7 @@ void Waves::on(const Event& event, const sw::FaultHandled&) {
 // ---- Hardware --------------------------------------------------------------------------------
 
 void Waves::on(const Event& event, const hw::TlbiIssued& e) {
-  file_.set_text(software_[event.actor].tlbi, std::string(name_of(e.op)));
+  file_.set_text(software_[event.actor].tlbi, std::string(e.op));
 }
 void Waves::on(const Event& event, const hw::DsbCompleted&) {
   file_.set_text(software_[event.actor].tlbi, "");
@@ -205,7 +199,7 @@ void Waves::on(const Event& event, const hw::TlbInvalidate& e) {
 void Waves::on(const Event& event, const hw::TranslationFault& e) {
   Translation& t = translation_[event.actor];
   file_.set(t.faults, ++t.fault_count);
-  file_.set_text(t.fault, std::string(name_of(e.type)));
+  file_.set_text(t.fault, std::string(e.text));
   file_.set(t.fault_va, e.va.value);
   if (e.stalled) {
     Queues& q = queues_[event.actor];
@@ -219,7 +213,7 @@ void Waves::on(const Event& event, const hw::StallResumed&) {
 void Waves::on(const Event& event, const hw::CommandFetched& e) {
   Queues& q = queues_[event.actor];
   file_.set(q.commands, ++q.command_count);
-  file_.set_text(q.command, std::string(name_of(arch::smmuv3::opcode_of(e.command))));
+  file_.set_text(q.command, std::string(e.command.command));
 }
 void Waves::on(const Event& event, const hw::SyncCompleted&) {
   Queues& q = queues_[event.actor];
@@ -228,15 +222,20 @@ void Waves::on(const Event& event, const hw::SyncCompleted&) {
 void Waves::on(const Event& event, const hw::EventRecorded& e) {
   Queues& q = queues_[event.actor];
   file_.set(q.events, ++q.event_count);
-  file_.set_text(q.event, std::string(name_of(static_cast<arch::smmuv3::EventType>(
-                              arch::smmuv3::event0::Type::get(e.record[0])))));
+  file_.set_text(q.event, std::string(e.type));
 }
+ActorId Waves::device_behind(ActorId mmu, const hw::Requester& requester) const {
+  for (const auto& [actor, device] : devices_) {
+    const Actor& declared = log_.actor(actor);
+    if (declared.parent == mmu && declared.stream_id == requester.stream_id.value) return actor;
+  }
+  return kNoActor;
+}
+
 void Waves::on(const Event& event, const hw::AccessDone& e) {
-  // For devices without an ATC the SMMU reports.
-  const auto stream = device_of_stream_.find(e.requester.stream_id.value);
-  const bool smmu = queues_.count(event.actor) != 0;
-  const auto device =
-      devices_.find(smmu && stream != device_of_stream_.end() ? stream->second : event.actor);
+  // For devices without an ATC their MMU reports.
+  const bool mmu = log_.actor(event.actor).role == ActorRole::kSecondaryMmu;
+  const auto device = devices_.find(mmu ? device_behind(event.actor, e.requester) : event.actor);
   if (device == devices_.end()) return;
   Device& d = device->second;
   file_.set(d.access_va, e.va.value);

@@ -19,8 +19,7 @@ class Waves : public EventSubscriber {
  public:
   /// All outlive the waves.
   Waves(const EventLog& log, const hw::Simulation& simulation, RtlContext& context,
-        const std::vector<RtlTlbEngine*>& rtl,
-        const std::map<std::uint32_t, ActorId>& device_of_stream);
+        const std::vector<RtlTlbEngine*>& rtl);
   ~Waves() override;
   /// Throws std::runtime_error if the file cannot be written.
   void open(const std::string& path);
@@ -75,11 +74,11 @@ class Waves : public EventSubscriber {
   template <class Other>
   void on(const Event&, const Other&) {}
   void show_function(const Event& event);
+  ActorId device_behind(ActorId mmu, const hw::Requester& requester) const;
 
   const EventLog& log_;
   const hw::Simulation& simulation_;
   std::vector<RtlTlbEngine*> rtl_;
-  std::map<std::uint32_t, ActorId> device_of_stream_;
   VcdFile file_;
   std::map<ActorId, Software> software_;
   std::map<ActorId, Translation> translation_;

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string_view>
 
+#include "hw/arch/fields.h"
 #include "hw/arch/types.h"
 #include "hw/arch/vmsa64.h"
 
@@ -69,21 +70,25 @@ struct Invalidation {
     kVa,         ///< [start, last] of `asid`, and global entries there
     kVaAnyAsid,  ///< [start, last] whatever the ASID
   };
-  Scope scope{Scope::kAll};
-  Asid asid{};
-  std::uint64_t start{};              ///< first byte
-  std::uint64_t last{};               ///< last byte, inclusive, so that a range can end at the top
-  bool leaf_only{};                   ///< table descriptors in walk caches may stay
-  std::optional<Vmid> vmid{};         ///< none: whatever the VMID
-  std::uint8_t vmid_wildcard_bits{};  ///< low bits of the VMID that are not compared (CR0.VMW)
-  Regime regime{Regime::kEl1};
-  bool with_stage2{};  ///< regime kEl1: stage 2 entries too (kAll alone)
-  /// The entries that have to be removed came from this granule and this level. What did not may
-  /// stay (FEAT_TTL, IDR3.RIL). None: no such hint.
-  std::optional<vmsa64::Granule> granule{};
-  std::optional<int> level{};
-  /// Broadcast by ASID: entries of private ASIDs need not be removed (CD.ASET).
-  bool spare_private_asids{};
+  SHOOTDOWN_FIELDS(
+      (Scope, scope), (Asid, asid),
+      // First byte.
+      (std::uint64_t, start),
+      // Last byte, inclusive, so that a range can end at the top.
+      (std::uint64_t, last),
+      // Table descriptors in walk caches may stay.
+      (bool, leaf_only),
+      // None: whatever the VMID.
+      (std::optional<Vmid>, vmid),
+      // Low bits of the VMID that are not compared (CR0.VMW).
+      (std::uint8_t, vmid_wildcard_bits), (Regime, regime),
+      // Regime kEl1: stage 2 entries too (only with kAll).
+      (bool, with_stage2),
+      // The entries that have to be removed came from this granule and this level. What did not may
+      // stay (FEAT_TTL, IDR3.RIL). None: no such hint.
+      (std::optional<vmsa64::Granule>, granule), (std::optional<int>, level),
+      // Broadcast by ASID: entries of private ASIDs need not be removed (CD.ASET).
+      (bool, spare_private_asids));
 
   constexpr bool operator==(const Invalidation&) const = default;
 

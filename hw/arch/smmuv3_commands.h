@@ -8,6 +8,7 @@
 
 #include "hw/arch/bit_field.h"
 #include "hw/arch/invalidation.h"
+#include "hw/arch/maintenance.h"
 #include "hw/arch/types.h"
 
 namespace shootdown::arch::smmuv3 {
@@ -281,6 +282,45 @@ constexpr Invalidation decode_atc_inv(const Command& command) {
   result.scope = Invalidation::Scope::kVaAnyAsid;
   result.start = align_down(cmd1::Va::get(command.dw1), kPageShift + size);
   result.last = result.start + (page_bytes(kPageShift + size) - 1);
+  return result;
+}
+
+/// A command in words that every secondary MMU shares.
+constexpr Maintenance describe(const Command& command, const InvalidationRules& rules) {
+  const Opcode opcode = opcode_of(command);
+  Maintenance result;
+  result.command = name_of(opcode);
+  result.word0 = {command.dw0};
+  result.word1 = {command.dw1};
+  if (is_tlbi(opcode)) {
+    result.what = MaintenanceKind::kTlb;
+    result.invalidation = decode_invalidation(command, rules);
+    return result;
+  }
+  switch (opcode) {
+    case Opcode::kAtcInv:
+      result.what = MaintenanceKind::kAtc;
+      result.invalidation = decode_atc_inv(command);
+      result.stream_id = StreamId{static_cast<std::uint32_t>(cmd0::Sid::get(command.dw0))};
+      break;
+    case Opcode::kCfgiSte:
+    case Opcode::kCfgiSteRange:
+    case Opcode::kCfgiCd:
+    case Opcode::kCfgiCdAll:
+      result.what = MaintenanceKind::kConfiguration;
+      result.stream_id = StreamId{static_cast<std::uint32_t>(cmd0::Sid::get(command.dw0))};
+      break;
+    case Opcode::kResume:
+    case Opcode::kStallTerm:
+    case Opcode::kPriResp:
+      result.stream_id = StreamId{static_cast<std::uint32_t>(cmd0::Sid::get(command.dw0))};
+      break;
+    case Opcode::kSync:
+      result.what = MaintenanceKind::kBarrier;
+      break;
+    default:
+      break;
+  }
   return result;
 }
 

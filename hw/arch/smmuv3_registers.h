@@ -4,6 +4,7 @@
 #define SHOOTDOWN_HW_ARCH_SMMUV3_REGISTERS_H
 
 #include <cstdint>
+#include <string_view>
 
 #include "hw/arch/bit_field.h"
 
@@ -219,6 +220,19 @@ using PriqLastOnly = BitField<31, 31>;  ///< PRIQ_IRQ_CFG2.LO
 
 /// CMDQ_CONS.ERR
 enum class CommandErrorCode : std::uint8_t { kNone = 0, kIll = 1, kAbt = 2, kAtcInvSync = 3 };
+constexpr std::string_view name_of(CommandErrorCode code) {
+  switch (code) {
+    case CommandErrorCode::kNone:
+      return "CERROR_NONE";
+    case CommandErrorCode::kIll:
+      return "CERROR_ILL";
+    case CommandErrorCode::kAbt:
+      return "CERROR_ABT";
+    case CommandErrorCode::kAtcInvSync:
+      return "CERROR_ATC_INV_SYNC";
+  }
+  return "CERROR_?";
+}
 
 }  // namespace shootdown::arch::smmuv3
 

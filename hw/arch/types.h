@@ -7,6 +7,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <string_view>
 
 namespace shootdown::arch {
 
@@ -24,6 +25,8 @@ using IpaAddr = StrongValue<struct IpaAddrTag>;    ///< byte address between sta
 using Asid = StrongValue<struct AsidTag, std::uint16_t>;
 using Vmid = StrongValue<struct VmidTag, std::uint16_t>;
 using StreamId = StrongValue<struct StreamIdTag, std::uint32_t>;
+using MmId = StrongValue<struct MmIdTag, unsigned>;  ///< an address space of the kernel; 0: none
+using RawWord = StrongValue<struct RawWordTag>;    ///< a word in its architecture's own format
 using SubstreamId = StrongValue<struct SubstreamIdTag, std::uint32_t>;  ///< PASID on PCIe
 
 constexpr VirtAddr operator+(VirtAddr a, std::uint64_t bytes) { return {a.value + bytes}; }
@@ -49,6 +52,9 @@ constexpr PhysAddr page_of(PhysAddr pa, unsigned page_shift = kPageShift) {
 
 /// What an access wants to do with data. An instruction fetch is a read that says so besides.
 enum class Access : std::uint8_t { kRead, kWrite };
+constexpr std::string_view name_of(Access access) {
+  return access == Access::kWrite ? "write" : "read";
+}
 
 }  // namespace shootdown::arch
 

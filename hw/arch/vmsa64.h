@@ -27,6 +27,11 @@ constexpr unsigned granule_shift(Granule granule) {
 /// Address bits resolved by one level: 9, 11, 13.
 constexpr unsigned index_bits(Granule granule) { return granule_shift(granule) - 3; }
 
+/// Bits [58:55] are left to software; the co-simulator's kernel uses Linux's layout.
+namespace software {
+using Dirty = BitField<55, 55>;  ///< PTE_DIRTY of arch/arm64/include/asm/pgtable-prot.h
+}  // namespace software
+
 namespace desc {
 using Valid = BitField<0, 0>;
 using Type = BitField<1, 0>;  ///< kTypeBlock at levels 1-2; kTypeTableOrPage elsewhere

@@ -5,6 +5,7 @@
 #define SHOOTDOWN_HW_ARCH_X86_64_H
 
 #include <cstdint>
+#include <string_view>
 
 #include "hw/arch/bit_field.h"
 #include "hw/arch/types.h"
@@ -14,6 +15,9 @@ namespace shootdown::arch {
 
 /// Whose format the entries of a table have.
 enum class TableFormat : std::uint8_t { kVmsa64, kX86_64 };
+constexpr std::string_view name_of(TableFormat format) {
+  return format == TableFormat::kX86_64 ? "x86_64" : "vmsa64";
+}
 
 namespace x86_64 {
 
@@ -59,7 +63,7 @@ constexpr std::uint64_t to_vmsa64(std::uint64_t e, int level, bool needs_dirty) 
   return address | type | d::Af::kMask | d::ApUser::of(user) |
          d::ApReadOnly::of(!(write && (dirty || !needs_dirty))) |
          d::Ng::of(entry::Global::get(e) == 0) | d::Dbm::of(write) | d::Uxn::of(entry::Nx::get(e)) |
-         std::uint64_t{dirty} << 55;
+         vmsa64::software::Dirty::of(dirty);
 }
 
 }  // namespace x86_64

@@ -27,12 +27,13 @@ std::optional<CpuFault> CpuCore::user_access(arch::VirtAddr va, arch::Access acc
   const InFlightAccess in_flight(mmu_);
   const Mmu::Outcome outcome =
       mmu_.translate(access_id, requester, context_, {.va = va, .access = access});
-  if (outcome.fault() != arch::smmuv3::EventType::kNone) {
+  if (outcome.fault() != arch::FaultKind::kNone) {
     events.write(TranslationFault{.access_id = access_id,
                                   .requester = requester,
                                   .va = va,
                                   .access = access,
                                   .type = outcome.fault(),
+                                  .text = name_of(outcome.fault()),
                                   .source = outcome.source,
                                   .stalled = false,
                                   .stag = 0});
@@ -57,7 +58,10 @@ std::optional<CpuFault> CpuCore::user_access(arch::VirtAddr va, arch::Access acc
 void CpuCore::tlbi(arch::TlbiOp op, std::uint64_t operand) {
   simulation_.synchronize();
   last_dvm_id_ = dvm_.broadcast(dvm_number_, op, operand);
-  events.write(TlbiIssued{.dvm_id = last_dvm_id_, .op = op, .operand = operand});
+  events.write(TlbiIssued{.dvm_id = last_dvm_id_,
+                          .what = arch::decode_tlbi(op, operand),
+                          .op = name_of(op),
+                          .operand = {operand}});
   simulation_.sleep_cycles(1);
 }
 

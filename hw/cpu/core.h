@@ -23,7 +23,7 @@ namespace shootdown::hw {
 struct CpuFault {
   arch::VirtAddr address{};
   arch::Access access{};
-  arch::smmuv3::EventType type{};  ///< the SMMU's names serve for both
+  arch::FaultKind type{};
 };
 
 class CpuCore : public sc_core::sc_module, private DvmTarget {

@@ -35,7 +35,8 @@ struct AtcConfig {
   TlbGeometry geometry{.entries = 16, .ways = 16};
   unsigned hit_latency_cycles{1};
   unsigned invalidate_latency_cycles{20};
-  HitWithoutPermission hit_without_permission{HitWithoutPermission::kFault};
+  /// By default it asks for the translation anew, as PCIe ATS has it.
+  HitWithoutPermission hit_without_permission{HitWithoutPermission::kRewalk};
   /// A refused translation becomes a page request (PRI). False: an access that the SMMU may stall.
   bool page_requests{};
 };

@@ -4,7 +4,7 @@
 
 namespace shootdown::hw {
 
-using Fault = arch::smmuv3::EventType;
+using Fault = arch::FaultKind;
 
 DmaDevice::DmaDevice(const sc_core::sc_module_name& name, Simulation& simulation,
                      SignalBoard& signals, const DmaDeviceConfig& config)
@@ -47,7 +47,6 @@ void DmaDevice::run_step(const DmaAccess& step) {
     for (;;) {
       std::uint64_t data = step.value;
       if (access(va, step.access, data, step.bytes)) {
-        ++completed_;
         break;
       }
       const bool gave_up = ++attempt > config_.retry_attempts;
@@ -110,8 +109,11 @@ bool DmaDevice::access_through_atc(arch::VirtAddr va, arch::Access access, std::
   };
   std::optional<Leave> in_flight(std::in_place, *this, generation);
 
-  // The ATC of one device serves one address space: no tag beside the address.
+  // The ATC of one device serves one address space: no tag beside the address. What was found is
+  // copied: it may be gone when the latency has passed.
   const TlbEntry* hit = atc_->lookup(va, {});
+  std::optional<TlbEntry> entry;
+  if (hit != nullptr) entry = *hit;
   const bool permitted = hit != nullptr && hit->permissions.permits(access, false);
   atc_events.write(TlbLookup{.access_id = access_id,
                              .requester = requester(),
@@ -121,8 +123,6 @@ bool DmaDevice::access_through_atc(arch::VirtAddr va, arch::Access access, std::
                                         : permitted    ? LookupOutcome::kHit
                                                        : LookupOutcome::kNoPermission,
                              .pa = hit == nullptr ? arch::PhysAddr{} : hit->translate(va)});
-  std::optional<TlbEntry> entry;
-  if (hit != nullptr) entry = *hit;
   simulation_.sleep_cycles(config_.atc->hit_latency_cycles);
   TranslationSource source = TranslationSource::kAtc;
   const bool ask_again =
@@ -167,7 +167,8 @@ void DmaDevice::refused(std::uint64_t access_id, arch::VirtAddr va, arch::Access
                                     .requester = requester(),
                                     .va = va,
                                     .access = access,
-                                    .type = Fault::kFPermission,
+                                    .type = Fault::kPermission,
+                                    .text = name_of(Fault::kPermission),
                                     .source = source,
                                     .stalled = false,
                                     .stag = 0});
@@ -260,6 +261,7 @@ void DmaDevice::page_response(std::optional<arch::SubstreamId>, unsigned group, 
 void DmaDevice::invalidation_loop() {
   for (;;) {
     while (invalidations_.empty()) simulation_.block();
+    simulation_.choice(ChoiceKind::kCommand);
     const PendingInvalidation next = std::move(invalidations_.front());
     invalidations_.pop_front();
     simulation_.sleep_cycles(config_.atc->invalidate_latency_cycles);
@@ -271,6 +273,7 @@ void DmaDevice::invalidation_loop() {
     const InFlight::Generation generation = atc_in_flight_.close();
     while (!atc_in_flight_.drained(generation)) atc_drained_.wait();
     atc_events.write(AtcInvalidationCompleted{.command_number = next.number});
+    simulation_.choice(ChoiceKind::kTime);  // the answer may come later
     next.completed();
   }
 }
@@ -285,7 +288,6 @@ void DmaDevice::reset() {
   page_answered_.reset();
   observed_asid_ = {};
   access_id_ = first_access_id();
-  completed_ = 0;
   failed_ = 0;
 }
 

@@ -48,7 +48,6 @@ class DmaDevice : public sc_core::sc_module, public AtcPort {
   const SimThread& process() const { return program_process_; }
   /// Accesses that were given up after all retries.
   unsigned failed_accesses() const { return failed_; }
-  std::uint64_t completed_accesses() const { return completed_; }
   void reset();
 
   void invalidate_atc(const arch::Invalidation& what, std::optional<arch::SubstreamId> substream_id,
@@ -102,7 +101,6 @@ class DmaDevice : public sc_core::sc_module, public AtcPort {
   StreamExtension stream_;
   arch::Asid observed_asid_{};  ///< of the last translation, for events only
   std::uint64_t access_id_{};
-  std::uint64_t completed_{};
   unsigned failed_{};
 };
 

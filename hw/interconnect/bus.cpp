@@ -91,6 +91,14 @@ BusMaster::BusMaster(const sc_core::sc_module_name& name, Simulation& simulation
 
 bool BusMaster::transport(tlm::tlm_command command, arch::PhysAddr address, void* data,
                           unsigned bytes, sc_core::sc_time& delay) {
+  simulation_.choice(
+      command == tlm::TLM_READ_COMMAND ? ChoiceKind::kBusRead : ChoiceKind::kBusWrite,
+      address.value);
+  return transfer(command, address, data, bytes, delay);
+}
+
+bool BusMaster::transfer(tlm::tlm_command command, arch::PhysAddr address, void* data,
+                          unsigned bytes, sc_core::sc_time& delay) {
   if (std::uint8_t* here = direct(address, bytes)) {
     if (command == tlm::TLM_READ_COMMAND) {
       std::memcpy(data, here, bytes);
@@ -142,16 +150,15 @@ bool BusMaster::write(arch::PhysAddr address, const void* data, unsigned bytes) 
 }
 
 bool BusMaster::compare_exchange(arch::PhysAddr address, std::uint64_t& expected,
-                                 std::uint64_t desired) {
-  sc_core::sc_time delay;
+                                 std::uint64_t desired, sc_core::sc_time& delay) {
+  simulation_.choice(ChoiceKind::kBusWrite, address.value);
   std::uint64_t found = 0;
-  bool ok = transport(tlm::TLM_READ_COMMAND, address, &found, 8, delay);
-  // No time passes between the two: the exchange is atomic.
+  bool ok = transfer(tlm::TLM_READ_COMMAND, address, &found, 8, delay);
   if (ok && found == expected) {
-    ok = transport(tlm::TLM_WRITE_COMMAND, address, &desired, 8, delay);
+    sc_core::sc_time same_access;
+    ok = transfer(tlm::TLM_WRITE_COMMAND, address, &desired, 8, same_access);
   }
   expected = found;
-  spend(delay);
   return ok;
 }
 

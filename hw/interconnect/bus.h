@@ -68,16 +68,22 @@ class BusMaster : public sc_core::sc_module {
   BusMaster(const sc_core::sc_module_name& name, Simulation& simulation);
   tlm_utils::simple_initiator_socket<BusMaster> out{"out"};
 
-  /// Each returns false on a bus error. The effect is at the call; the latency follows it.
+  // Every access is a choice point before it takes effect (hw/sim/choice.h).
+  /// Each returns false on a bus error. The effect comes first, the latency follows it.
   bool read(arch::PhysAddr address, void* data, unsigned bytes);
   bool write(arch::PhysAddr address, const void* data, unsigned bytes);
-  /// Stores `desired` if the word equals `expected`; `expected` receives what was there.
-  bool compare_exchange(arch::PhysAddr address, std::uint64_t& expected, std::uint64_t desired);
+  /// Stores `desired` if the word equals `expected`; `expected` receives what was there. One locked
+  /// access: its latency, once, is added to `delay`.
+  bool compare_exchange(arch::PhysAddr address, std::uint64_t& expected, std::uint64_t desired,
+                        sc_core::sc_time& delay);
   /// The same access without its latency, for a master that has its own (`delay` is added to).
   bool transport(tlm::tlm_command command, arch::PhysAddr address, void* data, unsigned bytes,
                  sc_core::sc_time& delay);
 
  private:
+  /// As transport(), without offering a choice.
+  bool transfer(tlm::tlm_command command, arch::PhysAddr address, void* data, unsigned bytes,
+                sc_core::sc_time& delay);
   /// The bytes at `address` in the host, or null if the access has to go through the socket.
   std::uint8_t* direct(arch::PhysAddr address, unsigned bytes) const {
     const std::uint64_t offset = address.value - direct_base_;

@@ -38,6 +38,7 @@ void DvmNetwork::synchronize(unsigned sender) {
   message.unanswered = &unanswered;
   send(sender, message);
   while (unanswered != 0) answered_.wait();
+  simulation_.choice(ChoiceKind::kDvmMessage);  // the last answer may come later
 }
 
 void DvmNetwork::serve(Receiver& receiver) {
@@ -49,6 +50,7 @@ void DvmNetwork::serve(Receiver& receiver) {
     if (message.arrival_ps > now) {
       simulation_.sleep(sc_core::sc_time::from_value(message.arrival_ps - now));
     }
+    simulation_.choice(ChoiceKind::kDvmMessage);
     if (!message.sync) {
       receiver.target->dvm_operation(message.operation);
       continue;

@@ -4,7 +4,7 @@
 
 namespace shootdown::hw {
 
-using Fault = arch::smmuv3::EventType;
+using Fault = arch::FaultKind;
 
 Mmu::Mmu(Simulation& simulation, BusMaster& walker, EventPort& events, const MmuConfig& config,
          TlbEngine* engine)
@@ -25,7 +25,7 @@ Mmu::Outcome Mmu::translate(std::uint64_t access_id, const Requester& requester,
   const bool permitted = hit != nullptr && refusal_of(*hit, request) == Refusal::kNone;
   Outcome outcome;
   outcome.has_entry = hit != nullptr;
-  if (hit != nullptr) outcome.entry = *hit;  // whoever listens may let time pass
+  if (hit != nullptr) outcome.entry = *hit;  // it may be gone when the latency has passed
   events_.write(TlbLookup{.access_id = access_id,
                           .requester = requester,
                           .va = request.va,
@@ -76,7 +76,7 @@ void Mmu::read_descriptor(Walker& walker) {
                            .level = walk.level(),
                            .stage2 = walk.in_stage2(),
                            .address = address,
-                           .descriptor = descriptor});
+                           .descriptor = {descriptor}});
     if (config_.format != arch::TableFormat::kX86_64) {
       walk.feed(descriptor);
     } else if (const auto used = use_x86_entry(walker, descriptor)) {
@@ -92,28 +92,24 @@ void Mmu::read_descriptor(Walker& walker) {
 void Mmu::update_descriptor(Walker& walker) {
   TwoStageWalk& walk = walker.walk;
   const arch::PhysAddr address = walk.address();
-  const std::uint64_t expected = walk.expected();
-  std::uint64_t desired = walk.desired();
-  std::uint64_t now = 0;
+  std::uint64_t found = walk.expected();
+  const std::uint64_t desired = walk.desired();
   sc_core::sc_time delay;
-  sc_core::sc_time no_time;  // the two halves of one locked operation
-  if (!walker_.transport(tlm::TLM_READ_COMMAND, address, &now, sizeof now, no_time) ||
-      (now == expected &&
-       !walker_.transport(tlm::TLM_WRITE_COMMAND, address, &desired, sizeof desired, delay))) {
+  if (!walker_.compare_exchange(address, found, desired, delay)) {
     walk.feed_abort();
     return;
   }
-  if (now == expected) {
-    const int level = walk.level();
+  const bool updated = found == walk.expected();
+  if (updated) {
     events_.write(DescriptorUpdate{.access_id = walker.access_id,
                                    .requester = walker.requester,
                                    .va = walker.request.va,
-                                   .level = level,
+                                   .level = walk.level(),
                                    .address = address,
-                                   .before = expected,
-                                   .after = desired});
+                                   .before = {found},
+                                   .after = {desired}});
   }
-  walk.updated(now == expected);
+  walk.updated(updated);
   simulation_.sleep(delay);
 }
 
@@ -169,6 +165,7 @@ Mmu::Outcome Mmu::walk(std::uint64_t access_id, const Requester& requester,
   }
   const Fault fault = walk.has_entry() ? Fault::kNone : walk.problem().type;
   events_.write(WalkEnd{.access_id = access_id, .fault = fault});
+  simulation_.choice(ChoiceKind::kTime);  // what was found may be installed later
   if (config_.install_overtaken_fills) translator_.set_age(walk);
   if (walk.stage1()) translator_.install_tables(*walk.stage1(), walk.invalidations);
   Outcome outcome{.problem = walk.problem(),
@@ -237,27 +234,26 @@ std::optional<std::uint64_t> Mmu::use_x86_entry(const Walker& walker, std::uint6
   const bool writes = walker.request.access == arch::Access::kWrite &&
                       x86::entry::Rw::get(entry) != 0 && x86::entry::User::get(entry) != 0 &&
                       walk.tables_permit_write();
-  std::uint64_t updated =
+  const std::uint64_t updated =
       entry | x86::entry::Accessed::kMask | (writes ? x86::entry::Dirty::kMask : 0);
   if (updated == entry) return x86::to_vmsa64(entry, level, true);
-  // Whoever heard of the read may have let time pass. The flags are set by a locked operation.
-  std::uint64_t now = 0;
-  sc_core::sc_time no_time;
-  if (!walker_.transport(tlm::TLM_READ_COMMAND, address, &now, sizeof now, no_time)) {
+  // The entry may have changed since it was read: the flags are set by a locked operation.
+  std::uint64_t found = entry;
+  sc_core::sc_time delay;
+  if (!walker_.compare_exchange(address, found, updated, delay)) {
     return x86::to_vmsa64(entry, level, true);
   }
-  if (now != entry) return std::nullopt;
-  const std::uint64_t fed = x86::to_vmsa64(updated, level, true);
-  walker_.transport(tlm::TLM_WRITE_COMMAND, address, &updated, sizeof updated, no_time);
+  if (found != entry) return std::nullopt;
   events_.write(
       DescriptorUpdate{.access_id = walker.access_id,
                        .requester = walker.requester,
                        .va = arch::page_of(walker.request.va, arch::vmsa64::level_shift(level)),
                        .level = level,
                        .address = address,
-                       .before = entry,
-                       .after = updated});
-  return fed;
+                       .before = {entry},
+                       .after = {updated}});
+  simulation_.sleep(delay);
+  return x86::to_vmsa64(updated, level, true);
 }
 
 void Mmu::invalidate(const arch::Invalidation& what, InvalidationCause cause,
@@ -268,12 +264,13 @@ void Mmu::invalidate(const arch::Invalidation& what, InvalidationCause cause,
       events_.write(IllegalUse{
           .rule = "TLBI with a level or granule (TTL, TG) that no entry it covers came from: the "
                   "entry may stay (IHI 0070, 4.4.1)",
-          .detail = what.start});
+          .detail = {what.start}});
     }
   }
   const unsigned removed = config_.ignore_invalidations ? 0 : translator_.invalidate(what);
   events_.write(
       TlbInvalidate{.cause = cause, .cause_id = cause_id, .what = what, .removed = removed});
+  simulation_.choice(ChoiceKind::kTime);  // whoever waits for it may hear of it later
 }
 
 void Mmu::drain() {

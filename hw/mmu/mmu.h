@@ -32,7 +32,7 @@ class Mmu {
     bool has_entry{};            ///< with F_PERMISSION: `entry` says what is permitted
     TlbEntry entry;
     TranslationSource source{};
-    arch::smmuv3::EventType fault() const { return problem.type; }
+    arch::FaultKind fault() const { return problem.type; }
   };
   /// Translates for an access that has entered in_flight(). Blocks for look-up and walk. The access
   /// may be refused although there is an entry: F_PERMISSION with what is permitted.

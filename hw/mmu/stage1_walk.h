@@ -10,7 +10,7 @@
 #include <array>
 #include <cstdint>
 
-#include "hw/arch/smmuv3_events.h"
+#include "hw/arch/fault_kind.h"
 #include "hw/arch/types.h"
 #include "hw/arch/vmsa64.h"
 #include "hw/mmu/tlb_array.h"
@@ -21,7 +21,7 @@ namespace shootdown::hw {
 
 class Stage1Walk {
  public:
-  using Fault = arch::smmuv3::EventType;
+  using Fault = arch::FaultKind;
 
   /// `context` outlives the walk. `start`: a table on the way, found in the walk cache; null: from
   /// the top. The address of `request` has had its top byte replaced if that is ignored.
@@ -41,7 +41,7 @@ class Stage1Walk {
   }
   void feed(std::uint64_t descriptor, int level, arch::vmsa64::Granule granule);
   /// The read was aborted by the bus.
-  void feed_abort() { finish(Fault::kFWalkEabt); }
+  void feed_abort() { finish(Fault::kWalkAbort); }
 
   /// Hardware update (HTTU): the descriptor last read has to become update_desired() before it may
   /// be used, if memory still holds update_expected().
@@ -164,7 +164,7 @@ inline Stage1Walk::Stage1Walk(const Stage1Context& context, AccessRequest reques
   if (start == nullptr) {
     if (begin_in(0, request.va.value)) [[likely]]
       return;
-    if (!begin_in(1, ~request.va.value)) finish(Fault::kFTranslation);
+    if (!begin_in(1, ~request.va.value)) finish(Fault::kTranslation);
     return;
   }
   table_ = start->table;
@@ -183,7 +183,7 @@ inline void Stage1Walk::finish_leaf(std::uint64_t descriptor) {
     return;
   }
   const bool young = arch::vmsa64::desc::Af::get(descriptor) != 0;
-  finish(young || !context_->access_flag_faults ? Fault::kNone : Fault::kFAccess);
+  finish(young || !context_->access_flag_faults ? Fault::kNone : Fault::kAccessFlag);
 }
 
 inline TlbEntry Stage1Walk::entry() const {
@@ -220,10 +220,10 @@ inline TlbEntry Stage1Walk::entry() const {
   const bool table = vmsa64::is_table(descriptor, level);
   const bool leaf = vmsa64::is_leaf(descriptor, level, granule, context_->wide_output);
   if (!table && !leaf) [[unlikely]]
-    return finish(Fault::kFTranslation);
+    return finish(Fault::kTranslation);
   const std::uint64_t output = vmsa64::output_address(descriptor, granule, context_->wide_output);
   if ((output >> context_->output_bits) != 0) [[unlikely]]
-    return finish(Fault::kFAddrSize);
+    return finish(Fault::kAddressSize);
   if (!table) return finish_leaf(descriptor);
   table_ = {output};
   table_descriptors_[tables_++] = descriptor;

@@ -9,7 +9,7 @@ Stage2Walk::Stage2Walk(const Stage2Context& context, arch::IpaAddr ipa, arch::Ac
     : context_(&context), ipa_(ipa), access_(access), level_(context.start_level) {
   const unsigned input_bits = 64 - context.tsz;
   if (ipa.value >> input_bits != 0) {
-    finish(Fault::kFTranslation);
+    finish(Fault::kTranslation);
     return;
   }
   // One table or up to 16 side by side, aligned together; indexed by all the bits there are.
@@ -28,11 +28,11 @@ arch::PhysAddr Stage2Walk::descriptor_address() const {
 void Stage2Walk::feed(std::uint64_t descriptor) {
   const bool table = vmsa64::is_table(descriptor, level_);
   if (!table && !vmsa64::is_leaf(descriptor, level_, context_->granule, context_->wide_output)) {
-    return finish(Fault::kFTranslation);
+    return finish(Fault::kTranslation);
   }
   const std::uint64_t output =
       vmsa64::output_address(descriptor, context_->granule, context_->wide_output);
-  if (output >> context_->output_bits != 0) return finish(Fault::kFAddrSize);
+  if (output >> context_->output_bits != 0) return finish(Fault::kAddressSize);
   if (!table) return finish_leaf(descriptor);
   table_ = {output};
   ++level_;
@@ -42,7 +42,7 @@ void Stage2Walk::finish_leaf(std::uint64_t descriptor) {
   leaf_ = descriptor;
   if (!context_->update_access_flag) {
     const bool young = desc::Af::get(descriptor) != 0;
-    return finish(young || !context_->access_flag_faults ? Fault::kNone : Fault::kFAccess);
+    return finish(young || !context_->access_flag_faults ? Fault::kNone : Fault::kAccessFlag);
   }
   updated_leaf_ = descriptor | desc::Af::kMask;
   if (access_ == arch::Access::kWrite && entry().writable_clean) {

@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-#include "hw/arch/smmuv3_events.h"
+#include "hw/arch/fault_kind.h"
 #include "hw/arch/types.h"
 #include "hw/arch/vmsa64.h"
 #include "hw/mmu/tlb_array.h"
@@ -16,7 +16,7 @@ namespace shootdown::hw {
 
 class Stage2Walk {
  public:
-  using Fault = arch::smmuv3::EventType;
+  using Fault = arch::FaultKind;
 
   /// `context` outlives the walk. `access`: what is going to be done at the PA.
   Stage2Walk(const Stage2Context& context, arch::IpaAddr ipa, arch::Access access);
@@ -25,7 +25,7 @@ class Stage2Walk {
   int level() const { return level_; }
   arch::PhysAddr descriptor_address() const;
   void feed(std::uint64_t descriptor);
-  void feed_abort() { finish(Fault::kFWalkEabt); }
+  void feed_abort() { finish(Fault::kWalkAbort); }
   // Hardware update, as in Stage1Walk.
   bool wants_update() const { return state_ == State::kUpdate; }
   std::uint64_t update_expected() const { return leaf_; }

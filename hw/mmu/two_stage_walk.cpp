@@ -4,8 +4,7 @@
 
 namespace shootdown::hw {
 
-namespace smmuv3 = arch::smmuv3;
-using Fault = arch::smmuv3::EventType;
+using Fault = arch::FaultKind;
 
 TwoStageWalk::TwoStageWalk(const TranslationContext& context, AccessRequest request,
                            const TableReference* start)
@@ -34,7 +33,7 @@ void TwoStageWalk::finish_stage1() {
   const TlbEntry entry = stage1_->entry();
   if (!context_->has_stage2) return complete(entry);
   // Stage 1 comes first in everything, its permissions included.
-  if (refusal_of(entry, request_) == Refusal::kStage1) return fail(Fault::kFPermission);
+  if (refusal_of(entry, request_) == Refusal::kStage1) return fail(Fault::kPermission);
   ask_stage2({entry.translate(request_.va).value}, Target::kOutput);
 }
 
@@ -68,7 +67,7 @@ void TwoStageWalk::step_stage2() {
     return;
   }
   if (stage2_->fault() != Fault::kNone) {
-    if (stage2_->fault() == Fault::kFWalkEabt) problem_.fetch_address = address_;
+    if (stage2_->fault() == Fault::kWalkAbort) problem_.fetch_address = address_;
     return fail_stage2(stage2_->fault());
   }
   found_stage2_ = stage2_->entry();
@@ -90,7 +89,7 @@ void TwoStageWalk::stage2_done(const TlbEntry& entry) {
   const bool device = target_ != Target::kOutput && context_->stage2.protect_table_walks &&
                       (entry.attributes & 0xc) == 0;
   if (device || refusal_of(entry, access) != Refusal::kNone) {
-    return fail_stage2(Fault::kFPermission);
+    return fail_stage2(Fault::kPermission);
   }
   if (target_ != Target::kOutput) {
     address_ = entry.translate({ipa_.value});
@@ -153,7 +152,7 @@ void TwoStageWalk::complete(const TlbEntry& entry) {
 void TwoStageWalk::fail(Fault type) {
   need_ = Need::kNothing;
   problem_.type = type;
-  if (type == Fault::kFWalkEabt) problem_.event_class = smmuv3::kClassTableWalk;
+  if (type == Fault::kWalkAbort) problem_.table_walk = true;
 }
 
 void TwoStageWalk::fail_stage2(Fault type) {
@@ -163,7 +162,7 @@ void TwoStageWalk::fail_stage2(Fault type) {
   problem_.stage2 = true;
   problem_.ipa = ipa_;
   // What was to be translated decides, also if the descriptor could not be read (section 7.3.12).
-  problem_.event_class = target_ != Target::kOutput ? smmuv3::kClassTableWalk : smmuv3::kClassInput;
+  problem_.table_walk = target_ != Target::kOutput;
   problem_.table_write = target_ == Target::kTableUpdate;
 }
 
@@ -171,7 +170,7 @@ TranslationProblem permission_problem(const TlbEntry& entry, AccessRequest reque
                                       Refusal refusal) {
   TranslationProblem problem;
   if (refusal == Refusal::kNone) return problem;
-  problem.type = Fault::kFPermission;
+  problem.type = Fault::kPermission;
   problem.stage2 = refusal == Refusal::kStage2;
   if (problem.stage2) {
     const std::uint64_t offset = request.va.value - entry.page.value;

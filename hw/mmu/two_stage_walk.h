@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "hw/arch/smmuv3_events.h"
+#include "hw/arch/fault_kind.h"
 #include "hw/mmu/stage1_walk.h"
 #include "hw/mmu/stage2_walk.h"
 #include "hw/mmu/translation_context.h"
@@ -19,9 +19,9 @@ namespace shootdown::hw {
 
 /// Why a translation failed, as an event record tells it.
 struct TranslationProblem {
-  arch::smmuv3::EventType type{};  ///< kNone: there is none
+  arch::FaultKind type{};  ///< kNone: there is none
   bool stage2{};
-  unsigned event_class{arch::smmuv3::kClassInput};
+  bool table_walk{};  ///< a table of stage 1 is at fault; else the address that was asked for
   arch::IpaAddr ipa{};             ///< what stage 2 was asked for, if it is at fault
   arch::PhysAddr fetch_address{};  ///< of the descriptor that could not be read
   bool table_write{};              ///< the access to the stage 1 table was a hardware update
@@ -83,8 +83,8 @@ class TwoStageWalk {
   void ask_stage2(arch::IpaAddr ipa, Target target);
   void step_stage2();
   void stage2_done(const TlbEntry& entry);
-  void fail(arch::smmuv3::EventType type);
-  void fail_stage2(arch::smmuv3::EventType type);
+  void fail(arch::FaultKind type);
+  void fail_stage2(arch::FaultKind type);
   void complete(const TlbEntry& entry);
 
   const TranslationContext* context_;

@@ -19,21 +19,19 @@ class SimThread;
 
 enum class ChoiceKind : std::uint8_t {
   kTime,        ///< a latency, which may be longer
-  kBusRead,     ///< of memory, by a CPU, a walker, a queue or a device
-  kBusWrite,    ///< of memory, or a locked read and write
-  kRegister,    ///< an access to a device's registers
+  kBusRead,     ///< of memory or a register, by a CPU, a walker, a queue or a device
+  kBusWrite,    ///< likewise, or a locked read and write
   kArbiter,     ///< a slot of a shared resource
   kLock,        ///< a lock of the kernel
+  kFunction,    ///< a function of the kernel, just entered
   kInterrupt,   ///< a wired interrupt, about to be raised
   kIpi,         ///< an interrupt between CPUs, about to be sent or taken
   kDvmMessage,  ///< a broadcast TLBI or its completion, arrived
   kCommand,     ///< a command or an ATC invalidation, about to be taken
-  kStep,        ///< between two steps of software, after what it has told of
 };
 constexpr std::string_view name_of(ChoiceKind kind) {
-  constexpr std::string_view kNames[]{"time",        "bus_read", "bus_write", "register",
-                                      "arbiter",     "lock",     "interrupt", "ipi",
-                                      "dvm_message", "command",  "step"};
+  constexpr std::string_view kNames[]{"time",      "bus_read", "bus_write",   "arbiter", "lock", "function",
+                                      "interrupt", "ipi",      "dvm_message", "command"};
   return kNames[static_cast<unsigned>(kind)];
 }
 

@@ -2,8 +2,10 @@
 #ifndef SHOOTDOWN_HW_SIM_SIGNAL_BOARD_H
 #define SHOOTDOWN_HW_SIM_SIGNAL_BOARD_H
 
+#include <functional>
 #include <map>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "hw/sim/simulation.h"
@@ -19,7 +21,10 @@ class SignalBoard {
     simulation_.synchronize();
     set_[signal] = true;
     changed_.wake_all();
+    if (on_raise_) on_raise_();
   }
+  /// Called whenever a signal has been raised; must not block.
+  void on_raise(std::function<void()> action) { on_raise_ = std::move(action); }
   bool raised(unsigned signal) const { return set_[signal]; }
   /// Blocks until the signal has been raised; it stays raised for the run.
   void wait(unsigned signal) {
@@ -45,6 +50,7 @@ class SignalBoard {
   std::vector<bool> set_;
   WaitList changed_;
   std::map<const SimThread*, unsigned> waiting_;
+  std::function<void()> on_raise_;
 };
 
 }  // namespace shootdown::hw

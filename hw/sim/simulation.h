@@ -35,6 +35,10 @@ class SimThread : public sc_core::sc_module {
   void start();
   /// Wakes the thread if it is in Simulation::block(); a wake before the block is remembered.
   void wake();
+  /// A number that the thread carries for whoever watches it; kNoLabel: none.
+  static constexpr std::uint16_t kNoLabel = 0xffff;
+  void set_label(std::uint16_t label) { label_ = label; }
+  std::uint16_t label() const { return label_; }
   bool finished() const { return state_ == State::kIdle; }
   bool blocked() const { return state_ == State::kBlocked; }
   /// Ends Simulation::hold_ps() of this thread, now. Does nothing if it is not held.
@@ -50,6 +54,7 @@ class SimThread : public sc_core::sc_module {
   std::function<void()> body_;
   sc_core::sc_event event_;
   State state_{State::kIdle};
+  std::uint16_t label_{kNoLabel};
   bool wake_pending_{};
   bool start_pending_{};
   bool aborting_{};
@@ -113,6 +118,10 @@ class Simulation {
   /// As above, for at most `duration_ps`.
   void block_for_ps(std::uint64_t duration_ps) { block_for(duration_ps); }
   SimThread& current() const { return *current_; }
+  /// The label of the running thread; SimThread::kNoLabel if none is running.
+  std::uint16_t current_label() const {
+    return current_ == nullptr ? SimThread::kNoLabel : current_->label();
+  }
 
   /// Elaborates the design: every thread runs to its first wait. Once, before the first run.
   void elaborate();

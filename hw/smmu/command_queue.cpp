@@ -63,30 +63,48 @@ bool CommandQueue::runnable() const {
 void CommandQueue::fetch_loop() {
   for (;;) {
     while (!runnable()) parts_.simulation.block();
-    RegisterFile& registers = parts_.registers;
-    const auto cons =
-        static_cast<std::uint32_t>(smmuv3::cmdq_cons::Rd::get(registers.get(reg::kCmdqCons)));
-    Command command;
-    if (!parts_.bus.read(slot_address(cons), &command, smmuv3::kCommandBytes)) {
-      fail(CommandErrorCode::kAbt);
-      continue;
-    }
-    ++number_;
-    parts_.events.write(CommandFetched{.number = number_, .command = command});
-    if (const auto why = why_illegal(command, features_)) {
-      parts_.events.write(IllegalUse{.rule = *why, .detail = command.dw0});
-      fail(CommandErrorCode::kIll);
-      continue;
-    }
-    if (const auto why = why_questionable(command, features_)) {
-      parts_.events.write(IllegalUse{.rule = *why, .detail = command.dw1});
-    }
-    parts_.simulation.sleep_cycles(config_.command_latency_cycles);
-    if (!execute(command)) continue;
-    registers.set(reg::kCmdqCons, smmuv3::QueueIndex::next(cons, log2_size()));
-    // Who sees the interrupt sees that the command is consumed (section 3.18).
-    if (smmuv3::opcode_of(command) == Opcode::kSync) signal(command);
+    executing_ = true;
+    step();
+    executing_ = false;
+    idle_.wake_all();
   }
+}
+
+void CommandQueue::drain() {
+  while (executing_) idle_.wait();
+}
+
+void CommandQueue::step() {
+  parts_.simulation.choice(ChoiceKind::kCommand);
+  if (!runnable()) return;
+  RegisterFile& registers = parts_.registers;
+  const auto cons =
+      static_cast<std::uint32_t>(smmuv3::cmdq_cons::Rd::get(registers.get(reg::kCmdqCons)));
+  Command command;
+  if (!parts_.bus.read(slot_address(cons), &command, smmuv3::kCommandBytes)) {
+    return fail(CommandErrorCode::kAbt);
+  }
+  ++number_;
+  parts_.events.write(
+      CommandFetched{.number = number_, .command = smmuv3::describe(command, rules())});
+  if (const auto why = why_illegal(command, features_)) {
+    parts_.events.write(IllegalUse{.rule = *why, .detail = {command.dw0}});
+    return fail(CommandErrorCode::kIll);
+  }
+  if (const auto why = why_questionable(command, features_)) {
+    parts_.events.write(IllegalUse{.rule = *why, .detail = {command.dw1}});
+  }
+  parts_.simulation.sleep_cycles(config_.command_latency_cycles);
+  if (!execute(command)) return;
+  registers.set(reg::kCmdqCons, smmuv3::QueueIndex::next(cons, log2_size()));
+  // Who sees the interrupt sees that the command is consumed (section 3.18).
+  if (smmuv3::opcode_of(command) == Opcode::kSync) signal(command);
+}
+
+smmuv3::InvalidationRules CommandQueue::rules() const {
+  return {.range_invalidation = features_.range_invalidation,
+          .stage2 = features_.stage2,
+          .e2h = smmuv3::cr2::E2h::get(parts_.registers.get(reg::kCr2)) != 0};
 }
 
 bool CommandQueue::execute(const Command& command) {
@@ -124,11 +142,7 @@ bool CommandQueue::execute(const Command& command) {
 
 void CommandQueue::invalidate_translations(const Command& command) {
   const RegisterFile& registers = parts_.registers;
-  const smmuv3::InvalidationRules rules{
-      .range_invalidation = features_.range_invalidation,
-      .stage2 = features_.stage2,
-      .e2h = smmuv3::cr2::E2h::get(registers.get(reg::kCr2)) != 0};
-  arch::Invalidation what = smmuv3::decode_invalidation(command, rules);
+  arch::Invalidation what = smmuv3::decode_invalidation(command, rules());
   what.vmid_wildcard_bits = static_cast<std::uint8_t>(
       std::min<std::uint64_t>(smmuv3::cr0::Vmw::get(registers.get(reg::kCr0Ack)), 4));
   invalidations_.push_back({what, number_});
@@ -218,6 +232,7 @@ bool CommandQueue::sync() {
     }
   }
   parts_.events.write(SyncCompleted{.number = number_});
+  parts_.simulation.choice(ChoiceKind::kCommand);  // CONS may move later
   return true;
 }
 
@@ -232,9 +247,10 @@ void CommandQueue::signal(const Command& command) {
 void CommandQueue::invalidation_loop() {
   for (;;) {
     while (invalidations_.empty()) parts_.simulation.block();
+    invalidating_ = true;
+    parts_.simulation.choice(ChoiceKind::kCommand);
     const PendingInvalidation next = invalidations_.front();
     invalidations_.pop_front();
-    invalidating_ = true;
     parts_.mmu.invalidate(next.what, InvalidationCause::kCommand, next.number);
     invalidating_ = false;
     if (invalidations_.empty()) idle_.wake_all();
@@ -247,13 +263,16 @@ void CommandQueue::fail(CommandErrorCode code) {
   // The code is visible before the flag (IHI 0070, 4.1.3).
   registers.set(reg::kCmdqCons, static_cast<std::uint32_t>(
                                     smmuv3::cmdq_cons::Err::set(rd, static_cast<unsigned>(code))));
-  parts_.events.write(CommandError{.number = number_, .code = static_cast<unsigned>(code)});
+  parts_.events.write(CommandError{.number = number_,
+                                   .code = static_cast<unsigned>(code),
+                                   .text = name_of(code),
+                                   .timeout = code == CommandErrorCode::kAtcInvSync});
   parts_.interrupts.error(smmuv3::gerror::CmdqErr::kMask);
 }
 
 void CommandQueue::reset() {
   invalidations_.clear();
-  invalidating_ = false;
+  invalidating_ = executing_ = false;
   idle_.reset();
   atc_ = {};
   atc_round_ = 0;

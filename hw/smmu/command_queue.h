@@ -48,6 +48,8 @@ class CommandQueue {
   void attach_atc(arch::StreamId stream_id, AtcPort& atc) { atcs_[stream_id.value] = &atc; }
   /// Software wrote PROD, CR0 or GERRORN.
   void software_moved() { fetcher_.wake(); }
+  /// Blocks until no command is being carried out. CMDQEN is off.
+  void drain();
   void start();
   void reset();
 
@@ -62,7 +64,10 @@ class CommandQueue {
     std::uint64_t deadline_ps{};
   };
   void fetch_loop();
+  /// Takes one command and carries it out.
+  void step();
   void invalidation_loop();
+  arch::smmuv3::InvalidationRules rules() const;
   bool runnable() const;
   unsigned log2_size() const;
   arch::PhysAddr slot_address(std::uint32_t cons) const;
@@ -87,6 +92,7 @@ class CommandQueue {
   SimThread invalidator_;
   std::deque<PendingInvalidation> invalidations_;
   bool invalidating_{};
+  bool executing_{};
   WaitList idle_;
   std::map<std::uint32_t, AtcPort*> atcs_;
   AtcRound atc_;

@@ -17,7 +17,7 @@ class ConfigUnit::Source : public CachedStructures {
     const TranslationContext context = TranslationContext::of(stage2);
     const AccessRequest request{.va = {ipa.value}, .access = arch::Access::kRead};
     const Mmu::Outcome outcome = unit_.mmu_.translate(access_id_, requester_, context, request);
-    if (outcome.problem.type != smmuv3::EventType::kNone) return outcome.problem;
+    if (outcome.problem.type != arch::FaultKind::kNone) return outcome.problem;
     return outcome.entry.translate(request.va);
   }
 

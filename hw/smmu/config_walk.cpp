@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "hw/smmu/cd.h"
+#include "hw/smmu/fault_events.h"
 
 namespace shootdown::hw {
 
@@ -221,14 +222,14 @@ class ConfigWalk {
     if (stream_.stage2) {
       const auto found = source_.translate(stream_.stage2_context, {address});
       if (const auto* problem = std::get_if<TranslationProblem>(&found)) {
-        if (problem->type == EventType::kFWalkEabt) {
-          return ConfigFault{.type = problem->type,
+        if (problem->type == arch::FaultKind::kWalkAbort) {
+          return ConfigFault{.type = event_type_of(problem->type),
                              .fetch_address = problem->fetch_address,
                              .stage2 = true,
                              .ipa = {address},
                              .overrides = stream_.overrides};
         }
-        return ConfigFault{.type = problem->type,
+        return ConfigFault{.type = event_type_of(problem->type),
                            .fetch_address = {},
                            .stage2 = true,
                            .ipa = {address},

@@ -44,14 +44,19 @@ EventQueue::Written EventQueue::write(const smmuv3::EventRecord& record, bool st
     if (!stalled) queue_.note_overflow();
     return Written::kNotWritable;
   }
-  const bool was_empty = queue_.empty();
-  if (!queue_.push(record.data())) {
+  const OutputQueue::Pushed pushed = queue_.push(record.data());
+  if (pushed == OutputQueue::Pushed::kAborted) {
     interrupts_.error(queue_.place().abort_error);
     return Written::kAborted;
   }
   last_ = record;
-  events_.write(EventRecorded{.record = record});
-  if (was_empty) interrupts_.raise(Interrupts::Source::kEventQueue);
+  const auto type = static_cast<smmuv3::EventType>(smmuv3::event0::Type::get(record[0]));
+  events_.write(EventRecorded{.type = name_of(type),
+                              .dw0 = {record[0]},
+                              .dw1 = {record[1]},
+                              .dw2 = {record[2]},
+                              .dw3 = {record[3]}});
+  if (pushed == OutputQueue::Pushed::kFirst) interrupts_.raise(Interrupts::Source::kEventQueue);
   return Written::kYes;
 }
 

@@ -1,5 +1,7 @@
 #include "hw/smmu/event_record.h"
 
+#include "hw/smmu/fault_events.h"
+
 namespace shootdown::hw {
 
 using namespace arch::smmuv3;  // event fields
@@ -35,10 +37,10 @@ void add_stage2(EventRecord& record, arch::IpaAddr ipa) {
 }  // namespace
 
 EventRecord translation_event(const EventSource& source, const TranslationProblem& problem) {
-  EventRecord record = common(source, problem.type);
-  record[1] = access_bits(source) | event1::Class::of(problem.event_class);
+  EventRecord record = common(source, event_type_of(problem.type));
+  record[1] = access_bits(source) | event1::Class::of(problem.table_walk ? kClassTableWalk : kClassInput);
   record[2] = source.address.value;
-  if (problem.type == EventType::kFWalkEabt) {
+  if (problem.type == arch::FaultKind::kWalkAbort) {
     record[1] |= event1::S2::of(problem.stage2);
     record[3] = event3::FetchAddr::get(problem.fetch_address.value);
     return record;
@@ -46,7 +48,7 @@ EventRecord translation_event(const EventSource& source, const TranslationProble
   if (problem.stage2) {
     add_stage2(record, problem.ipa);
     // TTRnW means something of permission faults alone (section 7.3.16).
-    if (problem.type == EventType::kFPermission && problem.event_class == kClassTableWalk) {
+    if (problem.type == arch::FaultKind::kPermission && problem.table_walk) {
       record[1] |= event1::Ttrnw::of(!problem.table_write);
     }
   }

@@ -41,16 +41,25 @@ bool Interrupts::write_msi(arch::PhysAddr address, std::uint32_t data) {
 void Interrupts::raise(Source source) {
   const SourceInfo info = info_of(source);
   if (!registers_.interrupt_enabled(info.enable)) return;
+  // From here on it is on its way, whatever software switches off.
+  ++sending_;
   events_.write(InterruptRaised{.line = info.name});
   const arch::PhysAddr address{smmuv3::irq_cfg::Addr::get(registers_.get64(info.config0))};
-  if (address.value != 0) {
-    if (!write_msi(address, registers_.get(info.config0 + kConfig1))) error(info.abort);
-  }
+  const std::uint32_t data = registers_.get(info.config0 + kConfig1);
+  const bool lost = address.value != 0 && !write_msi(address, data);
+  simulation_.choice(ChoiceKind::kInterrupt);
   // The wire is there beside the message (section 3.18.2); connected or not.
   InterruptLine& line = source == Source::kGerror       ? lines_.gerror
                         : source == Source::kEventQueue ? lines_.event
                                                         : lines_.pri;
   line.raise();
+  --sending_;
+  sent_.wake_all();
+  if (lost) error(info.abort);
+}
+
+void Interrupts::drain() {
+  while (sending_ != 0) sent_.wait();
 }
 
 void Interrupts::error(std::uint64_t gerror_mask) {
@@ -64,6 +73,7 @@ void Interrupts::error(std::uint64_t gerror_mask) {
 void Interrupts::sync_completed(arch::PhysAddr address, std::uint32_t data) {
   events_.write(InterruptRaised{.line = "sync"});
   if (address.value != 0 && !write_msi(address, data)) error(smmuv3::gerror::MsiCmdqAbt::kMask);
+  simulation_.choice(ChoiceKind::kInterrupt);
   lines_.sync.raise();
 }
 

@@ -47,18 +47,27 @@ class OutputQueue {
     const auto mask = static_cast<std::uint32_t>(arch::smmuv3::eventq::Overflow::kMask);
     registers_.set(place_.prod, prod() ^ mask);
   }
-  /// Writes a record and moves PROD; blocks. False on a bus error. Only while not full().
-  bool push(const void* record) {
+  enum class Pushed : std::uint8_t {
+    kAborted,   ///< a bus error: nothing was published
+    kAppended,  ///< behind records that software has not taken
+    kFirst,     ///< into what was an empty queue when PROD moved
+  };
+  /// Writes a record and moves PROD; blocks. Only while not full(): only software makes it emptier.
+  Pushed push(const void* record) {
     using arch::smmuv3::QueueIndex;
     const unsigned log2 = log2_size();
     const std::uint64_t slot = QueueIndex::slot(prod(), log2);
     const std::uint64_t base =
         arch::smmuv3::queue_start(registers_.get64(place_.base),
                                   place_.align ? std::uint64_t{place_.record_bytes} << log2 : 0);
-    if (!bus_.write({base + slot * place_.record_bytes}, record, place_.record_bytes)) return false;
+    if (!bus_.write({base + slot * place_.record_bytes}, record, place_.record_bytes)) {
+      return Pushed::kAborted;
+    }
+    // What counts is what is true when PROD is published: software may have emptied it meanwhile.
+    const bool first = empty();
     const auto overflow = static_cast<std::uint32_t>(arch::smmuv3::eventq::Overflow::kMask);
     registers_.set(place_.prod, QueueIndex::next(prod(), log2) | (prod() & overflow));
-    return true;
+    return first ? Pushed::kFirst : Pushed::kAppended;
   }
 
  private:

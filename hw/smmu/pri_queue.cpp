@@ -35,13 +35,15 @@ std::optional<PageResponse> PriQueue::push(arch::StreamId sid,
   // PRIQEN counts as 0 while the SMMU is off.
   const bool on = queue_.enabled() && registers_.enabled(cr0::Smmuen::kMask);
   if (!on || queue_.aborted()) return answer(PageResponse::kFailure);
-  const bool last_only = irq_cfg::PriqLastOnly::get(registers_.get(reg::kPriqIrqCfg2)) != 0;
+  const auto last_only = [&] {
+    return irq_cfg::PriqLastOnly::get(registers_.get(reg::kPriqIrqCfg2)) != 0;
+  };
   if (queue_.full()) queue_.note_overflow();
   if (queue_.overflow_pending()) {
     if (!request.last) return std::nullopt;
     // Lost; whoever waits for an answer to the whole group is told to try again, and software that
     // counts Last requests is told of this one.
-    if (last_only) interrupts_.raise(Interrupts::Source::kPriQueue);
+    if (last_only()) interrupts_.raise(Interrupts::Source::kPriQueue);
     return answer(PageResponse::kSuccess);
   }
   std::array<std::uint64_t, 2> record{};
@@ -50,8 +52,8 @@ std::optional<PageResponse> PriQueue::push(arch::StreamId sid,
               pri0::Write::of(request.write) | pri0::Last::of(request.last);
   if (ssid) record[0] |= pri0::Ssv::of(1) | pri0::Ssid::of(ssid->value);
   record[1] = pri1::PrgIndex::of(request.group) | pri1::Addr::set(0, request.address.value);
-  const bool was_empty = queue_.empty();
-  if (!queue_.push(record.data())) {
+  const OutputQueue::Pushed pushed = queue_.push(record.data());
+  if (pushed == OutputQueue::Pushed::kAborted) {
     interrupts_.error(queue_.place().abort_error);
     return answer(PageResponse::kFailure);
   }
@@ -60,8 +62,11 @@ std::optional<PageResponse> PriQueue::push(arch::StreamId sid,
                                     .address = request.address,
                                     .group = request.group,
                                     .last = request.last});
-  if (last_only ? request.last : was_empty) interrupts_.raise(Interrupts::Source::kPriQueue);
+  const bool first = pushed == OutputQueue::Pushed::kFirst;
+  if (last_only() ? request.last : first) interrupts_.raise(Interrupts::Source::kPriQueue);
   return std::nullopt;
 }
+
+void PriQueue::drain() { const ArbiterHold hold(writer_); }
 
 }  // namespace shootdown::hw

@@ -26,6 +26,8 @@ class PriQueue {
   /// software is not going to: nothing where the request was queued, or lost without an answer.
   std::optional<PageResponse> push(arch::StreamId sid, std::optional<arch::SubstreamId> ssid,
                                    const PageRequest& request);
+  /// Blocks until no record is being written.
+  void drain();
   void reset() { writer_.reset(); }
 
  private:

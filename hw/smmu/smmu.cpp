@@ -15,9 +15,9 @@ Smmu::Smmu(const sc_core::sc_module_name& name, Simulation& simulation, DvmNetwo
       config_(config),
       registers_(config.features,
                  [this](std::string_view rule, std::uint32_t offset) {
-                   events.write(IllegalUse{.rule = rule, .detail = offset});
+                   events.write(IllegalUse{.rule = rule, .detail = {offset}});
                  }),
-      interrupts_(bus, events, registers_, interrupt),
+      interrupts_(simulation, bus, events, registers_, interrupt),
       mmu_(simulation, bus, events, config.mmu, engine),
       configs_(bus, mmu_, registers_, config.features, config.config_cache),
       stalls_(simulation, config.features.can_stall() ? config.features.stall_max : 0),
@@ -101,7 +101,8 @@ void Smmu::register_written(std::uint32_t offset) {
       if (!update_pending()) break;
       // What has to wait for something, or takes time, is for the process that may.
       if (config_.register_update_cycles == 0 &&
-          (registers_.get(reg::kCr0Ack) & ~registers_.get(reg::kCr0)) == 0) {
+          (registers_.get(reg::kCr0Ack) & ~registers_.get(reg::kCr0)) == 0 &&
+          !interrupts_.sending()) {
         apply_updates();
       } else {
         updater_.wake();
@@ -140,7 +141,12 @@ void Smmu::update_loop() {
 }
 
 void Smmu::apply_updates() {
-  registers_.set(reg::kIrqCtrlAck, registers_.get(reg::kIrqCtrl));
+  if (const std::uint32_t now = registers_.get(reg::kIrqCtrl);
+      now != registers_.get(reg::kIrqCtrlAck)) {
+    // What is on its way was sent under the old setting.
+    if ((registers_.get(reg::kIrqCtrlAck) & ~now) != 0) interrupts_.drain();
+    registers_.set(reg::kIrqCtrlAck, now);
+  }
   registers_.set(reg::kGbpa, registers_.get(reg::kGbpa) &
                                  ~static_cast<std::uint32_t>(smmuv3::gbpa::Update::kMask));
   const std::uint32_t now = registers_.get(reg::kCr0);
@@ -157,8 +163,16 @@ void Smmu::write_cr0(std::uint32_t now) {
     mmu_.drain();
     stalls_.terminate(std::nullopt);  // what has stalled since
   }
-  // Events that are being written are written before the queue is off.
+  // What is being written is written before its queue is off, and the command that is being carried
+  // out is the last one.
   if (smmuv3::cr0::Eventqen::get(falls) != 0) event_queue_.drain();
+  if (smmuv3::cr0::Priqen::get(falls) != 0) pri_queue_.drain();
+  if (smmuv3::cr0::Cmdqen::get(falls) != 0) {
+    registers_.set(reg::kCr0Ack, registers_.get(reg::kCr0Ack) &
+                                     ~static_cast<std::uint32_t>(smmuv3::cr0::Cmdqen::kMask));
+    commands_.drain();
+  }
+  // Only what software asked for when the wait began: what it has written since comes next.
   registers_.set(reg::kCr0Ack, now);
   configs_.cache().forget_decoded();
   commands_.software_moved();
@@ -185,6 +199,7 @@ void Smmu::dvm_complete() {
 
 void Smmu::reset() {
   registers_.reset();
+  interrupts_.reset();
   mmu_.reset();
   configs_.reset();
   stalls_.reset();

@@ -8,7 +8,7 @@ std::optional<std::uint16_t> StallTable::allocate(const StallKey& key) {
   for (std::size_t stag = 0; stag < slots_.size(); ++stag) {
     if (slots_[stag].used) continue;
     slots_[stag] = {
-        .used = true, .key = key, .process = &simulation_.current(), .answer = std::nullopt};
+        .used = true, .key = key, .thread = &simulation_.current(), .answer = std::nullopt};
     return static_cast<std::uint16_t>(stag);
   }
   return std::nullopt;
@@ -48,7 +48,7 @@ void StallTable::leave(std::uint16_t stag) {
   if (slots_[stag].answer) {
     cancel(stag);
   } else {
-    slots_[stag].process = nullptr;
+    slots_[stag].thread = nullptr;
   }
 }
 
@@ -59,13 +59,13 @@ bool StallTable::has_alike(const StallKey& key) const {
 }
 
 void StallTable::answer(Slot& slot, StallAnswer answer) {
-  if (slot.process == nullptr) {
+  if (slot.thread == nullptr) {
     slot = {};
     changed_.wake_all();
     return;
   }
   slot.answer = answer;
-  slot.process->wake();
+  slot.thread->wake();
 }
 
 bool StallTable::resume(arch::StreamId stream_id, std::uint16_t stag, StallAnswer given) {

@@ -32,10 +32,12 @@ class StallTable {
   StallTable(Simulation& simulation, unsigned capacity)
       : simulation_(simulation), changed_(simulation), slots_(capacity) {}
 
-  /// Takes a free STAG for the running process; nothing if all are in use.
+  /// Takes a free STAG for the running thread; nothing if all are in use.
   std::optional<std::uint16_t> allocate(const StallKey& key);
   /// Gives back a STAG that was never announced to software.
   void cancel(std::uint16_t stag);
+  /// Whether software has answered for `stag`, which is taken.
+  bool answered(std::uint16_t stag) const { return slots_[stag].answer.has_value(); }
   /// Blocks a stall that no event names, for want of a STAG or of space in the event queue or
   /// because another speaks for it, until an attempt may go otherwise. False: software has
   /// terminated it.
@@ -61,7 +63,7 @@ class StallTable {
   struct Slot {
     bool used{};
     StallKey key;
-    SimThread* process{};  // none: its transaction has gone on
+    SimThread* thread{};  // none: its transaction has gone on
     std::optional<StallAnswer> answer;
   };
   struct Unreported {

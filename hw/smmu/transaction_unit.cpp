@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "hw/arch/check.h"
+#include "hw/smmu/fault_events.h"
 
 namespace shootdown::hw {
 
@@ -109,6 +110,7 @@ void TransactionUnit::run(Attempt& attempt) {
   tlm::tlm_generic_payload& trans = attempt.trans;
   // A retry is a transaction that arrives anew: configuration and translation are looked up again.
   for (;;) {
+    parts_.simulation.choice(ChoiceKind::kTime);  // it may arrive later
     if (!parts_.registers.enabled(smmuv3::cr0::Smmuen::kMask)) {
       const std::uint32_t gbpa = parts_.registers.get(reg::kGbpa);
       const bool abort = smmuv3::gbpa::Abort::get(gbpa) != 0 || !in_range(trans.get_address());
@@ -140,7 +142,7 @@ TransactionUnit::End TransactionUnit::try_once(Attempt& attempt) {
   if (!config.context.has_stage1 || config.kind == StreamConfig::Kind::kBypass) {
     if (!in_range(attempt.request.va.value)) {
       Mmu::Outcome outcome;
-      outcome.problem.type = EventType::kFAddrSize;
+      outcome.problem.type = arch::FaultKind::kAddressSize;
       return translation_failed(attempt, config, outcome);
     }
   }
@@ -149,7 +151,7 @@ TransactionUnit::End TransactionUnit::try_once(Attempt& attempt) {
           ? bypass(attempt.request.va)
           : parts_.mmu.translate(attempt.stream.access_id, attempt.requester, config.context,
                                  attempt.request);
-  if (outcome.fault() != EventType::kNone) return translation_failed(attempt, config, outcome);
+  if (outcome.fault() != arch::FaultKind::kNone) return translation_failed(attempt, config, outcome);
   return complete(attempt, outcome);
 }
 
@@ -195,7 +197,8 @@ TransactionUnit::End TransactionUnit::configuration_failed(Attempt& attempt,
                                      .requester = attempt.requester,
                                      .va = attempt.request.va,
                                      .access = attempt.request.access,
-                                     .type = fault.type,
+                                     .type = fault_kind_of(fault.type),
+                                     .text = name_of(fault.type),
                                      .source = TranslationSource::kWalk,
                                      .stalled = fault.policy.stall,
                                      .stag = 0};
@@ -217,7 +220,7 @@ TransactionUnit::End TransactionUnit::translation_failed(Attempt& attempt,
   const TranslationProblem& problem = outcome.problem;
   // Everything but the four translation faults is recorded and aborted whatever the policy says;
   // so is an address too large for a stage 1 that is not there.
-  const bool governed = smmuv3::can_stall(problem.type) &&
+  const bool governed = smmuv3::can_stall(event_type_of(problem.type)) &&
                         (problem.stage2 || config.context.has_stage1) &&
                         config.kind == StreamConfig::Kind::kTranslate;
   const FaultPolicy policy = !governed ? FaultPolicy{.stall = false, .record = true, .abort = true}
@@ -228,6 +231,7 @@ TransactionUnit::End TransactionUnit::translation_failed(Attempt& attempt,
                                    .va = attempt.request.va,
                                    .access = attempt.request.access,
                                    .type = problem.type,
+                                   .text = name_of(event_type_of(problem.type)),
                                    .source = outcome.source,
                                    .stalled = policy.stall,
                                    .stag = 0};
@@ -267,6 +271,8 @@ TransactionUnit::End TransactionUnit::stall(Attempt& attempt, const smmuv3::Even
   smmuv3::EventRecord record = event;
   record[1] |= smmuv3::event1::Stall::of(1) | smmuv3::event1::Stag::of(*attempt.stag);
   if (parts_.event_queue.write(record, true, false) == EventQueue::Written::kNotWritable) {
+    // Software may have terminated it meanwhile, by its stream.
+    if (parts_.stalls.answered(*attempt.stag)) return wait_for_answer(attempt);
     parts_.stalls.cancel(*attempt.stag);
     attempt.stag.reset();
     return hold(attempt);

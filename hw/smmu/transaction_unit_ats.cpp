@@ -1,4 +1,5 @@
 // The client's ATS and PRI: translation requests, translated transactions, page requests.
+#include "hw/smmu/fault_events.h"
 #include "hw/smmu/transaction_unit.h"
 
 namespace shootdown::hw {
@@ -56,12 +57,12 @@ void TransactionUnit::translate_split_stage(Attempt& attempt, const StreamConfig
   apply(config, attempt);
   const Mmu::Outcome outcome = parts_.mmu.translate(attempt.stream.access_id, attempt.requester,
                                                     config.context, attempt.request);
-  if (outcome.fault() == EventType::kNone) {
+  if (outcome.fault() == arch::FaultKind::kNone) {
     forward(attempt.trans, outcome.entry.translate(attempt.request.va));
     return;
   }
   // EATS = 2 excludes S2S = 1: there is nobody to wait for.
-  if (config.stage2_faults.record || !smmuv3::can_stall(outcome.fault())) {
+  if (config.stage2_faults.record || !smmuv3::can_stall(event_type_of(outcome.fault()))) {
     parts_.event_queue.write(translation_event(source_of(attempt), outcome.problem), false,
                              config.merge_events);
   }
@@ -121,12 +122,12 @@ void TransactionUnit::answer_translation(Attempt& attempt, const StreamConfig& c
   };
   Mmu::Outcome outcome = translate();
   // What may not be written may be there to be read.
-  if (outcome.fault() == EventType::kFPermission && !outcome.has_entry &&
+  if (outcome.fault() == arch::FaultKind::kPermission && !outcome.has_entry &&
       attempt.request.access == arch::Access::kWrite) {
     attempt.request.access = arch::Access::kRead;
     outcome = translate();
   }
-  if (outcome.fault() == EventType::kFWalkEabt) {
+  if (outcome.fault() == arch::FaultKind::kWalkAbort) {
     if (smmuv3::cr2::RecCfgAts::get(parts_.registers.get(reg::kCr2)) != 0) {
       parts_.event_queue.write(translation_event(source_of(attempt), outcome.problem), false,
                                false);
@@ -136,8 +137,8 @@ void TransactionUnit::answer_translation(Attempt& attempt, const StreamConfig& c
   stream.answer.asid = attempt.requester.asid;
   // A missing translation is answered with R=W=0, missing permission with what there is: neither
   // is an error or an event (IHI 0070 section 3.9.1).
-  const bool found = outcome.fault() == EventType::kNone ||
-                     (outcome.fault() == EventType::kFPermission && outcome.has_entry);
+  const bool found = outcome.fault() == arch::FaultKind::kNone ||
+                     (outcome.fault() == arch::FaultKind::kPermission && outcome.has_entry);
   if (found) {
     const TlbEntry& entry = outcome.entry;
     // In a split the endpoint gets an IPA, and stage 2 has its say again when it is used.

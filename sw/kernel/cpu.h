@@ -72,6 +72,13 @@ class Cpu {
   /// One turn of a polling loop.
   virtual void cpu_relax() = 0;
 
+  // Where others may come first, although no instruction is carried out: what kernel code reads
+  // between two instructions of this interface is memory of the kernel too.
+  /// Before a lock is taken, free or not.
+  virtual void before_lock() {}
+  /// When a kernel function has been entered.
+  virtual void at_function_entry() {}
+
   virtual void trace(const TraceEvent& event) = 0;
   unsigned flush_depth{};    ///< flush functions this thread is in; see FlushScope
   unsigned inner_flushes{};  ///< entered within another
@@ -83,6 +90,7 @@ class FunctionTrace {
   /// `name` has static storage.
   FunctionTrace(Cpu& cpu, const char* name) : cpu_(cpu), name_(name) {
     cpu_.trace(FunctionEnter{name});
+    cpu_.at_function_entry();
   }
   ~FunctionTrace() { cpu_.trace(FunctionExit{name_}); }
   FunctionTrace(const FunctionTrace&) = delete;

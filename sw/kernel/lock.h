@@ -12,6 +12,7 @@ class SpinLock {
  public:
   void lock(Cpu& cpu) {
     cpu.preempt_disable();
+    cpu.before_lock();
     while (held_) cpu.spin_on(queue_);
     held_ = true;
   }
@@ -33,6 +34,7 @@ class SpinLock {
 class RwSemaphore {
  public:
   void read_lock(Cpu& cpu) {
+    cpu.before_lock();
     while (writer_ || waiting_writers_ != 0) cpu.sleep_on(queue_);
     ++readers_;
   }
@@ -42,6 +44,7 @@ class RwSemaphore {
     cpu.wake_all(queue_);
   }
   void write_lock(Cpu& cpu) {
+    cpu.before_lock();
     ++waiting_writers_;
     while (writer_ || readers_ != 0) cpu.sleep_on(queue_);
     --waiting_writers_;

@@ -7,7 +7,7 @@ void Smp::call_function_many(Cpu& cpu, CpuMask mask, const char* name,
   cpu.preempt_disable();
   mask &= online_ & ~cpumask_of(cpu.id());
   if (mask != 0) {
-    cpu.trace(IpiSent{.mask = mask, .function = name});
+    cpu.trace(IpiSent{.mask = {mask}, .function = name});
     Call call{.function = function, .pending = 0, .done = {}};
     for (unsigned target = 0; target < kMaxCpus; ++target) {
       if ((mask & cpumask_of(target)) == 0) continue;

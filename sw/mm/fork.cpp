@@ -8,7 +8,7 @@
 
 namespace shootdown::sw {
 
-std::unique_ptr<Mm> mm_create(Cpu& cpu, KernelState& kernel, ArchMmu& arch, unsigned number,
+std::unique_ptr<Mm> mm_create(Cpu& cpu, KernelState& kernel, ArchMmu& arch, arch::MmId number,
                               arch::Asid asid) {
   auto mm = std::make_unique<Mm>(kernel, arch, number, asid);
   Page* pgd = pagetable_alloc(cpu, *mm, kPgdLevel);

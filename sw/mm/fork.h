@@ -12,7 +12,7 @@
 namespace shootdown::sw {
 
 /// mm_init(): an empty address space with its top table. Null if memory is exhausted.
-std::unique_ptr<Mm> mm_create(Cpu& cpu, KernelState& kernel, ArchMmu& arch, unsigned number,
+std::unique_ptr<Mm> mm_create(Cpu& cpu, KernelState& kernel, ArchMmu& arch, arch::MmId number,
                               arch::Asid asid);
 
 /// dup_mmap(): `child` gets the areas of `parent`; private pages are shared until one writes.

@@ -87,7 +87,7 @@ struct Vma {
 
 class Mm {
  public:
-  Mm(KernelState& kernel_state, ArchMmu& arch_mmu, unsigned number, arch::Asid context_asid)
+  Mm(KernelState& kernel_state, ArchMmu& arch_mmu, arch::MmId number, arch::Asid context_asid)
       : kernel(kernel_state), arch(arch_mmu), id(number), asid(context_asid) {}
   Mm(const Mm&) = delete;
   Mm& operator=(const Mm&) = delete;
@@ -106,7 +106,7 @@ class Mm {
   }
   KernelState& kernel;
   ArchMmu& arch;
-  const unsigned id;
+  const arch::MmId id;
   const arch::Asid asid;
   arch::PhysAddr pgd{};
   RwSemaphore mmap_lock;

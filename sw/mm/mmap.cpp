@@ -102,9 +102,7 @@ void do_munmap(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end) {
 
 void exit_mmap(Cpu& cpu, Mm& mm) {
   const FunctionTrace trace(cpu, "exit_mmap");
-  // mmu_notifier_release(): no device walks these tables from here on.
-  for (MmuNotifier* notifier : mm.notifiers) notifier->release(cpu, mm);
-  mm.notifiers.clear();
+  mmu_notifier_release(cpu, mm);
   cpu.trace(MmExiting{.mm = mm.id});
   {
     const WriteGuard lock(mm.mmap_lock, cpu);

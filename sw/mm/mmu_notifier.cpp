@@ -11,7 +11,7 @@ void call_all(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end, const 
     start = start + length;
     end = end + length;
   }
-  cpu.trace(NotifierCalled{.mm = mm.id, .start = start, .end = end, .callback = callback});
+  cpu.trace(NotifierCalled{.mm = mm.id, .start = start, .end = end, .callback = callback, .release = false});
   for (MmuNotifier* notifier : mm.notifiers) {
     notifier->arch_invalidate_secondary_tlbs(cpu, mm, start, end);
   }
@@ -43,6 +43,15 @@ void mmu_notifier_invalidate_range_end(Cpu& cpu, const MmuNotifierRange& range) 
 
 void mmu_notifier_invalidate_range_only_end(Cpu& cpu, const MmuNotifierRange&) {
   const FunctionTrace trace(cpu, "mmu_notifier_invalidate_range_end");
+}
+
+void mmu_notifier_release(Cpu& cpu, Mm& mm) {
+  if (mm.notifiers.empty()) return;
+  const FunctionTrace trace(cpu, "mmu_notifier_release");
+  cpu.trace(NotifierCalled{
+      .mm = mm.id, .start = {}, .end = kEndOfAddressSpace, .callback = "release", .release = true});
+  for (MmuNotifier* notifier : mm.notifiers) notifier->release(cpu, mm);
+  mm.notifiers.clear();
 }
 
 }  // namespace shootdown::sw

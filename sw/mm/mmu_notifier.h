@@ -41,6 +41,9 @@ void mmu_notifier_invalidate_range_end(Cpu& cpu, const MmuNotifierRange& range);
 void mmu_notifier_invalidate_range_only_end(Cpu& cpu, const MmuNotifierRange& range);
 void mmu_notifier_invalidate_range_start(Cpu& cpu, const MmuNotifierRange& range);
 
+/// exit_mmap() begins: every notifier stops using the tables, for good.
+void mmu_notifier_release(Cpu& cpu, Mm& mm);
+
 }  // namespace shootdown::sw
 
 #endif

@@ -19,8 +19,8 @@ void trace_store(Cpu& cpu, const Mm& mm, const PteSlot& slot, std::uint64_t befo
                      .va = slot.va,
                      .level = slot.level,
                      .entry = slot.address,
-                     .before = before,
-                     .after = after.value,
+                     .before = {before},
+                     .after = {after.value},
                      .protnone = mm.arch.pte_protnone(after)});
 }
 

@@ -28,6 +28,7 @@ namespace shootdown::sw::smmu {
 struct DriverConfig {
   arch::PhysAddr registers{};
   HostProperties host;
+  unsigned unit{};       ///< which SMMU of the machine, for the trace
   bool use_broadcast{};  ///< let the SMMU follow broadcast TLBI if it can (mainline never does)
 };
 
@@ -44,7 +45,7 @@ class FaultSink {
 class ArmSmmuDevice {
  public:
   ArmSmmuDevice(KernelState& kernel, const DriverConfig& config)
-      : kernel_(kernel), config_(config), registers_(config.registers), cmdq_(registers_) {}
+      : kernel_(kernel), config_(config), registers_(config.registers), cmdq_(registers_, config.unit) {}
   ArmSmmuDevice(const ArmSmmuDevice&) = delete;
   ArmSmmuDevice& operator=(const ArmSmmuDevice&) = delete;
 
@@ -57,6 +58,7 @@ class ArmSmmuDevice {
   /// arm_smmu_find_master(): whose StreamID it is; null: no probed device's.
   Master* find_master(arch::StreamId sid) const;
 
+  unsigned unit() const { return config_.unit; }
   const Features& features() const { return features_; }
   const HostProperties& host() const { return config_.host; }
   KernelState& kernel() { return kernel_; }

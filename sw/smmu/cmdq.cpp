@@ -52,7 +52,7 @@ void CommandQueue::issue_cmdlist(Cpu& cpu, std::span<const Command> commands, bo
       cpu.store(last, command.dw0);
       cpu.store(last + 8, command.dw1);
       prod_ = QueueIndex::next(prod_, log2_);
-      cpu.trace(CommandSubmitted{.command = command});
+      cpu.trace(CommandSubmitted{.unit = unit_, .command = smmuv3::describe(command, {})});
     }
     target = prod_;
     // dma_wmb(): the commands are visible before the index.

@@ -21,7 +21,8 @@ namespace shootdown::sw::smmu {
 
 class CommandQueue {
  public:
-  explicit CommandQueue(Registers& registers) : registers_(registers) {}
+  /// `unit`: which SMMU of the machine, for the trace.
+  CommandQueue(Registers& registers, unsigned unit) : registers_(registers), unit_(unit) {}
 
   /// Allocates the queue. False: out of memory.
   bool init(Cpu& cpu, PageAllocator& pages, const Features& features);
@@ -57,6 +58,7 @@ class CommandQueue {
   void wait_for_msi(Cpu& cpu, arch::PhysAddr sync_command);
 
   Registers& registers_;
+  unsigned unit_;
   Page* memory_{};
   unsigned log2_{};
   bool msi_polling_{};

@@ -143,6 +143,7 @@ SvaDomain* Sva::bind(Cpu& cpu, Mm& mm, arch::SubstreamId pasid, Master& master) 
   domain->bound_.push_back(&master);
   for (const arch::StreamId sid : master.device.streams) {
     cpu.trace(SvaBound{.mm = mm.id,
+                       .unit = smmu_.unit(),
                        .stream_id = sid,
                        .substream_id = pasid,
                        .asid = domain->asid(),

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "cosim/observe/event_writer.h"
-#include "cosim/report/cost.h"
+#include "cosim/observe/counters.h"
 #include "support/scenario.h"
 
 namespace shootdown::tests {
@@ -34,7 +34,7 @@ TEST_P(ChangeTest, AloneBringsTheOldBehaviourBack) {
   EXPECT_TRUE(with.met) << with.expected;
   EXPECT_TRUE(without.met) << without.expected;
   if (*c.before == '\0') {
-    EXPECT_NE(cosim::cost_of(with.counters), cosim::cost_of(without.counters));
+    EXPECT_NE(cosim::cost_of(with.totals), cosim::cost_of(without.totals));
   } else {
     const auto found = violations_of(without);
     EXPECT_NE(std::find(found.begin(), found.end(), c.before), found.end())
@@ -58,7 +58,7 @@ TEST(ChangesTest, PfnmapRaceReachesCpuAndDevice) {
   const auto result = run(load_file("configs/changes/pfnmap_race.yaml",
                                     {"kernel={base: v6.7, revert: [b67fbebd4cf9]}"}));
   std::vector<std::string> who;
-  for (const auto& violation : result.violations) who.push_back(violation.actor);
+  for (const auto& violation : result.violations) who.push_back(violation.actor_name);
   EXPECT_NE(std::find(who.begin(), who.end(), "cpu1"), who.end());
   EXPECT_NE(std::find(who.begin(), who.end(), "gpu0"), who.end());
 }
@@ -123,7 +123,7 @@ TEST(ChangesTest, FlushesPerAreaFollowTheKnobs) {
         run(load_file("configs/changes/vma_hooks.yaml",
                       {"architecture={base: generic, knobs: {" + knobs + "}}"}, "v6.7"));
     EXPECT_TRUE(result.violations.empty());
-    return cosim::cost_of(result.counters).flushes;
+    return cosim::cost_of(result.totals)[0];
   };
   EXPECT_EQ(flushes("merge_vmas: false"), 4U);  // one an area, one for the tables
   EXPECT_EQ(flushes("merge_vmas: true"), 1U);
@@ -136,7 +136,7 @@ TEST(ChangesTest, DelayedRmapsStayWithinTheActiveBatch) {
   const auto flushes = [](const char* kernel) {
     const auto result = run(load_file("configs/changes/encoded_pages.yaml", {}, kernel));
     EXPECT_TRUE(result.violations.empty()) << testing::PrintToString(violations_of(result));
-    return cosim::cost_of(result.counters).flushes;
+    return cosim::cost_of(result.totals)[0];
   };
   EXPECT_EQ(flushes("v6.1"), 3U);
   EXPECT_EQ(flushes("v6.2"), 4U);

@@ -2,8 +2,6 @@
 // those that keep it.
 #include <gtest/gtest.h>
 
-#include <map>
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,120 +11,41 @@
 #include "cosim/check/cost_checker.h"
 #include "cosim/check/dirty_checker.h"
 #include "cosim/check/table_checker.h"
-#include "hw/sim/sc_kernel.h"
+#include "support/hand_log.h"
 #include "support/scenario.h"
 
 namespace shootdown::tests {
 namespace {
 
-using cosim::ActorId;
+constexpr std::uint64_t kLeaf = HandLog::kLeaf;
+constexpr std::uint64_t kTable = HandLog::kTable;
+constexpr arch::MmId kMm = HandLog::kMm;
+constexpr arch::Asid kAsid = HandLog::kAsid;
 
-constexpr std::uint64_t kLeaf = 0x00e8'0000'0000'0f43;  ///< writable, dirty
-constexpr std::uint64_t kTable = 3;
-constexpr std::uint64_t kPgd = 0x1000;
-constexpr arch::Asid kAsid{3};
-
-/// One checker on a log of its own, with one CPU and one SMMU.
+/// One checker on a log written by hand.
 template <class Checker>
-class Bench {
+class Bench : public HandLog {
  public:
-  Bench()
-      : simulation_(sc_core::SC_ZERO_TIME),
-        log_(simulation_),
-        history_(log_),
-        checker_(history_, findings_) {
-    cpu = log_.add_actor("cpu0");
-    smmu = log_.add_actor("smmu0");
-    thread = log_.add_thread("main");
-    history_.add_cpu(cpu);
-    history_.add_smmu(smmu);
-    log_.subscribe(history_);
-    log_.subscribe(checker_);
-    log_.open();
-    say(sw::MmCreated{.mm = 1, .asid = kAsid, .pgd = {kPgd}});
+  template <class... More>
+  explicit Bench(More... more) : checker_(ledger, findings_, more...) {
+    log.subscribe(checker_);
   }
-  template <class E>
-  void say(const E& event) {
-    log_.append(cpu, thread, payload(event));
-  }
-  template <class E>
-  void hardware(ActorId actor, const E& event) {
-    log_.append(actor, cosim::kNoThread, payload(event));
-  }
-  void store(std::uint64_t va, int level, std::uint64_t before, std::uint64_t after) {
-    say(sw::PteStore{.mm = 1,
-                     .va = {va},
-                     .level = level,
-                     .entry = {slot(va, level)},
-                     .before = before,
-                     .after = after});
-    if ((after & 3) == kTable && level < 3)
-      tables_[{level + 1, va}] = after & ~std::uint64_t{0xfff};
-  }
-  void allocate(std::uint64_t page, sw::PageUse use) {
-    say(sw::PageAllocated{.page = {page}, .order = 0, .use = use});
-  }
-  void free(std::uint64_t page, sw::PageUse use) {
-    say(sw::PageFreed{.page = {page}, .order = 0, .use = use});
-  }
-  void fill(std::uint64_t va, unsigned shift, std::uint64_t output) {
-    hardware(cpu, hw::TlbFill{.access_id = ++accesses_,
-                              .requester = {.asid = kAsid},
-                              .page = {va},
-                              .page_shift = shift,
-                              .output = {output},
-                              .permissions = arch::vmsa64::Permissions::of(
-                                  {.user_read = true, .user_write = true})});
-  }
-  void write(std::uint64_t va, std::uint64_t pa) {
-    hardware(cpu, hw::AccessDone{.access_id = ++accesses_,
-                                 .requester = {.asid = kAsid},
-                                 .va = {va},
-                                 .pa = {pa},
-                                 .access = arch::Access::kWrite,
-                                 .source = hw::TranslationSource::kTlb,
-                                 .bytes = 8});
-  }
+  void write(std::uint64_t va, std::uint64_t pa) { access(cpu, va, pa, arch::Access::kWrite); }
   std::vector<std::string> end(bool quiet = true) {
     checker_.on_end(quiet);
     std::vector<std::string> names;
     for (const auto& violation : findings_.violations()) {
-      names.push_back(violation.kind + "/" + violation.missing_hop);
+      names.push_back(std::string(name_of(violation.kind)) + "/" +
+                      std::string(name_of(violation.missing_hop)));
     }
     return names;
   }
   const std::vector<cosim::Note>& notes() const { return findings_.notes(); }
-
-  ActorId cpu{};
-  ActorId smmu{};
-  cosim::ThreadId thread{};
+  const std::vector<cosim::Violation>& violations() const { return findings_.violations(); }
 
  private:
-  /// In the table that an earlier store has linked there, else in one the log says nothing of.
-  std::uint64_t slot(std::uint64_t va, int level) const {
-    const unsigned shift = 39 - 9 * static_cast<unsigned>(level);
-    const std::uint64_t index = va >> shift & 511;
-    if (level == 0) return kPgd + 8 * index;
-    const std::uint64_t span = std::uint64_t{512} << shift;
-    const auto table = tables_.find({level, va & ~(span - 1)});
-    return table != tables_.end() ? table->second + 8 * index : 0x9000 + (va >> 9);
-  }
-  template <class E>
-  static cosim::Payload payload(const E& event) {
-    if constexpr (hw::Event::index_of<E>() < hw::Event::kKinds) {
-      return cosim::Payloads::join(hw::Event(event));
-    } else {
-      return cosim::Payloads::join(sw::TraceEvent(event));
-    }
-  }
-  std::map<std::pair<int, std::uint64_t>, std::uint64_t> tables_;  // by level and first address
-  hw::ScKernel kernel_;
-  hw::Simulation simulation_;
-  cosim::EventLog log_;
-  cosim::History history_;
   cosim::Findings findings_;
   Checker checker_;
-  std::uint64_t accesses_{};
 };
 
 using Names = std::vector<std::string>;
@@ -142,18 +61,18 @@ TEST(AccountingCheckerTest, CountsThatAgreeAreFine) {
   bench.store(0x0, 1, 0, 0x3000 | kTable);
   bench.store(0x0, 2, 0, 0x4000 | kTable);
   bench.say(
-      sw::TableAccounted{.mm = 1, .page = {0x4000}, .level = 3, .constructed = true, .tables = 1});
+      sw::TableAccounted{.mm = kMm, .page = {0x4000}, .level = 3, .constructed = true, .tables = 1});
   bench.allocate(0x8000, sw::PageUse::kAnonymous);
   bench.say(sw::MapcountChanged{.page = {0x8000}, .mapcount = 1});
   bench.store(0x5000, 3, 0, 0x8000 | kLeaf);
-  bench.say(sw::FlushPending{.mm = 1, .count = 1});
-  bench.say(sw::FlushPending{.mm = 1, .count = 0});
+  bench.say(sw::FlushPending{.mm = kMm, .count = 1});
+  bench.say(sw::FlushPending{.mm = kMm, .count = 0});
   EXPECT_EQ(bench.end(), Names{});
 }
 
 TEST(AccountingCheckerTest, AGatherThatNeverFinishes) {
   Accounting bench;
-  bench.say(sw::FlushPending{.mm = 1, .count = 1});
+  bench.say(sw::FlushPending{.mm = kMm, .count = 1});
   EXPECT_EQ(bench.end(/*quiet=*/false), Names{}) << "a run that was cut off proves nothing";
   EXPECT_EQ(bench.end(), Names{"accounting/pending"});
 }
@@ -162,7 +81,7 @@ TEST(AccountingCheckerTest, ATableWithoutItsDestructor) {
   Accounting bench;
   bench.allocate(0x4000, sw::PageUse::kTable);
   bench.say(
-      sw::TableAccounted{.mm = 1, .page = {0x4000}, .level = 3, .constructed = true, .tables = 1});
+      sw::TableAccounted{.mm = kMm, .page = {0x4000}, .level = 3, .constructed = true, .tables = 1});
   bench.free(0x4000, sw::PageUse::kTable);
   EXPECT_EQ(bench.end(), (Names{"accounting/dtor", "accounting/dtor"}))
       << "page type, NR_PAGETABLE";
@@ -172,7 +91,7 @@ TEST(AccountingCheckerTest, ADestructorTwice) {
   Accounting bench;
   bench.allocate(0x4000, sw::PageUse::kTable);
   bench.say(
-      sw::TableAccounted{.mm = 1, .page = {0x4000}, .level = 3, .constructed = false, .tables = 0});
+      sw::TableAccounted{.mm = kMm, .page = {0x4000}, .level = 3, .constructed = false, .tables = 0});
   EXPECT_EQ(bench.end(), Names{"accounting/dtor"});
 }
 
@@ -191,12 +110,12 @@ using Tables = Bench<cosim::TableChecker>;
 
 void read_level_2(Tables& bench, std::uint64_t link) {
   bench.hardware(bench.cpu,
-                 hw::WalkRead{.access_id = 1, .level = 2, .address = {0x3000}, .descriptor = link});
+                 hw::WalkRead{.access_id = 1, .level = 2, .address = {0x3000}, .descriptor = {link}});
 }
 void read_level_3(Tables& bench) {
   bench.hardware(
       bench.cpu,
-      hw::WalkRead{.access_id = 1, .level = 3, .address = {0x4008}, .descriptor = 0x8000 | kLeaf});
+      hw::WalkRead{.access_id = 1, .level = 3, .address = {0x4008}, .descriptor = {0x8000 | kLeaf}});
 }
 Tables& with_table(Tables& bench) {
   bench.allocate(0x3000, sw::PageUse::kTable);
@@ -225,8 +144,8 @@ TEST(TableCheckerTest, AFreedTableBeforeItsFlush) {
 TEST(TableCheckerTest, AFreedTableThatAWalkCacheStillKnows) {
   Tables bench;
   with_table(bench).store(0x0, 2, 0x4000 | kTable, 0);
-  bench.say(sw::FlushBegin{.flush = 1, .mm = 1, .start = {0}, .end = {0x200000}});
-  bench.say(sw::FlushEnd{.flush = 1});
+  bench.say(sw::FlushBegin{.flush = 1, .mm = kMm, .start = {0}, .end = {0x200000}});
+  bench.say(sw::FlushEnd{.flush = 1, .done = true});
   bench.free(0x4000, sw::PageUse::kTable);
   read_level_3(bench);
   EXPECT_EQ(bench.end(), Names{"table-use-after-free/cpu-tlbi"});
@@ -256,7 +175,7 @@ TEST(TableCheckerTest, ATableThatIsTheFirstOfAnotherProcessByNow) {
   with_table(bench).store(0x0, 2, 0x4000 | kTable, 0);
   bench.free(0x4000, sw::PageUse::kTable);
   bench.allocate(0x4000, sw::PageUse::kTable);
-  bench.say(sw::MmCreated{.mm = 2, .asid = {4}, .pgd = {0x4000}});
+  bench.say(sw::MmCreated{.mm = {2}, .asid = {4}, .pgd = {0x4000}});
   read_first(bench, 2, {4});
   EXPECT_EQ(bench.end(), Names{}) << "the way to it is a register";
   read_level_3(bench);
@@ -266,11 +185,11 @@ TEST(TableCheckerTest, ATableThatIsTheFirstOfAnotherProcessByNow) {
 TEST(TableCheckerTest, AFirstTableThatIsThatOfAnotherProcessByNow) {
   Tables bench;
   bench.allocate(0x4000, sw::PageUse::kTable);
-  bench.say(sw::MmCreated{.mm = 2, .asid = {4}, .pgd = {0x4000}});
+  bench.say(sw::MmCreated{.mm = {2}, .asid = {4}, .pgd = {0x4000}});
   read_first(bench, 1, {4});
   bench.free(0x4000, sw::PageUse::kTable);
   bench.allocate(0x4000, sw::PageUse::kTable);
-  bench.say(sw::MmCreated{.mm = 3, .asid = {5}, .pgd = {0x4000}});
+  bench.say(sw::MmCreated{.mm = {3}, .asid = {5}, .pgd = {0x4000}});
   read_first(bench, 2, {5});
   EXPECT_EQ(bench.end(), Names{});
   read_first(bench, 3, {4});
@@ -283,10 +202,10 @@ TEST(TableCheckerTest, ALocklessReaderNeedsASync) {
   bench.allocate(0x4000, sw::PageUse::kTable);
   bench.store(0x0, 2, 0, 0x4000 | kTable);
   bench.say(sw::LocklessRead{
-      .mm = 1, .va = {0}, .level = 2, .entry = {0x3000}, .value = 0x4000 | kTable});
+      .mm = kMm, .va = {0}, .level = 2, .entry = {0x3000}, .value = {0x4000 | kTable}});
   bench.store(0x0, 2, 0x4000 | kTable, 0);
   bench.free(0x4000, sw::PageUse::kTable);
-  bench.say(sw::LocklessRead{.mm = 1, .va = {0}, .level = 3, .entry = {0x4000}, .value = 0});
+  bench.say(sw::LocklessRead{.mm = kMm, .va = {0}, .level = 3, .entry = {0x4000}, .value = {0}});
   EXPECT_EQ(bench.end(), Names{"table-use-after-free/table-sync"});
 }
 
@@ -372,12 +291,12 @@ TEST(BbmCheckerTest, ATableInThePlaceOfABlock) {
 TEST(BbmCheckerTest, TwoTranslationsInOneTlb) {
   Bbm bench;
   bench.store(0x200000, 2, 0, 0x400000 | (kLeaf & ~2));
-  bench.fill(0x200000, 21, 0x400000);
+  bench.fill(bench.cpu, 0x200000, 0x400000, true, 21);
   bench.store(0x200000, 2, 0x400000 | (kLeaf & ~2), 0);
   bench.store(0x200000, 2, 0, 0x4000 | kTable);
   bench.store(0x200000, 3, 0, 0x8000 | kLeaf);
   EXPECT_EQ(bench.notes().size(), 1U) << "made before the old translation was gone";
-  bench.fill(0x200000, 12, 0x8000);
+  bench.fill(bench.cpu, 0x200000, 0x8000, true, 12);
   EXPECT_EQ(bench.end().size(), 1U);
   EXPECT_TRUE(bench.end()[0].starts_with("break-before-make/"));
 }
@@ -390,15 +309,15 @@ TEST(CostCheckerTest, OnlyAFlushOfNothingIsRemarkedOn) {
   CostBench bench;
   bench.store(0x5000, 3, 0, 0x8000 | kLeaf);
   bench.store(0x5000, 3, 0x8000 | kLeaf, 0);
-  bench.say(sw::FlushBegin{.flush = 1, .mm = 1, .start = {0x5000}, .end = {0x6000}});
-  bench.say(sw::FlushEnd{.flush = 1});
+  bench.say(sw::FlushBegin{.flush = 1, .mm = kMm, .start = {0x5000}, .end = {0x6000}});
+  bench.say(sw::FlushEnd{.flush = 1, .done = true});
   EXPECT_EQ(bench.end(), Names{});
   EXPECT_TRUE(bench.notes().empty());
-  bench.say(sw::FlushBegin{.flush = 2, .mm = 1, .start = {0x5000}, .end = {0x6000}});
-  bench.say(sw::FlushEnd{.flush = 2});
+  bench.say(sw::FlushBegin{.flush = 2, .mm = kMm, .start = {0x5000}, .end = {0x6000}});
+  bench.say(sw::FlushEnd{.flush = 2, .done = true});
   EXPECT_EQ(bench.end(), Names{});
   ASSERT_EQ(bench.notes().size(), 1U);
-  EXPECT_EQ(bench.notes()[0].kind, "over-invalidation");
+  EXPECT_EQ(bench.notes()[0].kind, cosim::NoteKind::kOverInvalidation);
 }
 
 // ---- isolation -------------------------------------------------------------------------------

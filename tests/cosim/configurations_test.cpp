@@ -124,7 +124,7 @@ TEST(PermissionUpgradeTest, RewalkPolicyIsNotedAsHidingTheLoop) {
   const auto result = run(load_file("configs/rewalk_hides.yaml"));
 
   ASSERT_EQ(result.notes.size(), 1U);
-  EXPECT_EQ(result.notes[0].kind, "hidden-fault-loop");
+  EXPECT_EQ(result.notes[0].kind, cosim::NoteKind::kHiddenFaultLoop);
   EXPECT_NE(result.notes[0].text.find("notifier"), std::string::npos);
   EXPECT_TRUE(run(load_file("configs/rewalk_hides.yaml", {}, "v6.6")).notes.empty());
 }

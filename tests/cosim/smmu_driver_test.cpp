@@ -93,7 +93,7 @@ struct Machine {
   }
   /// A process that the device shares by PASID 1.
   sw::Mm& bind(Master& master) {
-    auto& mm = processes.emplace_back(state, cpu_mmu, 1U, arch::Asid{0x12});
+    auto& mm = processes.emplace_back(state, cpu_mmu, arch::MmId{1}, arch::Asid{0x12});
     mm.pgd = {0x8800'0000};
     EXPECT_NE(sva.bind(board, mm, arch::SubstreamId{1}, master), nullptr);
     return mm;

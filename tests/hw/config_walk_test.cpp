@@ -52,7 +52,7 @@ class MemorySource : public StructureSource {
   Ipa translate(const Stage2Context&, arch::IpaAddr ipa) override {
     if (ipa.value == bench_.unmapped_ipa) {
       TranslationProblem problem;
-      problem.type = EventType::kFTranslation;
+      problem.type = arch::FaultKind::kTranslation;
       problem.stage2 = true;
       return problem;
     }

@@ -19,7 +19,7 @@
 namespace shootdown::hw {
 namespace {
 
-using arch::smmuv3::EventType;
+using arch::FaultKind;
 using tests::Random;
 
 constexpr std::uint64_t bit(unsigned n) { return std::uint64_t{1} << n; }
@@ -27,7 +27,7 @@ constexpr std::uint64_t low_bits(unsigned n) { return n >= 64 ? ~std::uint64_t{0
 
 /// What the tables in memory mean for one address.
 struct Expected {
-  EventType fault{EventType::kNone};
+  FaultKind fault{FaultKind::kNone};
   std::uint64_t page{};
   unsigned page_shift{};
   std::uint64_t output{};
@@ -101,7 +101,7 @@ class SlowWalker {
     } else if (upper && !context_.half[1].walks_disabled) {
       descend(va, context_.half[1].ttb.value, 64 - context_.half[1].tsz, result);
     } else {
-      result.fault = EventType::kFTranslation;
+      result.fault = FaultKind::kTranslation;
     }
     return result;
   }
@@ -134,7 +134,7 @@ class SlowWalker {
     result.reads.push_back(address);
     std::uint64_t descriptor = 0;
     if (!tables_.read(address, level, context_.output_bits, descriptor)) {
-      result.fault = EventType::kFWalkEabt;
+      result.fault = FaultKind::kWalkAbort;
       return;
     }
     const bool valid = (descriptor & 1) != 0;
@@ -143,13 +143,13 @@ class SlowWalker {
     const bool is_page = valid && two && level == 3;
     const bool is_block = valid && !two && (level == 1 || level == 2);
     if (!is_table && !is_page && !is_block) {
-      result.fault = EventType::kFTranslation;
+      result.fault = FaultKind::kTranslation;
       return;
     }
     std::uint64_t output = descriptor & low_bits(48) & ~low_bits(12);
     if (is_block) output &= ~low_bits(shift);
     if (output >> context_.output_bits != 0) {
-      result.fault = EventType::kFAddrSize;
+      result.fault = FaultKind::kAddressSize;
       return;
     }
     if (is_table) {
@@ -159,7 +159,7 @@ class SlowWalker {
       return;
     }
     if ((descriptor & bit(10)) == 0 && context_.access_flag_faults) {
-      result.fault = EventType::kFAccess;
+      result.fault = FaultKind::kAccessFlag;
       return;
     }
     const unsigned ap = static_cast<unsigned>(descriptor >> 6 & 3);  // AP[2:1]
@@ -204,7 +204,7 @@ void expect_equal(const Stage1Walk& walk, const Expected& expected, arch::Asid a
   ASSERT_TRUE(walk.done());
   ASSERT_EQ(walk.fault(), expected.fault)
       << name_of(walk.fault()) << " for " << name_of(expected.fault);
-  if (expected.fault != EventType::kNone) return;
+  if (expected.fault != FaultKind::kNone) return;
   const TlbEntry& entry = walk.entry();
   EXPECT_EQ(entry.page.value, expected.page);
   EXPECT_EQ(entry.page_shift, expected.page_shift);
@@ -250,7 +250,7 @@ std::uint64_t random_va(Random& random, const Stage1Context& context) {
 TEST(Stage1WalkTest, AgreesWithASlowWalkerOnRandomTables) {
   Random random(20240601);
   SCOPED_TRACE(random.where());
-  std::map<EventType, unsigned> outcomes;
+  std::map<FaultKind, unsigned> outcomes;
   std::map<unsigned, unsigned> page_shifts;
 
   for (unsigned round = 0; round < 6000 && !testing::Test::HasFailure(); ++round) {
@@ -264,7 +264,7 @@ TEST(Stage1WalkTest, AgreesWithASlowWalkerOnRandomTables) {
       SCOPED_TRACE("round " + std::to_string(round) + " access " + std::to_string(access));
       const Expected expected = SlowWalker(context, tables).walk(va);
       ++outcomes[expected.fault];
-      if (expected.fault == EventType::kNone) ++page_shifts[expected.page_shift];
+      if (expected.fault == FaultKind::kNone) ++page_shifts[expected.page_shift];
 
       Stage1Walk walk(context, {va});
       const auto reads = run(walk, tables, context.output_bits);
@@ -288,8 +288,8 @@ TEST(Stage1WalkTest, AgreesWithASlowWalkerOnRandomTables) {
   }
 
   // The generator reached every outcome often enough to mean something.
-  for (const EventType fault : {EventType::kNone, EventType::kFWalkEabt, EventType::kFTranslation,
-                                EventType::kFAddrSize, EventType::kFAccess}) {
+  for (const FaultKind fault : {FaultKind::kNone, FaultKind::kWalkAbort, FaultKind::kTranslation,
+                                FaultKind::kAddressSize, FaultKind::kAccessFlag}) {
     std::cout << name_of(fault) << ": " << outcomes[fault] << " walks\n";
     EXPECT_GT(outcomes[fault], 300U) << name_of(fault);
   }
@@ -311,7 +311,7 @@ TEST(Stage1WalkTest, StartsAtTheLevelThatTheInputSizeAsksFor) {
     EXPECT_EQ(lowest.level(), expected);
     EXPECT_EQ(lowest.descriptor_address().value, 0x4000'0000U);
     ASSERT_TRUE(outside.done());
-    EXPECT_EQ(outside.fault(), EventType::kFTranslation);
+    EXPECT_EQ(outside.fault(), FaultKind::kTranslation);
   }
 }
 
@@ -330,25 +330,25 @@ struct LeafCase {
   const char* name;
   int level;
   std::uint64_t descriptor;
-  EventType fault;
+  FaultKind fault;
   std::uint64_t output;
 };
 std::ostream& operator<<(std::ostream& out, const LeafCase& row) { return out << row.name; }
 
 class LeafTest : public testing::TestWithParam<LeafCase> {};
 
-constexpr EventType kOk = EventType::kNone;
+constexpr FaultKind kOk = FaultKind::kNone;
 constexpr std::array kLeafCases{
     LeafCase{"Page", 3, 0x8000'1743, kOk, 0x8000'1000},
-    LeafCase{"PageReserved", 3, 0x8000'1741, EventType::kFTranslation, 0},
-    LeafCase{"PageInvalid", 3, 0x8000'1742, EventType::kFTranslation, 0},
-    LeafCase{"PageOld", 3, 0x8000'1343, EventType::kFAccess, 0},
-    LeafCase{"PageTooHigh", 3, 0x10'0000'1743, EventType::kFAddrSize, 0},
-    LeafCase{"PageTooHighAndOld", 3, 0x10'0000'1343, EventType::kFAddrSize, 0},
+    LeafCase{"PageReserved", 3, 0x8000'1741, FaultKind::kTranslation, 0},
+    LeafCase{"PageInvalid", 3, 0x8000'1742, FaultKind::kTranslation, 0},
+    LeafCase{"PageOld", 3, 0x8000'1343, FaultKind::kAccessFlag, 0},
+    LeafCase{"PageTooHigh", 3, 0x10'0000'1743, FaultKind::kAddressSize, 0},
+    LeafCase{"PageTooHighAndOld", 3, 0x10'0000'1343, FaultKind::kAddressSize, 0},
     LeafCase{"BlockTwoMegabytes", 2, 0x8020'0741, kOk, 0x8020'0000},
     LeafCase{"BlockIgnoresLowAddressBits", 2, 0x803f'f741, kOk, 0x8020'0000},
     LeafCase{"BlockOneGigabyte", 1, 0x8000'0741, kOk, 0x8000'0000},
-    LeafCase{"BlockHalfATerabyte", 0, 0x8000'0741, EventType::kFTranslation, 0},
+    LeafCase{"BlockHalfATerabyte", 0, 0x8000'0741, FaultKind::kTranslation, 0},
 };
 INSTANTIATE_TEST_SUITE_P(Descriptors, LeafTest, testing::ValuesIn(kLeafCases),
                          [](const auto& test) { return std::string(test.param.name); });

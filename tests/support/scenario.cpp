@@ -38,7 +38,8 @@ cosim::RunResult run(const cosim::Config& config) {
 std::vector<std::string> violations_of(const cosim::RunResult& result) {
   std::vector<std::string> names;
   for (const cosim::Violation& violation : result.violations) {
-    names.push_back(violation.kind + "/" + violation.missing_hop);
+    names.push_back(std::string(name_of(violation.kind)) + "/" +
+                    std::string(name_of(violation.missing_hop)));
   }
   return names;
 }

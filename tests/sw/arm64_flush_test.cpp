@@ -23,7 +23,7 @@ struct Bench {
       : kernel(KernelVersion{.base = release, .revert = {}, .apply = {}}.behaviour(), {},
                PageAllocator({0x8000'0000}, 1u << 20)),
         arch(features, kernel.behaviour),
-        mm(kernel, arch, 1, {0x12}) {
+        mm(kernel, arch, {1}, {0x12}) {
     mm.notifiers.push_back(&notifier);
   }
   FakeCpu cpu;

@@ -38,7 +38,7 @@ struct Fixture {
   Fixture(const json& features, const json& test)
       : kernel(conform::recorded_kernel("6.1"), {}, PageAllocator({0x8000'0000}, 64u << 20)),
         arch(arm64_features(features), kernel.behaviour),
-        mm(kernel, arch, 1, {static_cast<std::uint16_t>(hex(test["ctx"]))}) {
+        mm(kernel, arch, {1}, {static_cast<std::uint16_t>(hex(test["ctx"]))}) {
     if (test["notifier"] == 1) mm.notifiers.push_back(&notifier);
   }
   static Arm64Features arm64_features(const json& names) {

@@ -29,7 +29,7 @@ constexpr sw::Protection kReadOnly{.read = true, .write = false};
 /// Two address spaces that can map one file.
 class HugetlbTest : public MmTest {
  protected:
-  HugetlbTest() : other_(sw::mm_create(cpu_, kernel_, arch_, 2, {kAsid + 1})) {
+  HugetlbTest() : other_(sw::mm_create(cpu_, kernel_, arch_, {2}, {kAsid + 1})) {
     other_->notifiers.push_back(&notifier_);
     empty_pages_ = kernel_.pages.allocated();
     empty_tables_ = kernel_.nr_page_table;
@@ -354,7 +354,7 @@ TEST_P(HugetlbTest, AGatherThatUnsharedFlushesWalkCachesWithC2ff4764e03e) {
     kernel_.behaviour.unshare_by_gather = mended;
     kernel_.behaviour.arm64_unshare_walk_cache = mended;
     sw::Arm64Mmu ranges({.tlbi_range = true}, kernel_.behaviour);
-    const auto mm = sw::mm_create(cpu_, kernel_, ranges, 3, {kAsid + 2});
+    const auto mm = sw::mm_create(cpu_, kernel_, ranges, {3}, {kAsid + 2});
     map_pool(*mm, kHere);
     map_pool(*other_, kThere);
     write(*mm, kHere);

@@ -45,7 +45,7 @@ class MmTest : public testing::TestWithParam<sw::Release> {
       : kernel_(sw::KernelVersion{.base = GetParam(), .revert = {}, .apply = {}}.behaviour(), {},
                 sw::PageAllocator({0x8000'0000}, 64u << 20)),
         arch_({}, kernel_.behaviour),
-        mm_(sw::mm_create(cpu_, kernel_, arch_, 1, {kAsid})),
+        mm_(sw::mm_create(cpu_, kernel_, arch_, {1}, {kAsid})),
         empty_pages_(kernel_.pages.allocated()),
         empty_tables_(kernel_.nr_page_table) {
     mm_->notifiers.push_back(&notifier_);

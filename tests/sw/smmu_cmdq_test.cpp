@@ -65,7 +65,7 @@ class SmmuCmdqTest : public testing::TestWithParam<bool> {
   QueueCpu cpu_;
   PageAllocator pages_{arch::PhysAddr{0x8000'0000}, std::uint64_t{1} << 24};
   Registers registers_{kRegisters};
-  CommandQueue queue_{registers_};
+  CommandQueue queue_{registers_, 0};
 };
 
 TEST_P(SmmuCmdqTest, ASyncStaysInItsSlotUntilItsWaiterHasSeenIt) {

@@ -41,7 +41,7 @@ class X86MmuTest : public testing::Test {
       : kernel_(KernelVersion{.base = {6, 6}, .revert = {}, .apply = {}}.behaviour(), {},
                 PageAllocator({0x8000'0000}, 16u << 20)),
         arch_(*gather_shape("x86_native", kernel_.behaviour), kernel_.behaviour),
-        mm_(mm_create(cpu_, kernel_, arch_, 1, {7})) {
+        mm_(mm_create(cpu_, kernel_, arch_, {1}, {7})) {
     mm_->notifiers.push_back(&notifier_);
     arch_.switch_mm(cpu_, *mm_);
     cpu_.forget();
@@ -153,7 +153,7 @@ TEST_F(X86MmuTest, ALazyCpuIsLeftAloneUnlessTablesWereFreed) {
 }
 
 TEST_F(X86MmuTest, AnotherMmIsNotFlushedHereButCatchesUp) {
-  const auto other = mm_create(cpu_, kernel_, arch_, 2, {8});
+  const auto other = mm_create(cpu_, kernel_, arch_, {2}, {8});
   arch_.switch_mm(cpu_, *other);
   cpu_.forget();
   arch_.flush_tlb_mm(cpu_, *mm_);

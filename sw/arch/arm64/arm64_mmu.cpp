@@ -155,8 +155,8 @@ class CpuPteHost : public arm64::PteHost {
                           .va = va,
                           .level = level_,
                           .entry = entry,
-                          .before = found,
-                          .after = desired,
+                          .before = {found},
+                          .after = {desired},
                           .protnone = mmu_.pte_protnone({desired})});
     }
     return found;

@@ -36,7 +36,7 @@ void X86Mmu::leave_mm(Cpu& cpu) {
   self.loaded_mm->cpumask &= ~cpumask_of(cpu.id());
   self.loaded_mm = nullptr;
   self.is_lazy = false;
-  cpu.trace(MmActive{.mm = 0});
+  cpu.trace(MmActive{.mm = {}});
 }
 
 void X86Mmu::switch_mm(Cpu& cpu, Mm& next) {
@@ -66,7 +66,7 @@ void X86Mmu::enter_lazy_tlb(Cpu& cpu, Mm& mm) {
   CpuTlbState& self = state(cpu);
   if (self.loaded_mm != &mm) return;
   self.is_lazy = true;
-  cpu.trace(MmActive{.mm = 0});
+  cpu.trace(MmActive{.mm = {}});
 }
 
 // ---- Flushes ---------------------------------------------------------------------------------
@@ -216,8 +216,8 @@ bool X86Mmu::ptep_clear_flush_young(Cpu& cpu, Mm& mm, const PteSlot& slot) {
                          .va = slot.va,
                          .level = slot.level,
                          .entry = slot.address,
-                         .before = pte.value,
-                         .after = pte_mkold(pte).value,
+                         .before = {pte.value},
+                         .after = {pte_mkold(pte).value},
                          .protnone = pte_protnone(pte_mkold(pte))});
       // No flush: a young entry in a TLB costs accuracy, nothing else.
       return true;

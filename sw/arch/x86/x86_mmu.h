@@ -49,7 +49,7 @@ class X86Mmu : public X86PteFormat {
   struct CpuTlbState {
     Mm* loaded_mm{};  ///< null: init_mm
     bool is_lazy{};
-    std::map<unsigned, std::uint64_t> tlb_gen;  ///< by mm: what this CPU has caught up with
+    std::map<arch::MmId, std::uint64_t> tlb_gen;  ///< by mm: what this CPU has caught up with
   };
   /// struct flush_tlb_info
   struct FlushInfo {

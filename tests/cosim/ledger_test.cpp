@@ -1,0 +1,279 @@
+// The rooms of the ledger, each on logs written by hand, and that they forget.
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "support/hand_log.h"
+
+namespace shootdown::tests {
+namespace {
+
+constexpr std::uint64_t kVa = 0x5000;
+constexpr std::uint64_t kPa = 0x8000;
+
+// ---- Address spaces --------------------------------------------------------------------------
+
+TEST(AddressSpacesTest, AnAsidBelongsToWhoeverUsesIt) {
+  HandLog log;
+  log.say(sw::MmCreated{.mm = {2}, .asid = {4}, .pgd = {0x2000}, .format = {}});
+  log.say(sw::SvaBound{.mm = {2},
+                       .unit = 0,
+                       .stream_id = HandLog::kStream,
+                       .substream_id = {},
+                       .asid = {3},
+                       .atc = true,
+                       .broadcast = false});
+  const auto& spaces = log.ledger.spaces();
+  EXPECT_EQ(spaces.mm_of(log.cpu, {3}), arch::MmId{1}) << "the CPUs' number";
+  EXPECT_EQ(spaces.mm_of(log.smmu, {3}), arch::MmId{2}) << "the SMMU's own";
+  EXPECT_EQ(spaces.mm_of(log.atc, {3}), arch::MmId{2}) << "which its devices' ATCs share";
+  EXPECT_EQ(spaces.mm_of(log.smmu, {4}), std::nullopt);
+  ASSERT_NE(spaces.binding(log.smmu, HandLog::kStream), nullptr);
+  EXPECT_EQ(spaces.binding(log.smmu, HandLog::kStream)->device, log.device);
+  EXPECT_EQ(spaces.binding(log.cpu, HandLog::kStream), nullptr);
+  EXPECT_EQ(spaces.cpu_asid({2}), arch::Asid{4});
+}
+
+TEST(AddressSpacesTest, ACpuReachesWhatItHasLoaded) {
+  HandLog log;
+  const auto& spaces = log.ledger.spaces();
+  EXPECT_TRUE(spaces.reachable(log.cpu, HandLog::kMm)) << "a CPU that does not tell may use all";
+  log.say(sw::MmActive{.mm = {}});
+  EXPECT_FALSE(spaces.reachable(log.cpu, HandLog::kMm));
+  log.say(sw::MmActive{.mm = HandLog::kMm});
+  EXPECT_TRUE(spaces.reachable(log.cpu, HandLog::kMm));
+  log.say(sw::MmExiting{.mm = HandLog::kMm});
+  EXPECT_FALSE(spaces.reachable(log.cpu, HandLog::kMm));
+  EXPECT_TRUE(spaces.reachable(log.smmu, HandLog::kMm)) << "a device may still";
+}
+
+TEST(AddressSpacesTest, AReleasedProcessHasLetGoOfItsDevices) {
+  HandLog log;
+  EXPECT_FALSE(log.ledger.spaces().is_released(HandLog::kMm));
+  log.notify(0, ~std::uint64_t{0}, /*release=*/true);
+  EXPECT_TRUE(log.ledger.spaces().is_released(HandLog::kMm));
+}
+
+TEST(AddressSpacesTest, BroadcastsAreForCpusAndForMmusThatFollow) {
+  HandLog log;
+  EXPECT_TRUE(log.ledger.spaces().takes_part_in_broadcast(log.cpu));
+  EXPECT_FALSE(log.ledger.spaces().takes_part_in_broadcast(log.smmu));
+  log.bind(false, /*broadcast=*/true);
+  EXPECT_TRUE(log.ledger.spaces().takes_part_in_broadcast(log.smmu));
+  EXPECT_FALSE(log.ledger.spaces().takes_part_in_broadcast(log.atc));
+}
+
+// ---- Frames ----------------------------------------------------------------------------------
+
+TEST(FramesTest, AFrameIsFreeUntilSomebodyHasItAgain) {
+  HandLog log;
+  log.allocate(kPa, sw::PageUse::kAnonymous);
+  EXPECT_FALSE(log.ledger.frames().free_since({kPa}));
+  log.free(kPa, sw::PageUse::kAnonymous);
+  const auto freed = log.ledger.frames().free_since({kPa + 8});
+  EXPECT_EQ(freed.sequence, log.log.events());
+  log.allocate(kPa, sw::PageUse::kFile);
+  EXPECT_FALSE(log.ledger.frames().free_since({kPa}));
+  EXPECT_EQ(log.ledger.frames().last_freed({kPa}).sequence, freed.sequence);
+}
+
+// ---- Kernel stacks -----------------------------------------------------------------------------
+
+TEST(KernelStacksTest, APathHasOneNumberAndItsFunctions) {
+  HandLog log;
+  const auto& stacks = log.ledger.stacks();
+  EXPECT_FALSE(stacks.inside(log.thread));
+  static const char* const kOuter = "do_munmap";
+  static const char* const kInner = "zap_pte_range";
+  log.enter(kOuter);
+  const auto entered = stacks.entered_kernel(log.thread);
+  const auto outer = stacks.path(log.thread);
+  log.enter(kInner);
+  const auto inner = stacks.path(log.thread);
+  EXPECT_EQ(stacks.text(inner), "do_munmap > zap_pte_range");
+  EXPECT_EQ(stacks.innermost(inner), "zap_pte_range");
+  EXPECT_TRUE(stacks.within(inner, outer));
+  EXPECT_FALSE(stacks.within(outer, inner));
+  log.leave(kInner);
+  log.enter(kInner);
+  EXPECT_EQ(stacks.path(log.thread), inner) << "the same path again";
+  EXPECT_EQ(stacks.entered_kernel(log.thread).sequence, entered.sequence);
+  EXPECT_FALSE(stacks.inside(log.other)) << "each thread has its own";
+  log.leave(kInner);
+  log.leave(kOuter);
+  EXPECT_FALSE(stacks.inside(log.thread));
+  EXPECT_FALSE(stacks.entered_kernel(log.thread));
+}
+
+// ---- Cached translations -------------------------------------------------------------------------
+
+TEST(CachedTranslationsTest, AnEntryLivesUntilItIsEvictedOrInvalidated) {
+  HandLog log;
+  log.fill(log.cpu, kVa, kPa);
+  const auto& cached = log.ledger.cached();
+  EXPECT_NE(cached.cached(log.cpu, {kVa + 0xff8}, HandLog::kAsid), nullptr);
+  EXPECT_EQ(cached.cached(log.cpu, {kVa}, {9}), nullptr);
+  EXPECT_EQ(cached.cached(log.cpu1, {kVa}, HandLog::kAsid), nullptr);
+  EXPECT_EQ(cached.live_into({kPa}, 0x1000).size(), 1U);
+  log.hardware(log.cpu, hw::TlbEvict{.asid = HandLog::kAsid,
+                                     .global = false,
+                                     .regime = {},
+                                     .page = {kVa},
+                                     .page_shift = 12});
+  EXPECT_TRUE(cached.live_into({kPa}, 0x1000).empty());
+  log.fill(log.cpu, kVa, kPa);
+  log.invalidate(log.cpu, hw::InvalidationCause::kDvm, 1, HandLog::by_address(kVa), 1);
+  EXPECT_TRUE(cached.live_into({kPa}, 0x1000).empty());
+}
+
+TEST(CachedTranslationsTest, ATlbThatRemovedTooFewIsNotBelieved) {
+  HandLog log;
+  log.fill(log.cpu, kVa, kPa);
+  log.invalidate(log.cpu, hw::InvalidationCause::kDvm, 1, HandLog::by_address(kVa), 0);
+  EXPECT_EQ(log.ledger.cached().live_into({kPa}, 0x1000).size(), 1U);
+}
+
+TEST(CachedTranslationsTest, WhatAnAccessOnItsWayHasUsedIsKept) {
+  HandLog log;
+  log.fill(log.cpu, kVa, kPa);
+  const std::uint64_t id = log.look_up(log.cpu, kVa, kPa);
+  log.invalidate(log.cpu, hw::InvalidationCause::kDvm, 1, HandLog::by_address(kVa), 1);
+  EXPECT_NE(log.ledger.cached().cached(log.cpu, {kVa}, HandLog::kAsid), nullptr);
+  log.done(log.cpu, id, kVa, kPa);
+  EXPECT_NE(log.ledger.cached().cached(log.cpu, {kVa}, HandLog::kAsid), nullptr)
+      << "whoever judges its end may still ask";
+  log.access(log.cpu, kVa + 0x1000, kPa + 0x1000);
+  EXPECT_EQ(log.ledger.cached().cached(log.cpu, {kVa}, HandLog::kAsid), nullptr);
+}
+
+// ---- Maintenance -----------------------------------------------------------------------------------
+
+TEST(MaintenanceTest, AStayHoldsWhatAThreadDidInIt) {
+  HandLog log;
+  log.bind();
+  log.store(kVa, 3, 0, kPa | HandLog::kLeaf);
+  log.enter("do_munmap");
+  log.store(kVa, 3, kPa | HandLog::kLeaf, 0);
+  log.flush_begin(kVa, kVa + 0x1000);
+  log.tlbi(HandLog::by_address(kVa));
+  log.dsb();
+  log.notify(kVa, kVa + 0x1000);
+  log.send(HandLog::tlbi_command(HandLog::by_address(kVa)));
+  log.flush_end();
+  log.leave("do_munmap");
+  log.enter("do_mmap");
+  log.tlbi(HandLog::by_address(kVa));
+  const auto stores = log.ledger.tables().stores(HandLog::kMm, {kVa});
+  ASSERT_EQ(stores.size(), 2U);
+  ASSERT_NE(stores[1]->stay, nullptr);
+  EXPECT_EQ(stores[1]->stay->tlbis.size(), 1U) << "the second is of another stay";
+  EXPECT_TRUE(stores[1]->stay->tlbis.front()->completed);
+  EXPECT_EQ(stores[1]->stay->notifiers.size(), 1U);
+  EXPECT_EQ(stores[1]->stay->commands.size(), 1U);
+  ASSERT_EQ(stores[1]->flushes.size(), 1U);
+  EXPECT_TRUE(stores[1]->flushes.front().flush->end);
+}
+
+TEST(MaintenanceTest, FlushesOfOthersCountForAStore) {
+  HandLog log;
+  log.store(kVa, 3, 0, kPa | HandLog::kLeaf);
+  log.enter("try_to_unmap");
+  log.store(kVa, 3, kPa | HandLog::kLeaf, 0);
+  log.leave("try_to_unmap");
+  log.other_says(sw::FlushBegin{
+      .flush = 5, .mm = HandLog::kMm, .start = {0}, .end = {~std::uint64_t{0}}, .secondary = true});
+  const auto stores = log.ledger.tables().stores(HandLog::kMm, {kVa});
+  ASSERT_EQ(stores.back()->flushes.size(), 1U);
+  EXPECT_EQ(stores.back()->flushes.front().flush->begin.thread, log.other);
+  EXPECT_TRUE(log.ledger.flush_in_progress(HandLog::kMm, {kVa}));
+  log.other_says(sw::FlushEnd{.flush = 5, .done = true});
+  EXPECT_FALSE(log.ledger.flush_in_progress(HandLog::kMm, {kVa}));
+  EXPECT_FALSE(log.ledger.tables().changed_since_flush(HandLog::kMm, {0}, {0x10000}));
+}
+
+// ---- Reset, and bounds -----------------------------------------------------------------------------
+
+/// One page mapped, used by all, unmapped with everything that belongs to it, and freed.
+void unmap_once(HandLog& log) {
+  log.allocate(kPa, sw::PageUse::kAnonymous);
+  log.store(kVa, 3, 0, kPa | HandLog::kLeaf);
+  for (const cosim::ActorId tlb : {log.cpu, log.smmu, log.atc}) {
+    log.fill(tlb, kVa, kPa);
+    log.access(tlb, kVa, kPa, arch::Access::kWrite);
+  }
+  log.enter("do_munmap");
+  log.store(kVa, 3, kPa | HandLog::kLeaf, 0);
+  log.flush_begin(kVa, kVa + 0x1000, true);
+  const auto what = HandLog::by_address(kVa);
+  log.invalidate(log.cpu, hw::InvalidationCause::kDvm, log.tlbi(what), what, 1);
+  log.dsb();
+  log.notify(kVa, kVa + 0x1000);
+  const auto commands = {HandLog::tlbi_command(what), HandLog::atc_command(kVa),
+                         HandLog::sync_command()};
+  for (const auto& command : commands) log.send(command);
+  log.invalidate(log.smmu, hw::InvalidationCause::kCommand, log.fetch(*commands.begin()), what, 1);
+  log.invalidate(log.atc, hw::InvalidationCause::kAtcInvalidation,
+                 log.fetch(HandLog::atc_command(kVa)), HandLog::by_address(kVa, HandLog::kAsid), 1);
+  log.hardware(log.smmu, hw::SyncCompleted{.number = log.fetch(HandLog::sync_command())});
+  log.flush_end();
+  log.say(sw::ProtectionRemoved{.mm = HandLog::kMm,
+                                .start = {kVa},
+                                .end = {kVa + 0x1000},
+                                .operation = "munmap"});
+  log.leave("do_munmap");
+  log.free(kPa, sw::PageUse::kAnonymous);
+}
+
+TEST(LedgerTest, WhatNothingLiveCanAskForIsForgotten) {
+  HandLog log;
+  log.bind(/*with_atc=*/true);
+  for (int i = 0; i < 100; ++i) unmap_once(log);
+  const std::size_t cached = log.ledger.cached().remembered();
+  const std::size_t outstanding = log.ledger.maintenance().outstanding();
+  const std::size_t stores = log.ledger.tables().remembered();
+  for (int i = 0; i < 5000; ++i) unmap_once(log);
+  EXPECT_LE(log.ledger.cached().remembered(), cached);
+  EXPECT_LE(log.ledger.maintenance().outstanding(), outstanding);
+  EXPECT_LE(log.ledger.tables().remembered(), stores + 32) << "within a sweep";
+}
+
+TEST(LedgerTest, AnOldTranslationKeepsWhatMadeItStale) {
+  HandLog log;
+  log.store(kVa, 3, 0, kPa | HandLog::kLeaf);
+  log.fill(log.cpu, kVa, kPa);
+  log.store(kVa, 3, kPa | HandLog::kLeaf, 0);
+  const std::uint64_t made_stale = log.log.events();
+  for (std::uint64_t i = 0; i < 1000; ++i) {
+    log.store(kVa, 3, 0, (i << 12) | HandLog::kLeaf);
+    log.store(kVa, 3, (i << 12) | HandLog::kLeaf, 0);
+  }
+  bool kept = false;
+  for (const cosim::StoreRecord* store : log.ledger.tables().stores(HandLog::kMm, {kVa})) {
+    kept |= store->at.sequence == made_stale;
+  }
+  EXPECT_TRUE(kept);
+}
+
+TEST(LedgerTest, ResetForgetsEverything) {
+  HandLog log;
+  log.bind(/*with_atc=*/true);
+  unmap_once(log);
+  log.fill(log.cpu, kVa, kPa);
+  log.enter("do_mmap");
+  log.flush_begin(kVa, kVa + 0x1000);
+  log.say(sw::FlushPending{.mm = HandLog::kMm, .count = 1});
+  const std::uint64_t generation = log.ledger.generation();
+  log.ledger.reset();
+  EXPECT_NE(log.ledger.generation(), generation) << "no memo of before is good";
+  EXPECT_EQ(log.ledger.cached().remembered(), 0U);
+  EXPECT_EQ(log.ledger.maintenance().outstanding(), 0U);
+  EXPECT_EQ(log.ledger.tables().remembered(), 0U);
+  EXPECT_FALSE(log.ledger.maintenance().flush_pending(HandLog::kMm));
+  EXPECT_FALSE(log.ledger.stacks().inside(log.thread));
+  EXPECT_EQ(log.ledger.spaces().mm_of(log.cpu, HandLog::kAsid), std::nullopt);
+  EXPECT_EQ(log.ledger.spaces().binding(log.smmu, HandLog::kStream), nullptr);
+  EXPECT_FALSE(log.ledger.frames().last_freed({kPa}));
+}
+
+}  // namespace
+}  // namespace shootdown::tests
