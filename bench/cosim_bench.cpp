@@ -55,13 +55,13 @@ void run_accesses(benchmark::State& state, const std::string& hardware) {
   Experiment experiment(config);
   std::uint64_t cycles = 0;
   std::uint64_t rtl_before = 0;
-  for (const auto& engine : experiment.platform().rtl()) rtl_before += engine->cycles();
+  for (const auto& engine : experiment.platform().machine().rtl()) rtl_before += engine->cycles();
   for (auto _ : state) {
     if (experiment.run().verdict != Verdict::kPass) state.SkipWithError("the run failed");
     cycles += experiment.platform().simulated_ps() / config.hardware.clock_period_ps;
   }
   std::uint64_t rtl = 0;
-  for (const auto& engine : experiment.platform().rtl()) rtl += engine->cycles();
+  for (const auto& engine : experiment.platform().machine().rtl()) rtl += engine->cycles();
   state.SetItemsProcessed(state.iterations() * kAccesses);
   state.counters["sim_cycles/s"] =
       benchmark::Counter(static_cast<double>(cycles), benchmark::Counter::kIsRate);

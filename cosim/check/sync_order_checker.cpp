@@ -67,7 +67,7 @@ void SyncOrderChecker::on_effect(const Event& event, const hw::TlbInvalidate& e)
   if (e.cause != hw::InvalidationCause::kDvm && e.cause != hw::InvalidationCause::kCommand) return;
   auto& waiting = e.cause == hw::InvalidationCause::kDvm ? tlbis_ : commands_[event.actor];
   for (Outstanding& one : waiting) {
-    if (one.number == e.cause_id) one.effects[event.actor] = stamp_of(event);
+    if (one.number == e.cause_id) one.effects.push_back(stamp_of(event));
   }
 }
 
@@ -101,13 +101,15 @@ void SyncOrderChecker::on_sync(const Event& event, const hw::SyncCompleted& sync
 
 void SyncOrderChecker::check_effect(const Event& completion, ActorId tlb,
                                     const Outstanding& invalidation) {
-  const auto effect = invalidation.effects.find(tlb);
+  const auto effect =
+      std::find_if(invalidation.effects.begin(), invalidation.effects.end(),
+                   [&](const Stamp& one) { return one.actor == tlb; });
   if (effect == invalidation.effects.end()) {
     report(completion, tlb, {}, invalidation.what + " has not taken effect in " + name(tlb));
     return;
   }
   for (const OpenAccess& access : ledger_.cached().open_accesses(tlb)) {
-    if (access.looked_up.sequence > effect->second.sequence) continue;
+    if (access.looked_up.sequence > effect->sequence) continue;
     const arch::VirtAddr page = arch::page_of(access.va);
     if (!invalidation.invalidation.covers(page.value, page.value + arch::kPageSize - 1,
                                           access.requester.asid, false)) {

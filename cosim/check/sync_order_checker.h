@@ -6,6 +6,7 @@
 #include <deque>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "cosim/check/checker.h"
 
@@ -34,7 +35,7 @@ class SyncOrderChecker : public Checker {
     bool of_atc{};
     ActorId device{kNoActor};         ///< of_atc: whose ATC; kNoActor: nobody has to answer
     bool answered{};                  ///< of_atc
-    std::map<ActorId, Stamp> effects;  ///< by TLB
+    std::vector<Stamp> effects;       ///< one for each TLB
   };
   void on_effect(const Event& event, const hw::TlbInvalidate& e);
   void on_dsb(const Event& event, const hw::DsbCompleted& dsb);

@@ -10,6 +10,7 @@
 #include "conform/conform.h"
 #include "conform/conform_report.h"
 #include "cosim/cli/config_files.h"
+#include "cosim/cli/event_options.h"
 #include "cosim/cli/fst.h"
 #include "cosim/config/injections.h"
 #include "cosim/config/load.h"
@@ -89,16 +90,18 @@ int run_command(const Options& options) {
   }
   Experiment experiment(config);
   Platform& platform = experiment.platform();
+  EventFilter filter = event_filter(options, platform.log());
   std::optional<EventWriter> writer;
   if (events) {
-    writer.emplace(platform.log(), events->stream());
+    writer.emplace(platform.log(), events->stream(), std::move(filter));
     platform.log().subscribe(*writer);
+    experiment.on_violation([&](const Violation&) { writer->violation_found(); });
   }
   std::optional<Waves> waves;
   if (waves_file) {
     std::vector<RtlTlbEngine*> rtl;
-    for (const auto& engine : platform.rtl()) rtl.push_back(engine.get());
-    waves.emplace(platform.log(), platform.simulation(), platform.rtl_context(), rtl);
+    for (const auto& engine : platform.machine().rtl()) rtl.push_back(engine.get());
+    waves.emplace(platform.log(), platform.simulation(), platform.machine().rtl_context(), rtl);
     waves->open(waves_file->temporary_path());
     platform.log().subscribe(*waves);
   }

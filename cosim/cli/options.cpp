@@ -41,6 +41,17 @@ std::optional<Options> parse_options(int argc, const char* const* argv, int& exi
   run->add_option("--waves", options.waves, "write waves: F.vcd, or F.fst if vcd2fst is installed");
   run->add_option("--json", options.json, "write the result as JSON");
   run->add_option("--events", options.events, "write the event log as JSON lines");
+  run->add_option("--event-kinds", options.event_kinds,
+                  "only events of these kinds: KIND,KIND (shootdown list events)")
+      ->delimiter(',');
+  run->add_option("--event-actors", options.event_actors,
+                  "only events of these: cpu0,smmu0,nic0, or threads")
+      ->delimiter(',');
+  run->add_option("--event-addresses", options.event_addresses,
+                  "only events that name an address from FIRST to LAST: FIRST:LAST");
+  run->add_option("--event-window", options.event_window,
+                  "only so many events before the first violation, and as many after it")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{10'000'000}));
   CLI::App* matrix =
       app.add_subcommand("matrix", "run configurations on every kernel release and hardware model");
   matrix->add_option("CONFIG", options.configs, "configuration files; all below configs/ if none");

@@ -27,6 +27,10 @@ struct Options {
   std::optional<std::string> waves;
   std::optional<std::string> json;
   std::optional<std::string> events;
+  std::vector<std::string> event_kinds;   ///< empty: all
+  std::vector<std::string> event_actors;  ///< empty: all
+  std::optional<std::string> event_addresses;
+  std::optional<std::uint64_t> event_window;
   std::string list{"configs"};
   std::vector<std::string> configs;  ///< of the matrix; empty: all in configs/
   std::vector<std::string> folders;  ///< of recorded cases

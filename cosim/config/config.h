@@ -74,6 +74,7 @@ struct ProcessConfig {
 struct DeviceConfig {
   std::string name;
   std::size_t process{};  ///< index
+  std::size_t mmu{};      ///< index of the secondary MMU it is behind
   hw::DmaDeviceConfig dma;
 };
 

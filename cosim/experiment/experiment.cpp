@@ -56,7 +56,7 @@ RunResult Experiment::run() {
   result.events = platform_.log().events();
   result.simulated_ps = platform_.simulated_ps();
   for (std::size_t i = 0; i < config_.devices.size(); ++i) {
-    if (const unsigned failed = platform_.device(i).failed_accesses(); failed != 0) {
+    if (const unsigned failed = platform_.machine().devices()[i]->failed_accesses(); failed != 0) {
       // Nobody hears of a fault that does not stall, so that nobody makes the page accessible.
       const bool stalls = config_.hardware.smmu.features.can_stall();
       result.remarks.push_back(fmt::format(

@@ -64,6 +64,7 @@ void Maintenance::issued(const Stamp& at, const hw::TlbiIssued& e) {
                                                       .what = e.what,
                                                       .op = e.op,
                                                       .effects = {}});
+  tlbi->effects.reserve(log_->actors().size());
   stay_of(at)->tlbis.push_back(tlbi);
   tlbis_.push_back(std::move(tlbi));
   if (tlbis_.size() > kMostOutstanding) tlbis_.pop_front();
@@ -147,7 +148,7 @@ void Maintenance::answered(const Stamp& at, const hw::AtcInvalidationCompleted& 
 }
 
 void Maintenance::took_effect(const Stamp& at, const hw::TlbInvalidate& e) {
-  const Effect effect{.at = at, .what = e.what, .removed = e.removed};
+  const Effect effect{.at = at, .removed = e.removed};
   const auto of_command = [&](ActorId mmu) {
     const auto unit = units_.find(mmu);
     if (unit == units_.end()) return;
@@ -171,7 +172,7 @@ void Maintenance::took_effect(const Stamp& at, const hw::TlbInvalidate& e) {
       }
       break;
     case hw::InvalidationCause::kLocal:
-      for (const auto& flush : open_) flush->local.push_back(effect);
+      for (const auto& flush : open_) flush->local.push_back({effect, e.what});
       break;
     case hw::InvalidationCause::kReset:
       break;

@@ -26,8 +26,11 @@ namespace shootdown::cosim {
 /// An invalidation took effect in one TLB or ATC, the actor of `at`.
 struct Effect {
   Stamp at;
-  arch::Invalidation what;
   unsigned removed{};
+};
+/// Likewise by a CPU's own instruction, which nothing else tells of.
+struct LocalEffect : Effect {
+  arch::Invalidation what;
 };
 
 struct TlbiRecord {
@@ -77,7 +80,7 @@ struct FlushRecord {
   bool secondary{};        ///< for devices too
   CallPath path{};
   /// Invalidations by CPUs' own instructions while it was under way.
-  std::vector<Effect> local;
+  std::vector<LocalEffect> local;
 
   bool covers(std::uint64_t first, std::uint64_t last) const {
     return start.value <= last && (first < limit.value || limit.value == ~std::uint64_t{0});

@@ -24,7 +24,7 @@ std::uint64_t bytes_of(int level) { return arch::page_bytes(vmsa64::level_shift(
 
 // How many stores to one entry are kept that nobody can ask for by a cached translation: what a
 // dirty page was written after, what a fault was permitted since.
-constexpr std::size_t kStoresKept = 16;
+constexpr std::size_t kStoresKept = 8;
 // Flushes and removals that a store keeps: the first ones decide.
 constexpr std::size_t kKeptByStore = 8;
 

@@ -62,13 +62,13 @@ sw::smmu::HostProperties host_of(const Config& config) {
 
 }  // namespace
 
-SoftwareStack::SoftwareStack(const Config& config)
+SoftwareStack::SoftwareStack(const Config& config, arch::PhysAddr registers)
     : config_(config),
       kernel_(config.kernel.behaviour(), config.software_injections,
               sw::PageAllocator(config.hardware.memory.base, config.hardware.memory.size_bytes),
               config.hardware.cpus),
       arch_(make_arch(config, kernel_.behaviour)),
-      smmu_(kernel_, {.registers = kSmmuRegisters,
+      smmu_(kernel_, {.registers = registers,
                       .host = host_of(config),
                       .use_broadcast = config.hardware.smmu.features.broadcast}),
       sva_(smmu_),

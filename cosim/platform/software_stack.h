@@ -18,12 +18,10 @@
 
 namespace shootdown::cosim {
 
-/// Where the SMMU's registers are.
-inline constexpr arch::PhysAddr kSmmuRegisters{0x2b400000};
-
 class SoftwareStack {
  public:
-  explicit SoftwareStack(const Config& config);
+  /// `registers`: where the SMMU's are. `config` outlives the stack.
+  SoftwareStack(const Config& config, arch::PhysAddr registers);
 
   /// Boots: driver, address spaces, regions, SVA binds. Throws std::runtime_error if the simulated
   /// memory does not suffice.

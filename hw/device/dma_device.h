@@ -23,7 +23,7 @@
 #include "hw/sim/signal_board.h"
 #include "hw/sim/simulation.h"
 #include "hw/sim/wait_list.h"
-#include "hw/smmu/transaction.h"
+#include "hw/iommu/transaction.h"
 
 namespace shootdown::hw {
 

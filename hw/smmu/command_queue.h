@@ -23,7 +23,7 @@
 #include "hw/smmu/register_file.h"
 #include "hw/smmu/smmu_config.h"
 #include "hw/smmu/stall_table.h"
-#include "hw/smmu/transaction.h"
+#include "hw/iommu/transaction.h"
 
 namespace shootdown::hw {
 

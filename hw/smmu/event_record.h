@@ -6,7 +6,7 @@
 #include "hw/arch/types.h"
 #include "hw/mmu/two_stage_walk.h"
 #include "hw/smmu/stream_config.h"
-#include "hw/smmu/transaction.h"
+#include "hw/iommu/transaction.h"
 
 namespace shootdown::hw {
 

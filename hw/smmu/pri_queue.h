@@ -13,7 +13,7 @@
 #include "hw/sim/simulation.h"
 #include "hw/smmu/interrupts.h"
 #include "hw/smmu/output_queue.h"
-#include "hw/smmu/transaction.h"
+#include "hw/iommu/transaction.h"
 
 namespace shootdown::hw {
 

@@ -162,6 +162,7 @@ void RegisterFile::set_masks() {
 }
 
 void RegisterFile::reset() {
+  closing_ = 0;
   words_.fill(0);
   const IdRegisters ids = id_registers(features_);
   set(reg::kIdr0, ids.idr0);

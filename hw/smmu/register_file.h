@@ -34,8 +34,11 @@ class RegisterFile {
   }
   void set(std::uint32_t offset, std::uint32_t value) { words_[index(offset)] = value; }
   bool enabled(std::uint64_t cr0_mask) const {
-    return (get(arch::smmuv3::reg::kCr0Ack) & cr0_mask) != 0;
+    return (get(arch::smmuv3::reg::kCr0Ack) & ~closing_ & cr0_mask) != 0;
   }
+  /// Bits of CR0 that are being switched off: they take nothing new, while CR0ACK still shows them,
+  /// until what was taken before has ended.
+  void close(std::uint32_t cr0_mask) { closing_ = cr0_mask; }
   bool interrupt_enabled(std::uint64_t irq_ctrl_mask) const {
     return (get(arch::smmuv3::reg::kIrqCtrlAck) & irq_ctrl_mask) != 0;
   }
@@ -56,6 +59,7 @@ class RegisterFile {
 
   SmmuFeatures features_;
   Illegal illegal_;
+  std::uint32_t closing_{};
   std::array<std::uint32_t, kDecodedBytes / 4> words_{};
   std::array<std::uint32_t, kDecodedBytes / 4> writable_{};
 };

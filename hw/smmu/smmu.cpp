@@ -1,6 +1,7 @@
 #include "hw/smmu/smmu.h"
 
 #include <cstring>
+#include <utility>
 
 namespace shootdown::hw {
 
@@ -54,6 +55,17 @@ Smmu::Smmu(const sc_core::sc_module_name& name, Simulation& simulation, DvmNetwo
 void Smmu::start() {
   commands_.start();
   updater_.start();
+}
+
+bool Smmu::connect_interrupt(std::string_view wire, std::function<void()> handler) {
+  InterruptLine* line = wire == "event"    ? &interrupt.event
+                        : wire == "pri"    ? &interrupt.pri
+                        : wire == "gerror" ? &interrupt.gerror
+                        : wire == "sync"   ? &interrupt.sync
+                                           : nullptr;
+  if (line == nullptr) return false;
+  line->connect(std::move(handler));
+  return true;
 }
 
 void Smmu::flush_caches() {
@@ -155,25 +167,26 @@ void Smmu::apply_updates() {
 
 void Smmu::write_cr0(std::uint32_t now) {
   const std::uint32_t falls = registers_.get(reg::kCr0Ack) & ~now;
-  if (smmuv3::cr0::Smmuen::get(falls) != 0) {
+  // What is switched off takes nothing new, and CR0ACK says so when what was taken has ended. In this
+  // order: transactions that end may still have events to write.
+  std::uint32_t closed = 0;
+  const auto closes = [&](std::uint64_t mask) {
+    closed |= falls & static_cast<std::uint32_t>(mask);
+    registers_.close(closed);
+    return (falls & mask) != 0;
+  };
+  if (closes(smmuv3::cr0::Smmuen::kMask)) {
     // From here on transactions follow GBPA. Those on their way end first, stalled ones at once.
-    registers_.set(reg::kCr0Ack, registers_.get(reg::kCr0Ack) &
-                                     ~static_cast<std::uint32_t>(smmuv3::cr0::Smmuen::kMask));
     stalls_.terminate(std::nullopt);
     mmu_.drain();
     stalls_.terminate(std::nullopt);  // what has stalled since
   }
-  // What is being written is written before its queue is off, and the command that is being carried
-  // out is the last one.
-  if (smmuv3::cr0::Eventqen::get(falls) != 0) event_queue_.drain();
-  if (smmuv3::cr0::Priqen::get(falls) != 0) pri_queue_.drain();
-  if (smmuv3::cr0::Cmdqen::get(falls) != 0) {
-    registers_.set(reg::kCr0Ack, registers_.get(reg::kCr0Ack) &
-                                     ~static_cast<std::uint32_t>(smmuv3::cr0::Cmdqen::kMask));
-    commands_.drain();
-  }
-  // Only what software asked for when the wait began: what it has written since comes next.
+  if (closes(smmuv3::cr0::Eventqen::kMask)) event_queue_.drain();
+  if (closes(smmuv3::cr0::Priqen::kMask)) pri_queue_.drain();
+  if (closes(smmuv3::cr0::Cmdqen::kMask)) commands_.drain();
+  // What software has written since comes next.
   registers_.set(reg::kCr0Ack, now);
+  registers_.close(0);
   configs_.cache().forget_decoded();
   commands_.software_moved();
   stalls_.retry_unreported();

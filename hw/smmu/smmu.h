@@ -13,6 +13,7 @@
 #include "hw/events.h"
 #include "hw/interconnect/bus.h"
 #include "hw/interconnect/dvm.h"
+#include "hw/iommu/secondary_mmu.h"
 #include "hw/mmu/mmu.h"
 #include "hw/smmu/command_queue.h"
 #include "hw/smmu/config_unit.h"
@@ -22,12 +23,12 @@
 #include "hw/smmu/register_file.h"
 #include "hw/smmu/smmu_config.h"
 #include "hw/smmu/stall_table.h"
-#include "hw/smmu/transaction.h"
+#include "hw/iommu/transaction.h"
 #include "hw/smmu/transaction_unit.h"
 
 namespace shootdown::hw {
 
-class Smmu : public sc_core::sc_module, private DvmTarget {
+class Smmu : public sc_core::sc_module, public SecondaryMmu, private DvmTarget {
  public:
   /// `simulation` and `dvm` outlive this object. `engine` may be null.
   Smmu(const sc_core::sc_module_name& name, Simulation& simulation, DvmNetwork& dvm,
@@ -41,12 +42,20 @@ class Smmu : public sc_core::sc_module, private DvmTarget {
   EventPort events{"events"};
   InterruptLines interrupt;
 
-  void attach_atc(arch::StreamId stream_id, AtcPort& atc) { commands_.attach_atc(stream_id, atc); }
+  Socket& device_socket() override { return devices; }
+  Socket& register_socket() override { return registers_in; }
+  std::uint64_t register_bytes() const override { return arch::smmuv3::kRegisterBytes; }
+  BusMaster& memory_bus() override { return bus; }
+  EventPort& event_port() override { return events; }
+  bool connect_interrupt(std::string_view wire, std::function<void()> handler) override;
+  void attach_atc(arch::StreamId stream_id, AtcPort& atc) override {
+    commands_.attach_atc(stream_id, atc);
+  }
   Mmu& mmu() { return mmu_; }
   /// Drops every cached configuration and translation at once, without a command. For test benches.
   void flush_caches();
-  void start();
-  void reset();
+  void start() override;
+  void reset() override;
 
  private:
   void device_transport(tlm::tlm_generic_payload& trans, sc_core::sc_time& delay);

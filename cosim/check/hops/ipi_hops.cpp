@@ -7,7 +7,7 @@ namespace shootdown::cosim {
 namespace {
 
 /// The CPU that was told, and did what it did: what was wrong with it.
-void invalidation_is_missing(HopSearch& search, const Effect* wrong_asid, const Effect* other) {
+void invalidation_is_missing(HopSearch& search, const LocalEffect* wrong_asid, const LocalEffect* other) {
   const ActorId cpu = search.stale.tlb;
   if (wrong_asid != nullptr) {
     search.happened(ChainRole::kEffect, wrong_asid->at, "invalidates", "another ASID");
@@ -35,9 +35,9 @@ void invalidation_is_missing(HopSearch& search, const Effect* wrong_asid, const 
 void follow_ipi(HopSearch& search) {
   const StaleEntry& stale = search.stale;
   if (search.due == nullptr) return search.nobody_flushed();
-  const Effect* wrong_asid = nullptr;
-  const Effect* other = nullptr;
-  for (const Effect& effect : search.due->local) {
+  const LocalEffect* wrong_asid = nullptr;
+  const LocalEffect* other = nullptr;
+  for (const LocalEffect& effect : search.due->local) {
     if (effect.at.actor != stale.tlb) continue;
     if (search.matches(effect.what)) {
       search.happened(ChainRole::kEffect, effect.at,

@@ -1,6 +1,6 @@
 // What a device transaction carries beside address and data.
-#ifndef SHOOTDOWN_HW_SMMU_TRANSACTION_H
-#define SHOOTDOWN_HW_SMMU_TRANSACTION_H
+#ifndef SHOOTDOWN_HW_IOMMU_TRANSACTION_H
+#define SHOOTDOWN_HW_IOMMU_TRANSACTION_H
 
 #include <cstdint>
 #include <functional>
