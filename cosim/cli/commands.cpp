@@ -20,6 +20,7 @@
 #include "cosim/experiment/matrix.h"
 #include "cosim/experiment/seeds.h"
 #include "cosim/observe/event_writer.h"
+#include "cosim/program/step.h"
 #include "cosim/report/json_report.h"
 #include "cosim/report/output_file.h"
 #include "cosim/report/text_report.h"
@@ -220,6 +221,8 @@ int list_command(const Options& options) {
     list_words(hop_words());
   } else if (options.list == "costs") {
     list_words(cost_words());
+  } else if (options.list == "steps") {
+    for (const StepKind& kind : step_kinds()) fmt::print("{:20} {}\n", kind.name, kind.what);
   } else if (options.list == "events") {
     for (const std::string_view name : Payload::names()) fmt::print("{}\n", name);
   } else if (options.list == "injections") {

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "cosim/config/architecture_config.h"
-#include "cosim/config/memory_operation.h"
 #include "cosim/config/schedule_config.h"
 #include "cosim/observe/vocabulary.h"
 #include "hw/arch/types.h"
@@ -78,25 +77,31 @@ struct DeviceConfig {
   hw::DmaDeviceConfig dma;
 };
 
-// Steps of a thread on a CPU. Devices have hw::DmaStep.
-struct CpuAccess {
-  arch::Access access{};
-  arch::VirtAddr va{};
-  unsigned bytes{8};
-  std::uint64_t value{};
-  std::uint64_t count{1};
-  std::uint64_t stride_bytes{};
+// Steps of a thread on a CPU. Devices have hw::DmaStep; what both have is the same.
+using Access = hw::DmaAccess;
+using Delay = hw::DmaDelay;
+using WaitFor = hw::DmaWaitFor;
+using Signal = hw::DmaSignal;
+struct StepKind;  // an entry of the table in cosim/program/step.h
+/// A step that asks the kernel to change mappings: a system call, or work of a kernel thread.
+struct MemoryOperation {
+  const StepKind* kind{};
+  std::size_t region{};  ///< of the thread's process: where `start` lies
+  arch::VirtAddr start{};
+  arch::VirtAddr end{};   ///< exclusive
+  bool write{};           ///< mprotect: the new protection; pin: to write
+  bool free{};            ///< madvise: MADV_FREE, else MADV_DONTNEED
+  arch::VirtAddr to{};    ///< mremap
+  std::size_t process{};  ///< fork: the child, index
 };
-struct Delay {
-  std::uint64_t cycles{};
+struct CpuStep;
+struct Repeat {
+  std::uint64_t times{};
+  std::vector<CpuStep> steps;
 };
-struct WaitFor {
-  unsigned signal{};
+struct CpuStep : std::variant<Access, MemoryOperation, Delay, WaitFor, Signal, Repeat> {
+  using variant::variant;
 };
-struct Signal {
-  unsigned signal{};
-};
-using CpuStep = std::variant<CpuAccess, MemoryOperation, Delay, WaitFor, Signal>;
 
 struct CpuThread {
   std::string name;

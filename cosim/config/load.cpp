@@ -13,7 +13,6 @@
 #include "cosim/config/load_architecture.h"
 #include "cosim/config/load_hardware.h"
 #include "cosim/config/load_schedule.h"
-#include "cosim/config/load_threads.h"
 
 namespace shootdown::cosim {
 
@@ -426,7 +425,7 @@ Config load_config(const std::string& path, const LoadOptions& options) {
       config.devices.push_back(read_device(name, value, config));
     }
   }
-  read_threads(map.require("threads"), config);
+  options.read_threads(map.require("threads"), config);
   if (const auto schedule = map.find("schedule")) {
     read_schedule(*schedule, options.event_kinds, config);
   }

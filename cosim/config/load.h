@@ -18,6 +18,8 @@ struct LoadOptions {
   std::optional<std::uint64_t> seed;  ///< of a random schedule
   RtlGeometries rtl_geometries;
   std::vector<std::string> event_kinds;  ///< that a schedule can name; empty: any
+  /// Reads `threads:`; what steps there are is not this room's affair (cosim/program).
+  void (*read_threads)(const YamlValue& value, Config& config){};
 };
 
 /// Throws ConfigError.

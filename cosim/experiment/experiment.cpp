@@ -6,6 +6,7 @@
 
 #include "cosim/check/checkers.h"
 #include "cosim/config/load.h"
+#include "cosim/program/load_threads.h"
 #include "cosim/rtl/tlb_dut.h"
 
 namespace shootdown::cosim {
@@ -17,7 +18,8 @@ Config load_experiment(const std::string& path, const std::vector<std::string>& 
                       .kernel = kernel,
                       .seed = seed,
                       .rtl_geometries = tlb_dut_geometries(),
-                      .event_kinds = {}};
+                      .event_kinds = {},
+                      .read_threads = read_threads};
   for (const std::string_view name : Payload::names()) options.event_kinds.emplace_back(name);
   return load_config(path, options);
 }

@@ -1,13 +1,28 @@
 #include "cosim/platform/random_schedule.h"
 
+#include <algorithm>
+#include <vector>
+
 namespace shootdown::cosim {
+
+namespace {
+
+/// The slow thread is still one that gets on.
+constexpr unsigned kSlowOneIn = 4;
+
+}  // namespace
 
 void RandomSchedule::set_seed(std::uint64_t seed) {
   state_ = seed;
-  // Every access and every latency is a point: some three for each event of the log.
-  one_in_ = 24U << (next() % 5);
+  one_in_ = 8U << (next() % 6);
   log2_longest_ = 6 + static_cast<unsigned>(next() % 9);
-  slow_ = simulation_.threads()[next() % simulation_.threads().size()];
+  // Mostly a thread of software: there are more of the others, and they wait for one another.
+  std::vector<const hw::SimThread*> threads;
+  const bool software = next() % 4 != 0;
+  for (const hw::SimThread* thread : simulation_.threads()) {
+    if (!software || thread->label() != hw::SimThread::kNoLabel) threads.push_back(thread);
+  }
+  slow_ = threads.empty() ? nullptr : threads[next() % threads.size()];
 }
 
 // splitmix64 (Steele, Lea, Flood 2014): the same on every machine.
@@ -22,7 +37,7 @@ std::uint64_t RandomSchedule::next() {
 void RandomSchedule::choose(const hw::ChoicePoint& point) {
   const std::uint64_t draw = next();
   const bool slow = &point.thread == slow_;
-  if (draw % (slow ? (one_in_ + 3) / 4 : one_in_) != 0) return;
+  if (draw % (slow ? std::max(one_in_ / 8, kSlowOneIn) : one_in_) != 0) return;
   // Short delays as likely as long ones: the logarithm is uniform.
   const unsigned bits = 1 + static_cast<unsigned>((draw >> 32) % log2_longest_);
   const std::uint64_t cycles = next() & ((std::uint64_t{1} << bits) - 1);

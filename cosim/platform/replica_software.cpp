@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "cosim/observe/format.h"
+#include "cosim/program/step.h"
 #include "sw/mm/memory.h"
 #include "sw/mm/mmap.h"
 
@@ -13,22 +15,6 @@ namespace shootdown::cosim {
 namespace {
 
 constexpr unsigned kInterruptCpu = 0;  // where the SMMU's interrupts and fault worker run
-
-/// What a step that failed says of it.
-std::string failure_of(const MemoryOperation& operation) {
-  switch (operation.kind) {
-    case MemoryOperation::Kind::kPin:
-      return "could not pin all from " + hex(operation.start) + " on";
-    case MemoryOperation::Kind::kUnpin:
-      return "has pinned nothing at " + hex(operation.start);
-    case MemoryOperation::Kind::kMprotect:
-      return "mprotect met a hole after " + hex(operation.start);
-    case MemoryOperation::Kind::kMremap:
-      return "the kernel refused to map at " + hex(operation.to);
-    default:
-      return "the kernel refused to map at " + hex(operation.start);
-  }
-}
 
 }  // namespace
 
@@ -133,56 +119,84 @@ void ReplicaSoftware::exit_process(Task& task, std::size_t process) {
   sw::exit_mmap(task, stack_->mm(process));
 }
 
+/// A thread of a program: what its steps need of the kernel, and where it is in them.
+class ReplicaSoftware::Program : public StepHost {
+ public:
+  Program(ReplicaSoftware& software, Task& task, std::size_t number)
+      : software_(software), task_(task), thread_(software.config_.cpu_threads[number]) {}
+
+  /// False: the thread has ended before the steps have.
+  bool run(const std::vector<CpuStep>& steps) {
+    return std::all_of(steps.begin(), steps.end(), [&](const CpuStep& step) {
+      return std::visit([&](const auto& one) { return run_step(one); }, step);
+    });
+  }
+
+  sw::Cpu& cpu() override { return task_; }
+  sw::KernelState& kernel() override { return stack().kernel(); }
+  sw::Mm& mm() override { return stack().mm(thread_.process); }
+  const RegionConfig& region(std::size_t number) override {
+    return stack().region(thread_.process, number);
+  }
+  sw::File* file(std::size_t region) override { return stack().file(thread_.process, region); }
+  sw::Vma vma_of(std::size_t region) override {
+    return stack().vma_of(task_, thread_.process, region);
+  }
+  PinnedPages& pinned() override { return pinned_; }
+  void fork(std::size_t child) override {
+    stack().fork(task_, child);
+    software_.machine_.signals().raise(software_.process_born_signal(child));
+  }
+  void exit() override { software_.exit_process(task_, thread_.process); }
+
+ private:
+  SoftwareStack& stack() { return *software_.stack_; }
+  bool run_step(const Access& step) { return software_.run_access(task_, thread_, step); }
+  bool run_step(const MemoryOperation& step) {
+    const StepEnd end = step.kind->perform(*this, step);
+    if (end == StepEnd::kFailed) {
+      software_.remarks_.push_back(thread_.name + ": " + failure_of(step));
+    }
+    return end != StepEnd::kExited;
+  }
+  bool run_step(const Delay& step) {
+    task_.delay(step.cycles);
+    return true;
+  }
+  bool run_step(const WaitFor& step) {
+    task_.wait_for(software_.machine_.signals(), step.signal);
+    return true;
+  }
+  bool run_step(const Signal& step) {
+    task_.delay(0);
+    software_.machine_.signals().raise(step.signal);
+    return true;
+  }
+  bool run_step(const Repeat& step) {
+    for (std::uint64_t i = 0; i < step.times; ++i) {
+      if (!run(step.steps)) return false;
+    }
+    return true;
+  }
+
+  ReplicaSoftware& software_;
+  Task& task_;
+  const CpuThread& thread_;
+  PinnedPages pinned_;
+};
+
 void ReplicaSoftware::run_program(Task& task, std::size_t number) {
-  const CpuThread& program = config_.cpu_threads[number];
-  if (config_.processes[program.process].fork_of) {
-    task.wait_for(machine_.signals(), process_born_signal(program.process));
+  const CpuThread& thread = config_.cpu_threads[number];
+  if (config_.processes[thread.process].fork_of) {
+    task.wait_for(machine_.signals(), process_born_signal(thread.process));
   }
-  load_context(task, stack_->mm(program.process));
-  PinnedPages pinned;
-  struct Runner {
-    ReplicaSoftware& software;
-    Task& task;
-    const CpuThread& program;
-    PinnedPages& pinned;
-    bool operator()(const CpuAccess& s) const { return software.run_step(task, program, s); }
-    bool operator()(const MemoryOperation& s) const {
-      if (s.kind == MemoryOperation::Kind::kExit) {
-        software.exit_process(task, program.process);
-        return false;
-      }
-      if (s.kind == MemoryOperation::Kind::kFork) {
-        software.stack_->fork(task, s.process);
-        software.machine_.signals().raise(software.process_born_signal(s.process));
-        return true;
-      }
-      if (!perform(task, *software.stack_, program.process, s, pinned)) {
-        software.remarks_.push_back(program.name + ": " + failure_of(s));
-      }
-      return true;
-    }
-    bool operator()(const Delay& s) const {
-      task.delay(s.cycles);
-      return true;
-    }
-    bool operator()(const WaitFor& s) const {
-      task.wait_for(software.machine_.signals(), s.signal);
-      return true;
-    }
-    bool operator()(const Signal& s) const {
-      task.delay(0);
-      software.machine_.signals().raise(s.signal);
-      return true;
-    }
-  };
-  for (const CpuStep& step : program.steps) {
-    if (!std::visit(Runner{*this, task, program, pinned}, step)) break;
-  }
+  load_context(task, stack_->mm(thread.process));
+  Program(*this, task, number).run(thread.steps);
   task.delay(0);
   machine_.signals().raise(thread_ended_signal(number));
 }
 
-bool ReplicaSoftware::run_step(Task& task, const CpuThread& program, const CpuAccess& step) {
+bool ReplicaSoftware::run_access(Task& task, const CpuThread& program, const Access& step) {
   sw::Mm& mm = stack_->mm(program.process);
   for (std::uint64_t i = 0; i < step.count; ++i) {
     const arch::VirtAddr va = step.va + i * step.stride_bytes;

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "cosim/platform/cpu_scheduler.h"
-#include "cosim/platform/operations.h"
 #include "cosim/platform/software.h"
 #include "cosim/platform/software_stack.h"
 #include "cosim/platform/task.h"
@@ -31,6 +30,7 @@ class ReplicaSoftware : public Software {
   const std::vector<std::string>& remarks() const override { return remarks_; }
 
  private:
+  class Program;
   void build_tasks();
   void boot(Task& task);
   [[noreturn]] void serve_interrupts(Task& task);
@@ -45,7 +45,7 @@ class ReplicaSoftware : public Software {
     return static_cast<unsigned>(config_.signals.size() + config_.processes.size() + thread);
   }
   /// False: the thread was killed.
-  bool run_step(Task& task, const CpuThread& program, const CpuAccess& step);
+  bool run_access(Task& task, const CpuThread& program, const Access& step);
 
   const Config& config_;
   Machine& machine_;

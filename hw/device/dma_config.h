@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <variant>
+#include <vector>
 
 #include "hw/arch/types.h"
 #include "hw/mmu/mmu_config.h"
@@ -29,7 +30,14 @@ struct DmaWaitFor {
 struct DmaSignal {
   unsigned signal{};
 };
-using DmaStep = std::variant<DmaAccess, DmaDelay, DmaWaitFor, DmaSignal>;
+struct DmaStep;
+struct DmaRepeat {
+  std::uint64_t times{};
+  std::vector<DmaStep> steps;
+};
+struct DmaStep : std::variant<DmaAccess, DmaDelay, DmaWaitFor, DmaSignal, DmaRepeat> {
+  using variant::variant;
+};
 
 struct AtcConfig {
   TlbGeometry geometry{.entries = 16, .ways = 16};

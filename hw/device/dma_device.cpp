@@ -33,10 +33,18 @@ void DmaDevice::start_program() {
   if (!program_.empty()) program_process_.start();
 }
 
-void DmaDevice::run_program() {
-  for (const DmaStep& step : program_) {
+void DmaDevice::run_steps(const std::vector<DmaStep>& steps) {
+  for (const DmaStep& step : steps) {
     std::visit([this](const auto& s) { run_step(s); }, step);
   }
+}
+
+void DmaDevice::run_step(const DmaRepeat& step) {
+  for (std::uint64_t i = 0; i < step.times; ++i) run_steps(step.steps);
+}
+
+void DmaDevice::run_program() {
+  run_steps(program_);
   simulation_.synchronize();
 }
 

@@ -62,7 +62,9 @@ class DmaDevice : public sc_core::sc_module, public AtcPort {
     std::function<void()> completed;
   };
   void run_program();
+  void run_steps(const std::vector<DmaStep>& steps);
   void run_step(const DmaAccess& step);
+  void run_step(const DmaRepeat& step);
   void run_step(const DmaDelay& step) { simulation_.sleep_cycles(step.cycles); }
   void run_step(const DmaWaitFor& step) { signals_.wait(step.signal); }
   void run_step(const DmaSignal& step) { signals_.raise(step.signal); }

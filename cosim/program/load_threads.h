@@ -1,6 +1,6 @@
 // The `threads:` part of a configuration: programs of CPUs and devices.
-#ifndef SHOOTDOWN_COSIM_CONFIG_LOAD_THREADS_H
-#define SHOOTDOWN_COSIM_CONFIG_LOAD_THREADS_H
+#ifndef SHOOTDOWN_COSIM_PROGRAM_LOAD_THREADS_H
+#define SHOOTDOWN_COSIM_PROGRAM_LOAD_THREADS_H
 
 #include "cosim/config/config.h"
 #include "cosim/config/strict_yaml.h"
