@@ -87,7 +87,9 @@ class Process {
   void protect(bool write) {
     do_mprotect(cpu, *mm, area_.start, area_.end, {.read = true, .write = write});
   }
-  std::unique_ptr<Mm> create() { return mm_create(cpu, kernel_, arch_, {++numbers_}, arch::Asid{1}); }
+  std::unique_ptr<Mm> create() {
+    return mm_create(cpu, kernel_, arch_, {++numbers_}, arch::Asid{1});
+  }
 
   FreeCpu cpu;
   std::unique_ptr<Mm> mm;

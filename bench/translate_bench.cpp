@@ -59,8 +59,7 @@ class Machine {
   }
   Mmu::Outcome translate(std::uint64_t va) {
     const InFlightAccess in_flight(mmu_);
-    return mmu_.translate(++access_id_,
-                          {.asid = kAsid, .stream_id = {}, .substream_id = {}},
+    return mmu_.translate(++access_id_, {.asid = kAsid, .stream_id = {}, .substream_id = {}},
                           TranslationContext::of(context_),
                           {.va = {va}, .access = arch::Access::kWrite});
   }

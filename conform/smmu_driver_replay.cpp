@@ -221,8 +221,9 @@ class Session {
   bool perform_sva(const std::string& op, const std::vector<std::uint64_t>& args) {
     if (op == "mm") {
       Process& process = processes_[args[0]];
-      process.mm = std::make_unique<sw::Mm>(kernel_, arch_, arch::MmId{static_cast<unsigned>(args[0])},
-                                            arch::Asid{static_cast<std::uint16_t>(args[3])});
+      process.mm =
+          std::make_unique<sw::Mm>(kernel_, arch_, arch::MmId{static_cast<unsigned>(args[0])},
+                                   arch::Asid{static_cast<std::uint16_t>(args[3])});
       process.mm->pgd = {args[1]};
       process.pasid = ssid(args[2]);
       return true;

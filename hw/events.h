@@ -1,6 +1,7 @@
 // What the hardware models publish: one struct per kind of event, all plain values, in words of
-// translation and maintenance that every CPU, secondary MMU and device shares. Where an architecture
-// has a word of its own for it, that stands beside, for people (`command`, `text`, raw words).
+// translation and maintenance that every CPU, secondary MMU and device shares. Where an
+// architecture has a word of its own for it, that stands beside, for people (`command`, `text`, raw
+// words).
 //
 // Models write these to a tlm_analysis_port; who listens is not their business. Publishing takes no
 // time. Times and actors are added by the subscriber. Members are declared once, by
@@ -79,7 +80,8 @@ struct TlbFill {
                    (bool, dropped));
 };
 
-/// A valid entry was replaced to make room. Told together with the fill that replaced it, before it.
+/// A valid entry was replaced to make room. Told together with the fill that replaced it, before
+/// it.
 struct TlbEvict {
   static constexpr std::string_view kName = "tlb_evict";
   SHOOTDOWN_FIELDS((arch::Asid, asid), (bool, global), (arch::Regime, regime),
@@ -287,7 +289,8 @@ struct DeviceRetry {
   SHOOTDOWN_FIELDS((arch::VirtAddr, va), (unsigned, attempt), (bool, gave_up));
 };
 
-// ---- What the RTL says of itself -----------------------------------------------------------------
+// ---- What the RTL says of itself
+// -----------------------------------------------------------------
 
 /// The RTL and the SystemC model of one TLB differ. `field`: hit, output, permission, occupancy ...
 struct LockstepMismatch {

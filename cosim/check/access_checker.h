@@ -1,5 +1,5 @@
-// stale-access, use-after-free, isolation and write-after-protect: judges every completed access, and
-// every freed frame, by what the page tables said and what was flushed.
+// stale-access, use-after-free, isolation and write-after-protect: judges every completed access,
+// and every freed frame, by what the page tables said and what was flushed.
 #ifndef SHOOTDOWN_COSIM_CHECK_ACCESS_CHECKER_H
 #define SHOOTDOWN_COSIM_CHECK_ACCESS_CHECKER_H
 

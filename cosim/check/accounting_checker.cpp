@@ -26,8 +26,8 @@ void AccountingChecker::on_event(const Event& event) {
     if (table->constructed) {
       tables_.insert(table->page.value);
     } else if (tables_.erase(table->page.value) == 0) {
-      report(&event, {}, fmt::format("destructs table {} a second time", hex(table->page)), Hop::kDtor,
-             "NR_PAGETABLE is one too low");
+      report(&event, {}, fmt::format("destructs table {} a second time", hex(table->page)),
+             Hop::kDtor, "NR_PAGETABLE is one too low");
     }
   } else if (const auto* mapped = event.payload.get<sw::MapcountChanged>()) {
     pages_[mapped->page.value].mapcount = mapped->mapcount;

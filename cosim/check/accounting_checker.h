@@ -42,7 +42,7 @@ class AccountingChecker : public Checker {
 
   std::set<std::uint64_t> tables_;            // constructed ones, by page
   std::map<std::uint64_t, PageCount> pages_;  // allocated ones, by address
-  std::map<arch::MmId, int> pending_;          // tlb_flush_pending, by mm
+  std::map<arch::MmId, int> pending_;         // tlb_flush_pending, by mm
   std::uint64_t counted_{};                   // NR_PAGETABLE
 };
 

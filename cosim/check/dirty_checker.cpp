@@ -120,8 +120,7 @@ MissingHop DirtyChecker::missing_hop(const Frame& frame, const StoreRecord* clea
                               "flush before the rmap is removed");
   }
   if (late != nullptr) {
-    missing.items.add(ChainRole::kFlush, late->begin,
-                      "flush " + ledger_.stacks().text(late->path));
+    missing.items.add(ChainRole::kFlush, late->begin, "flush " + ledger_.stacks().text(late->path));
   }
   return missing;
 }

@@ -45,15 +45,14 @@ void FaultLoopChecker::on_given_up(const Event& event, const hw::DeviceRetry& re
 
 void FaultLoopChecker::on_done(const Event& event, const hw::AccessDone& done) {
   if (loops_.empty() || done.bytes == 0) return;
-  loops_.erase({ledger_.requester(event.actor, done.requester), arch::page_of(done.va).value,
-                done.access});
+  loops_.erase(
+      {ledger_.requester(event.actor, done.requester), arch::page_of(done.va).value, done.access});
 }
 
 std::optional<arch::MmId> FaultLoopChecker::mm_of(ActorId actor,
-                                                const hw::TranslationFault& fault) const {
+                                                  const hw::TranslationFault& fault) const {
   const Binding* binding = ledger_.spaces().binding(actor, fault.requester.stream_id);
-  return binding != nullptr ? binding->mm
-                            : ledger_.spaces().mm_of(actor, fault.requester.asid);
+  return binding != nullptr ? binding->mm : ledger_.spaces().mm_of(actor, fault.requester.asid);
 }
 
 void FaultLoopChecker::on_fault(const Event& event, const hw::TranslationFault& fault) {
@@ -177,7 +176,8 @@ void FaultLoopChecker::report(const Event& event, const hw::TranslationFault& fa
 void FaultLoopChecker::on_policy(const Event& event, const hw::PermissionPolicy& policy) {
   if (!policy.rewalk) return;
   // An x86 CPU may be relied on to walk again: there the kernel owes no flush of an upgrade.
-  if (where_of(ledger_, event.actor) == StaleEntry::Where::kCpu && ledger_.tables().format() == arch::TableFormat::kX86_64)
+  if (where_of(ledger_, event.actor) == StaleEntry::Where::kCpu &&
+      ledger_.tables().format() == arch::TableFormat::kX86_64)
     return;
   const auto mm = ledger_.spaces().mm_of(event.actor, policy.requester.asid);
   if (!mm || !ledger_.tables().leaf(*mm, policy.va).permits(policy.access)) return;
@@ -189,8 +189,8 @@ void FaultLoopChecker::on_policy(const Event& event, const hw::PermissionPolicy&
        .text = fmt::format(
            "{} met an entry that has been stale since {} and walked again (hit_without_permission: "
            "rewalk); with `fault` it would fault for ever. Missing hop: {} ({})",
-           name(ledger_.requester(event.actor, policy.requester)), microseconds(stale.store->at.time_ps),
-           name_of(missing.hop), missing.text)});
+           name(ledger_.requester(event.actor, policy.requester)),
+           microseconds(stale.store->at.time_ps), name_of(missing.hop), missing.text)});
 }
 
 }  // namespace shootdown::cosim

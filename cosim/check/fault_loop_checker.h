@@ -44,7 +44,8 @@ class FaultLoopChecker : public Checker {
   std::optional<arch::MmId> mm_of(ActorId actor, const hw::TranslationFault& fault) const;
   void on_done(const Event& event, const hw::AccessDone& done);
   void on_policy(const Event& event, const hw::PermissionPolicy& policy);
-  void report(const Event& event, const hw::TranslationFault& fault, const Loop& loop, arch::MmId mm);
+  void report(const Event& event, const hw::TranslationFault& fault, const Loop& loop,
+              arch::MmId mm);
   /// The cached translation that `actor` faulted on, and the store that made it lack the right.
   StaleEntry lacking_entry(ActorId actor, const hw::Requester& requester, arch::VirtAddr va,
                            arch::MmId mm) const;

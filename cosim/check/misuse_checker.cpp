@@ -10,14 +10,15 @@ namespace shootdown::cosim {
 
 void MisuseChecker::on_event(const Event& event) {
   if (const auto* use = event.payload.get<hw::IllegalUse>()) {
-    report(event, ViolationKind::kDriverMisuse, {}, fmt::format("{}: {}", use->rule, hex(use->detail.value)),
-           Hop::kCommand, "software broke a rule of the architecture");
+    report(event, ViolationKind::kDriverMisuse, {},
+           fmt::format("{}: {}", use->rule, hex(use->detail.value)), Hop::kCommand,
+           "software broke a rule of the architecture");
   } else if (const auto* difference = event.payload.get<hw::LockstepMismatch>()) {
-    report(
-        event, ViolationKind::kLockstepMismatch, difference->va,
-        fmt::format("{} of {} at {}: SystemC {}, RTL {}", difference->field, difference->operation,
-                    hex(difference->va), hex(difference->systemc.value), hex(difference->rtl.value)),
-        Hop::kHardware, "the RTL and the model of this TLB differ");
+    report(event, ViolationKind::kLockstepMismatch, difference->va,
+           fmt::format("{} of {} at {}: SystemC {}, RTL {}", difference->field,
+                       difference->operation, hex(difference->va), hex(difference->systemc.value),
+                       hex(difference->rtl.value)),
+           Hop::kHardware, "the RTL and the model of this TLB differ");
     findings_.stop_run();
   } else if (const auto* assertion = event.payload.get<hw::RtlAssertionFailed>()) {
     report(event, ViolationKind::kRtlAssertion, {},

@@ -101,9 +101,8 @@ void SyncOrderChecker::on_sync(const Event& event, const hw::SyncCompleted& sync
 
 void SyncOrderChecker::check_effect(const Event& completion, ActorId tlb,
                                     const Outstanding& invalidation) {
-  const auto effect =
-      std::find_if(invalidation.effects.begin(), invalidation.effects.end(),
-                   [&](const Stamp& one) { return one.actor == tlb; });
+  const auto effect = std::find_if(invalidation.effects.begin(), invalidation.effects.end(),
+                                   [&](const Stamp& one) { return one.actor == tlb; });
   if (effect == invalidation.effects.end()) {
     report(completion, tlb, {}, invalidation.what + " has not taken effect in " + name(tlb));
     return;

@@ -33,9 +33,9 @@ class SyncOrderChecker : public Checker {
     std::string what;
     arch::Invalidation invalidation;
     bool of_atc{};
-    ActorId device{kNoActor};         ///< of_atc: whose ATC; kNoActor: nobody has to answer
-    bool answered{};                  ///< of_atc
-    std::vector<Stamp> effects;       ///< one for each TLB
+    ActorId device{kNoActor};    ///< of_atc: whose ATC; kNoActor: nobody has to answer
+    bool answered{};             ///< of_atc
+    std::vector<Stamp> effects;  ///< one for each TLB
   };
   void on_effect(const Event& event, const hw::TlbInvalidate& e);
   void on_dsb(const Event& event, const hw::DsbCompleted& dsb);

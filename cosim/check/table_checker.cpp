@@ -46,13 +46,13 @@ void TableChecker::on_event(const Event& event) {
 bool TableChecker::taken_over(const Event& event, const sw::LocklessRead& read) const {
   if (ledger_.tables().taken_out(read.entry, read.mm, read.va, event.sequence) == nullptr)
     return false;
-  const std::uint64_t entry = arch::to_vmsa64(ledger_.tables().format(), read.value.value, read.level);
+  const std::uint64_t entry =
+      arch::to_vmsa64(ledger_.tables().format(), read.value.value, read.level);
   if (vmsa64::is_table(entry, read.level)) return true;
   const arch::PhysAddr output = vmsa64::leaf_output(entry, read.level);
   const auto page = pages_.find(output.value);
   return vmsa64::is_leaf(entry, read.level) && page != pages_.end() &&
-         page->second.use == sw::PageUse::kAnonymous &&
-         ledger_.belongs_to_another(output, read.mm);
+         page->second.use == sw::PageUse::kAnonymous && ledger_.belongs_to_another(output, read.mm);
 }
 
 std::uint64_t TableChecker::root_meant(const Event& event, const hw::WalkRead& read) const {
@@ -134,10 +134,8 @@ TableChecker::Blame TableChecker::blame(const Event& event, const PageState& pag
   }
   const bool cpu = where_of(ledger_, event.actor) == StaleEntry::Where::kCpu;
   const std::string text = "the flush left this walker's walk cache the way to the table";
-  return {.hop = cpu ? Hop::kCpuTlbi : Hop::kCommand,
-          .text = text,
-          .missing = text,
-          .items = chain()};
+  return {
+      .hop = cpu ? Hop::kCpuTlbi : Hop::kCommand, .text = text, .missing = text, .items = chain()};
 }
 
 void TableChecker::report(const Event& event, arch::PhysAddr address, int level,

@@ -60,9 +60,8 @@ std::optional<std::uint64_t> number(std::string_view text) {
 std::pair<std::uint64_t, std::uint64_t> range_named(const std::string& text) {
   const auto colon = text.find(':');
   const auto first = number(std::string_view(text).substr(0, colon));
-  const auto last = colon == std::string::npos
-                        ? first
-                        : number(std::string_view(text).substr(colon + 1));
+  const auto last =
+      colon == std::string::npos ? first : number(std::string_view(text).substr(colon + 1));
   if (!first || !last || *first > *last) {
     fail("--event-addresses", "is '" + text + "'", "FIRST:LAST, both included, or one address");
   }

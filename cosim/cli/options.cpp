@@ -64,9 +64,10 @@ std::optional<Options> parse_options(int argc, const char* const* argv, int& exi
   add_common(check);
   add_kernel(check);
   CLI::App* list = app.add_subcommand("list", "list what there is");
-  list->add_option("WHAT", options.list, "configs, kernels, changes, checkers, hops, costs, steps, events or injections")
-      ->check(CLI::IsMember({"configs", "kernels", "changes", "checkers", "hops", "costs", "steps", "events",
-                           "injections"}))
+  list->add_option("WHAT", options.list,
+                   "configs, kernels, changes, checkers, hops, costs, steps, events or injections")
+      ->check(CLI::IsMember({"configs", "kernels", "changes", "checkers", "hops", "costs", "steps",
+                             "events", "injections"}))
       ->capture_default_str();
   CLI::App* conform =
       app.add_subcommand("conform", "replay recorded behaviour and say where it differs");

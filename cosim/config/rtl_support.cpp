@@ -20,8 +20,8 @@ std::optional<RtlObstacle> rtl_obstacle(const hw::TlbGeometry& tlb, const RtlGeo
   for (const auto& [entries, ways] : built) shapes.push_back(fmt::format("{}/{}", entries, ways));
   return RtlObstacle{
       .key = "entries",
-      .problem = fmt::format("the RTL is not built for {} entries in {} ways", tlb.entries,
-                             tlb.ways),
+      .problem =
+          fmt::format("the RTL is not built for {} entries in {} ways", tlb.entries, tlb.ways),
       .allowed = fmt::format("entries/ways {}; or model: systemc", fmt::join(shapes, ", "))};
 }
 

@@ -1,5 +1,5 @@
-// Whether the RTL can stand for a TLB of a configuration: the one answer that the loader, the matrix
-// and `shootdown list` ask for.
+// Whether the RTL can stand for a TLB of a configuration: the one answer that the loader, the
+// matrix and `shootdown list` ask for.
 #ifndef SHOOTDOWN_COSIM_CONFIG_RTL_SUPPORT_H
 #define SHOOTDOWN_COSIM_CONFIG_RTL_SUPPORT_H
 
@@ -28,8 +28,7 @@ std::optional<RtlObstacle> rtl_obstacle(const hw::TlbGeometry& tlb, const RtlGeo
 /// the pages of the 4 KiB granule.
 std::optional<RtlObstacle> rtl_obstacle(const hw::SmmuConfig& smmu);
 /// Of all TLBs of a machine, as one sentence.
-std::optional<std::string> rtl_obstacle(const HardwareConfig& hardware,
-                                        const RtlGeometries& built);
+std::optional<std::string> rtl_obstacle(const HardwareConfig& hardware, const RtlGeometries& built);
 
 }  // namespace shootdown::cosim
 

@@ -116,8 +116,7 @@ std::string bisection_text(const Bisection& bisection) {
   });
   if (!verdict) text += "no change of the kernel's history turns the verdict\n\n";
   tell(Turn::Kind::kCost, "the cost changes", [&](const Turn& turn) {
-    return fmt::format("without it  {}\nwith it     {}\n\n",
-                       to_string(cost_of(turn.before.totals)),
+    return fmt::format("without it  {}\nwith it     {}\n\n", to_string(cost_of(turn.before.totals)),
                        to_string(cost_of(turn.after.totals)));
   });
   // Events are told only if the verdict does not say enough.

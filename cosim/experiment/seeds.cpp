@@ -118,8 +118,7 @@ void judge_seeds(const Config& config, SeedsResult& result) {
   for (const ViolationKind kind : expectation->violations) {
     result.met &= std::any_of(result.kinds.begin(), result.kinds.end(), [&](const auto& found) {
       const Outcome& outcome = found.first;
-      return outcome.kind == kind &&
-             expectation->missing_hop.value_or(outcome.hop) == outcome.hop;
+      return outcome.kind == kind && expectation->missing_hop.value_or(outcome.hop) == outcome.hop;
     });
   }
   if (!expectation->cost.empty()) result.expected += " (its cost is not judged here)";

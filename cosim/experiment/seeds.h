@@ -15,9 +15,9 @@ namespace shootdown::cosim {
 struct SeedsResult {
   std::uint64_t runs{};
   std::uint64_t violating{};
-  std::uint64_t limited{};                     ///< ended at a limit, or stuck
-  std::map<Outcome, std::uint64_t> kinds;      ///< runs that found it
-  std::optional<std::uint64_t> smallest;       ///< failing seed
+  std::uint64_t limited{};                 ///< ended at a limit, or stuck
+  std::map<Outcome, std::uint64_t> kinds;  ///< runs that found it
+  std::optional<std::uint64_t> smallest;   ///< failing seed
   std::optional<std::uint64_t> smallest_limited;
   unsigned workers{};
   double wall_seconds{};

@@ -1,5 +1,5 @@
-// Address spaces, who uses them, and by which tags: ASIDs of the CPUs and of each secondary MMU, and
-// the devices bound to them. Memory: as many as there are ASIDs and devices.
+// Address spaces, who uses them, and by which tags: ASIDs of the CPUs and of each secondary MMU,
+// and the devices bound to them. Memory: as many as there are ASIDs and devices.
 #ifndef SHOOTDOWN_COSIM_LEDGER_ADDRESS_SPACES_H
 #define SHOOTDOWN_COSIM_LEDGER_ADDRESS_SPACES_H
 
@@ -44,8 +44,8 @@ class AddressSpaces {
   arch::Asid cpu_asid(arch::MmId mm) const;
   /// Of the device of `stream` behind the MMU that `actor` is, or belongs to; null: none is bound.
   const Binding* binding(ActorId actor, arch::StreamId stream) const;
-  /// Whether a CPU may use its translations of `mm` now: not if it has another address space loaded,
-  /// or none will load it again. Other actors always may.
+  /// Whether a CPU may use its translations of `mm` now: not if it has another address space
+  /// loaded, or none will load it again. Other actors always may.
   bool reachable(ActorId actor, std::optional<arch::MmId> mm) const;
   /// Whether broadcast TLBIs have to take effect there.
   bool takes_part_in_broadcast(ActorId actor) const;

@@ -33,9 +33,9 @@ void CachedTranslations::looked_up(const Event& event, const hw::TlbLookup& e,
                                    std::uint64_t generation) {
   std::vector<OpenAccess>& accesses = of(event.actor).open;
   // An access can look up again under the same number: a retry, or a stage of its configuration.
-  const auto again =
-      std::find_if(accesses.begin(), accesses.end(),
-                   [&](const OpenAccess& one) { return one.access_id == e.access_id; });
+  const auto again = std::find_if(accesses.begin(), accesses.end(), [&](const OpenAccess& one) {
+    return one.access_id == e.access_id;
+  });
   // Field by field: a copy of what was just written would wait for it, at every look-up of a run.
   OpenAccess& open = again != accesses.end() ? *again : accesses.emplace_back();
   open.access_id = e.access_id;
@@ -98,8 +98,7 @@ const std::vector<OpenAccess>& CachedTranslations::open_accesses(ActorId actor) 
 // ---- Walks -----------------------------------------------------------------------------------
 
 void CachedTranslations::walk_began(const Stamp& at, const hw::WalkBegin& e) {
-  of(at.actor).walks[e.access_id] = {
-      .began = at, .asid = e.requester.asid, .va = e.va, .last = {}};
+  of(at.actor).walks[e.access_id] = {.began = at, .asid = e.requester.asid, .va = e.va, .last = {}};
 }
 
 std::uint64_t CachedTranslations::unlinked_table_of(ActorId actor, const Walk& walk,
@@ -209,8 +208,7 @@ void CachedTranslations::evicted(const Stamp& at, const hw::TlbEvict& e) {
 
 Dropped CachedTranslations::invalidated(const Stamp& at, const hw::TlbInvalidate& e) {
   const auto covered = [&](const CachedEntry& entry) {
-    return e.what.covers(entry.first(), entry.last(), entry.fill.requester.asid,
-                         entry.fill.global);
+    return e.what.covers(entry.first(), entry.last(), entry.fill.requester.asid, entry.fill.global);
   };
   std::vector<CachedEntry>& live = of(at.actor).live;
   Dropped dropped;
@@ -269,8 +267,9 @@ std::vector<std::pair<ActorId, const CachedEntry*>> CachedTranslations::live_int
   return result;
 }
 
-std::vector<std::pair<ActorId, const CachedEntry*>> CachedTranslations::live_at(
-    arch::MmId mm, arch::VirtAddr va, int level) const {
+std::vector<std::pair<ActorId, const CachedEntry*>> CachedTranslations::live_at(arch::MmId mm,
+                                                                                arch::VirtAddr va,
+                                                                                int level) const {
   std::vector<std::pair<ActorId, const CachedEntry*>> result;
   const std::uint64_t last = va.value + (arch::page_bytes(vmsa64::level_shift(level)) - 1);
   for (std::size_t i = 0; i < actors_.size(); ++i) {
@@ -310,8 +309,8 @@ std::uint64_t CachedTranslations::oldest_use(arch::MmId mm, std::uint64_t first,
       }
     }
     for (const OpenAccess& access : actors_[i].open) {
-      const std::uint64_t since = access.hit_read.at ? access.hit_read.at.sequence
-                                                     : access.looked_up.sequence;
+      const std::uint64_t since =
+          access.hit_read.at ? access.hit_read.at.sequence : access.looked_up.sequence;
       consider(actor, access.requester.asid, access.va.value, access.va.value, since);
     }
     for (const auto& [id, walk] : actors_[i].walks) {

@@ -1,5 +1,5 @@
-// What TLBs, ATCs and walk caches hold, as the log tells of fills, evictions and invalidations, and the
-// accesses that are on their way.
+// What TLBs, ATCs and walk caches hold, as the log tells of fills, evictions and invalidations, and
+// the accesses that are on their way.
 //
 // Memory: what the TLBs hold, what accesses on their way have used, and nothing else.
 #ifndef SHOOTDOWN_COSIM_LEDGER_CACHED_TRANSLATIONS_H
@@ -78,8 +78,8 @@ class CachedTranslations {
   // What is. `actor` is the TLB: a CPU, a secondary MMU or an ATC.
   /// The ATC that an access of `device` through its ATC looked up in; the device itself if none.
   ActorId atc_of(ActorId device) const;
-  /// The entry that `actor` used for (va, asid): a live one, else the last one removed, as long as an
-  /// access that may have used it is on its way.
+  /// The entry that `actor` used for (va, asid): a live one, else the last one removed, as long as
+  /// an access that may have used it is on its way.
   const CachedEntry* cached(ActorId actor, arch::VirtAddr va, arch::Asid asid) const;
   /// Live entries of `mm` that translate a part of what the entry of `level` at `va` maps, and that
   /// their TLB can use.
@@ -99,8 +99,8 @@ class CachedTranslations {
   }
   /// The store that took the entry's table out before it was read through a walk cache, or null.
   const StoreRecord* unlinked_table(const CachedEntry& entry) const;
-  /// Likewise for the last descriptor that the walk of `access_id` read, while that is on its way or
-  /// has just ended.
+  /// Likewise for the last descriptor that the walk of `access_id` read, while that is on its way
+  /// or has just ended.
   const StoreRecord* unlinked_table(ActorId actor, std::uint64_t access_id) const;
 
   /// See OldestUse. No mm: whatever the address space.
@@ -120,12 +120,12 @@ class CachedTranslations {
   };
   struct OfActor {
     std::vector<CachedEntry> live;
-    std::vector<CachedEntry> retired;  // the last one by page and ASID; see forget_retired()
-    std::vector<OpenAccess> open;      // few at a time
-    std::map<std::uint64_t, Walk> walks;          // by access
+    std::vector<CachedEntry> retired;     // the last one by page and ASID; see forget_retired()
+    std::vector<OpenAccess> open;         // few at a time
+    std::map<std::uint64_t, Walk> walks;  // by access
     std::map<std::uint64_t, CachedEntry> filled;  // by access
-    /// Tables that the walker, or its walk cache, came to by way of one that was linked no more: that
-    /// one, by ASID and table.
+    /// Tables that the walker, or its walk cache, came to by way of one that was linked no more:
+    /// that one, by ASID and table.
     std::map<std::pair<std::uint16_t, std::uint64_t>, std::uint64_t> strays;
   };
   OfActor& of(ActorId actor);

@@ -40,8 +40,8 @@ class Ledger : public EventSubscriber {
   const KernelStacks& stacks() const { return stacks_; }
 
   // Questions to more than one of them.
-  /// Whether the frame's owner by now is someone else than `mm`: mapped only by others, or not a page
-  /// for users at all.
+  /// Whether the frame's owner by now is someone else than `mm`: mapped only by others, or not a
+  /// page for users at all.
   bool belongs_to_another(arch::PhysAddr page, arch::MmId mm) const;
   /// As above, for memory that cannot be shared (no file page).
   bool private_to_another(arch::PhysAddr page, arch::MmId mm) const;

@@ -46,9 +46,8 @@ FlushInStay Maintenance::began(const Stamp& at, const sw::FlushBegin& e) {
 }
 
 std::shared_ptr<const FlushRecord> Maintenance::ended(const Stamp& at, const sw::FlushEnd& e) {
-  const auto found = std::find_if(open_.begin(), open_.end(), [&](const auto& flush) {
-    return flush->number == e.flush;
-  });
+  const auto found = std::find_if(open_.begin(), open_.end(),
+                                  [&](const auto& flush) { return flush->number == e.flush; });
   if (found == open_.end()) return nullptr;
   const std::shared_ptr<FlushRecord> flush = *found;
   open_.erase(found);
@@ -58,12 +57,8 @@ std::shared_ptr<const FlushRecord> Maintenance::ended(const Stamp& at, const sw:
 }
 
 void Maintenance::issued(const Stamp& at, const hw::TlbiIssued& e) {
-  auto tlbi = std::make_shared<TlbiRecord>(TlbiRecord{.at = at,
-                                                      .completed = {},
-                                                      .dvm_id = e.dvm_id,
-                                                      .what = e.what,
-                                                      .op = e.op,
-                                                      .effects = {}});
+  auto tlbi = std::make_shared<TlbiRecord>(TlbiRecord{
+      .at = at, .completed = {}, .dvm_id = e.dvm_id, .what = e.what, .op = e.op, .effects = {}});
   tlbi->effects.reserve(log_->actors().size());
   stay_of(at)->tlbis.push_back(tlbi);
   tlbis_.push_back(std::move(tlbi));
@@ -83,8 +78,12 @@ void Maintenance::sent(const Stamp& at, const sw::IpiSent& e) {
 }
 
 void Maintenance::notified(const Stamp& at, const sw::NotifierCalled& e) {
-  stay_of(at)->notifiers.push_back(
-      {.at = at, .mm = e.mm, .start = e.start, .limit = e.end, .callback = e.callback, .release = e.release});
+  stay_of(at)->notifiers.push_back({.at = at,
+                                    .mm = e.mm,
+                                    .start = e.start,
+                                    .limit = e.end,
+                                    .callback = e.callback,
+                                    .release = e.release});
 }
 
 void Maintenance::submitted(const Stamp& at, const sw::CommandSubmitted& e) {
@@ -129,8 +128,8 @@ void Maintenance::completed(const Stamp& at, const hw::SyncCompleted& e) {
   if (barrier != unit.fetched.end()) barrier->second->completed = at;
   // Nothing before it can have an effect any more, unless the barrier was too early. What is late
   // by more than the next barrier is forgotten.
-  const auto last_but_one = std::find_if(
-      unit.fetched.begin(), unit.fetched.end(), [&](const auto& fetched) {
+  const auto last_but_one =
+      std::find_if(unit.fetched.begin(), unit.fetched.end(), [&](const auto& fetched) {
         return fetched.second->command.what == arch::MaintenanceKind::kBarrier;
       });
   if (last_but_one != unit.fetched.end() && last_but_one->first < e.number) {
@@ -157,9 +156,8 @@ void Maintenance::took_effect(const Stamp& at, const hw::TlbInvalidate& e) {
   };
   switch (e.cause) {
     case hw::InvalidationCause::kDvm: {
-      const auto tlbi = std::find_if(tlbis_.begin(), tlbis_.end(), [&](const auto& one) {
-        return one->dvm_id == e.cause_id;
-      });
+      const auto tlbi = std::find_if(tlbis_.begin(), tlbis_.end(),
+                                     [&](const auto& one) { return one->dvm_id == e.cause_id; });
       if (tlbi != tlbis_.end()) (*tlbi)->effects.push_back(effect);
       break;
     }

@@ -1,9 +1,9 @@
-// What has been done to get rid of translations: flushes, TLBIs, IPIs, notifiers, commands, and their
-// effects in each TLB.
+// What has been done to get rid of translations: flushes, TLBIs, IPIs, notifiers, commands, and
+// their effects in each TLB.
 //
 // The unit of memory is a Stay: one stay of a thread in the kernel, with all that it did in it. A
-// store keeps its stay, and so do the flushes that cover it; what no store keeps is forgotten. So is
-// a TLBI or command that is complete.
+// store keeps its stay, and so do the flushes that cover it; what no store keeps is forgotten. So
+// is a TLBI or command that is complete.
 #ifndef SHOOTDOWN_COSIM_LEDGER_MAINTENANCE_H
 #define SHOOTDOWN_COSIM_LEDGER_MAINTENANCE_H
 
@@ -60,8 +60,8 @@ struct NotifierRecord {
 struct CommandRecord {
   Stamp submitted;
   Stamp fetched;
-  Stamp failed;     ///< it ended in an error
-  Stamp completed;  ///< of a barrier; of an ATC invalidation: the device has answered
+  Stamp failed;            ///< it ended in an error
+  Stamp completed;         ///< of a barrier; of an ATC invalidation: the device has answered
   std::uint64_t number{};  ///< the MMU's, once fetched
   arch::Maintenance command;
   std::string_view error;
@@ -144,7 +144,7 @@ class Maintenance {
     std::uint64_t entered{};  // sequence; 0: outside the kernel
   };
   struct Unit {
-    std::deque<std::shared_ptr<CommandRecord>> submitted;  // and not fetched yet
+    std::deque<std::shared_ptr<CommandRecord>> submitted;             // and not fetched yet
     std::map<std::uint64_t, std::shared_ptr<CommandRecord>> fetched;  // by number, not complete yet
     std::shared_ptr<CommandRecord> stopped_at;  // refused: fetched again, edited
   };

@@ -38,9 +38,9 @@ void PageTables::for_range(Map& map, arch::MmId mm, std::uint64_t start, std::ui
                            Action&& action) {
   for (int level = 0; level <= vmsa64::kLastLevel; ++level) {
     const std::uint64_t first = start & ~(bytes_of(level) - 1);
-    for (auto it = map.lower_bound({mm, level, first});
-         it != map.end() && it->first.mm == mm && it->first.level == level &&
-         it->first.va < limit;) {
+    for (auto it = map.lower_bound({mm, level, first}); it != map.end() && it->first.mm == mm &&
+                                                        it->first.level == level &&
+                                                        it->first.va < limit;) {
       it = action(it);
     }
   }
@@ -117,8 +117,8 @@ void PageTables::remember(arch::PhysAddr table, PlaceChange change) {
     const auto again = [&](const PlaceChange& later) {
       return later.place == changes[i].place && later.store->at.sequence <= since;
     };
-    const bool superseded = std::any_of(changes.begin() + static_cast<std::ptrdiff_t>(i) + 1,
-                                        changes.end(), again);
+    const bool superseded =
+        std::any_of(changes.begin() + static_cast<std::ptrdiff_t>(i) + 1, changes.end(), again);
     if (!superseded) kept.push_back(changes[i]);
   }
   changes = std::move(kept);
@@ -153,9 +153,9 @@ void PageTables::change(const Store& store, const Slot& slot) {
   const std::uint64_t before = hardware_view(record.before, record.level);
   if (vmsa64::is_valid(record.before) && record.before != record.after) {
     std::vector<Unflushed>& waiting = unflushed_[key];
-    waiting.push_back({.store = store,
-                       .seen_by_hardware =
-                           before != 0 && before != hardware_view(record.after, record.level)});
+    waiting.push_back(
+        {.store = store,
+         .seen_by_hardware = before != 0 && before != hardware_view(record.after, record.level)});
     if (waiting.size() > kStoresKept) waiting.erase(waiting.begin());
   }
 }

@@ -41,10 +41,10 @@ constexpr std::string_view name_of(ActorRole role) {
 
 struct Actor {
   ActorRole role{};
-  unsigned index{};            ///< among those of its role: CPU 2, secondary MMU 0
+  unsigned index{};  ///< among those of its role: CPU 2, secondary MMU 0
   ActorId parent{kNoActor};
-  std::uint32_t stream_id{};   ///< of a device: what its transactions carry
-  std::string name;            ///< for people only
+  std::uint32_t stream_id{};  ///< of a device: what its transactions carry
+  std::string name;           ///< for people only
 };
 
 }  // namespace shootdown::cosim

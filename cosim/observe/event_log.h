@@ -25,8 +25,8 @@ using Payload = Payloads::Joined;
 
 /// Valid while the log calls its subscribers.
 struct Event {
-  std::uint64_t time_ps{};   ///< since the start of the run
-  std::uint64_t sequence{};  ///< 1, 2, 3 ... in a run
+  std::uint64_t time_ps{};     ///< since the start of the run
+  std::uint64_t sequence{};    ///< 1, 2, 3 ... in a run
   ActorId actor{};             ///< a piece of hardware; of software: the CPU it runs on
   ThreadId thread{kNoThread};  ///< of software
   Payload payload;

@@ -27,9 +27,9 @@ inline constexpr bool kIsOptional = false;
 template <class T>
 inline constexpr bool kIsOptional<std::optional<T>> = true;
 template <class T>
-inline constexpr bool kIsAddress = std::is_same_v<T, arch::VirtAddr> ||
-                                   std::is_same_v<T, arch::PhysAddr> ||
-                                   std::is_same_v<T, arch::RawWord>;
+inline constexpr bool kIsAddress =
+    std::is_same_v<T, arch::VirtAddr> || std::is_same_v<T, arch::PhysAddr> ||
+    std::is_same_v<T, arch::RawWord>;
 
 std::string hex_text(std::uint64_t value) { return fmt::format("{:#x}", value); }
 
@@ -120,8 +120,7 @@ std::string to_json_line(const EventLog& log, const Event& event) {
   object["actor"] = log.name(event.actor);
   if (event.thread != kNoThread) object["thread"] = log.name(event.thread);
   object["kind"] = kind_name(event.payload);
-  event.payload.visit(
-      [&](const auto& payload) { payload.fields(JsonFields{.object = object}); });
+  event.payload.visit([&](const auto& payload) { payload.fields(JsonFields{.object = object}); });
   return object.dump();
 }
 

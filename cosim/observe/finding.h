@@ -31,9 +31,9 @@ enum class ChainRole : std::uint8_t {
   kOther,
 };
 constexpr std::string_view name_of(ChainRole role) {
-  constexpr std::string_view kNames[]{"fill",     "becomes-stale", "functions", "store",  "flush",
-                                      "tlbi",     "ipi",           "notifier",  "command", "barrier",
-                                      "effect",   "fault",         "use",       "free",    "other"};
+  constexpr std::string_view kNames[]{"fill",   "becomes-stale", "functions", "store",   "flush",
+                                      "tlbi",   "ipi",           "notifier",  "command", "barrier",
+                                      "effect", "fault",         "use",       "free",    "other"};
   return kNames[static_cast<unsigned>(role)];
 }
 

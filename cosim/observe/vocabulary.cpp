@@ -14,10 +14,11 @@ constexpr bool in_order(const std::array<Word<Kind>, N>& words) {
 
 using V = ViolationKind;
 constexpr std::array kViolations{
-    Word<V>{V::kFaultLoop, "fault-loop",
-            "a requester faults `checkers.fault_loop_faults` times in a row on a page and access "
-            "that the entry in memory permits, while no flush of it is under way; or a device gives "
-            "up on one. The run stops there"},
+    Word<V>{
+        V::kFaultLoop, "fault-loop",
+        "a requester faults `checkers.fault_loop_faults` times in a row on a page and access "
+        "that the entry in memory permits, while no flush of it is under way; or a device gives "
+        "up on one. The run stops there"},
     Word<V>{V::kStaleAccess, "stale-access",
             "an access completes through a translation after the flush function that covers it (or "
             "the system call) has returned"},
@@ -25,13 +26,15 @@ constexpr std::array kViolations{
             "a frame is freed while a TLB or ATC still leads to it, or an access completes in it "
             "afterwards. Entries of an address space that the CPU has not loaded (x86) or that is "
             "exiting do not count"},
-    Word<V>{V::kWriteAfterProtect, "write-after-protect",
-            "a write completes after the system call that removed write permission has returned, or "
-            "without any entry that ever permitted it"},
-    Word<V>{V::kTableUseAfterFree, "table-use-after-free",
-            "a hardware walker or GUP-fast reads a table page that was freed, or has become "
-            "something else since it saw the link to it; or GUP-fast finds what another process has "
-            "put into a table that was shared"},
+    Word<V>{
+        V::kWriteAfterProtect, "write-after-protect",
+        "a write completes after the system call that removed write permission has returned, or "
+        "without any entry that ever permitted it"},
+    Word<V>{
+        V::kTableUseAfterFree, "table-use-after-free",
+        "a hardware walker or GUP-fast reads a table page that was freed, or has become "
+        "something else since it saw the link to it; or GUP-fast finds what another process has "
+        "put into a table that was shared"},
     Word<V>{V::kLostDirty, "lost-dirty",
             "a page is dropped, or left at the end, with data written after its last clean, and "
             "neither folio nor entry is dirty"},
@@ -45,12 +48,14 @@ constexpr std::array kViolations{
             "a page freed that is none, a table freed without its destructor, a count below zero; "
             "at the end of a run, map counts that differ from the entries, tables from "
             "NR_PAGETABLE, gathers that never finished"},
-    Word<V>{V::kSyncOrder, "sync-order",
-            "a DSB or CMD_SYNC completes although an invalidation before it has not taken effect in "
-            "some TLB or ATC, or an access that looked up before that is still on its way"},
-    Word<V>{V::kDriverMisuse, "driver-misuse",
-            "software sent an illegal, reserved or unspecified command, or wrote a register it must "
-            "not"},
+    Word<V>{
+        V::kSyncOrder, "sync-order",
+        "a DSB or CMD_SYNC completes although an invalidation before it has not taken effect in "
+        "some TLB or ATC, or an access that looked up before that is still on its way"},
+    Word<V>{
+        V::kDriverMisuse, "driver-misuse",
+        "software sent an illegal, reserved or unspecified command, or wrote a register it must "
+        "not"},
     Word<V>{V::kLockstepMismatch, "lockstep-mismatch",
             "the RTL and the SystemC model of a TLB differ; names the field"},
     Word<V>{V::kRtlAssertion, "rtl-assertion", "an assertion bound to the RTL failed"}};
@@ -84,7 +89,8 @@ constexpr std::array kHops{
     Word<Hop>{Hop::kDtor, "dtor", "a table was freed without its destructor"},
     Word<Hop>{Hop::kMask, "mask", "the flags of a page pointer were taken for address bits"},
     Word<Hop>{Hop::kPending, "pending", "a gather never finished"},
-    Word<Hop>{Hop::kHardware, "hardware", "every hop was made; the TLB kept the entry or took it back"},
+    Word<Hop>{Hop::kHardware, "hardware",
+              "every hop was made; the TLB kept the entry or took it back"},
     Word<Hop>{Hop::kUnknown, "unknown", "the checker cannot tell"}};
 static_assert(in_order(kHops));
 

@@ -79,12 +79,12 @@ void Machine::build_mmus() {
   const HardwareConfig& hardware = config_.hardware;
   // Another kind is made here, by its own configuration; nothing below knows which kind it is.
   const ActorId actor = log_->add_actor(ActorRole::kSecondaryMmu, "smmu0");
-  hw::TlbEngine* engine = engine_for("smmu0_tlb", hardware.smmu_tlb_model,
-                                     hardware.smmu.mmu.translator.tlb, actor);
-  mmus_.push_back({.model = std::make_unique<hw::Smmu>("smmu0", *simulation_, *dvm_,
-                                                       hardware.smmu, engine),
-                   .actor = actor,
-                   .registers = {}});
+  hw::TlbEngine* engine =
+      engine_for("smmu0_tlb", hardware.smmu_tlb_model, hardware.smmu.mmu.translator.tlb, actor);
+  mmus_.push_back(
+      {.model = std::make_unique<hw::Smmu>("smmu0", *simulation_, *dvm_, hardware.smmu, engine),
+       .actor = actor,
+       .registers = {}});
   arch::PhysAddr registers = kMmuRegisters;
   for (MmuInMachine& mmu : mmus_) {
     mmu.registers = registers;
@@ -103,8 +103,8 @@ void Machine::build_devices() {
         std::make_unique<hw::DmaDevice>(device.name.c_str(), *simulation_, *signals_, device.dma));
     hw::DmaDevice& model = *devices_.back();
     model.out.bind(mmu.model->device_socket());
-    const ActorId actor = log_->add_actor(ActorRole::kDevice, device.name, mmu.actor,
-                                          device.dma.stream_id.value);
+    const ActorId actor =
+        log_->add_actor(ActorRole::kDevice, device.name, mmu.actor, device.dma.stream_id.value);
     probe(model.events, actor);
     if (device.dma.atc) {
       probe(model.atc_events, log_->add_actor(ActorRole::kAtc, device.name + ".atc", actor));

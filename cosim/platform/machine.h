@@ -1,5 +1,5 @@
-// The hardware that a configuration describes, built and bound: memory, interconnect, CPUs, secondary
-// MMUs, devices, with the log that hears of all of it. What runs on it is a Software.
+// The hardware that a configuration describes, built and bound: memory, interconnect, CPUs,
+// secondary MMUs, devices, with the log that hears of all of it. What runs on it is a Software.
 #ifndef SHOOTDOWN_COSIM_PLATFORM_MACHINE_H
 #define SHOOTDOWN_COSIM_PLATFORM_MACHINE_H
 

@@ -1,5 +1,5 @@
-// A schedule drawn from a seed: at a choice point a thread may be delayed, for a while that is drawn
-// too.
+// A schedule drawn from a seed: at a choice point a thread may be delayed, for a while that is
+// drawn too.
 //
 // What is drawn: how often, how long, and one thread that is slower than the others, so that rare
 // orders are met (after the idea of Burckhardt et al., "A Randomized Scheduler with Probabilistic
@@ -25,9 +25,9 @@ class RandomSchedule : public hw::Chooser {
 
   hw::Simulation& simulation_;
   std::uint64_t state_{};
-  unsigned one_in_{};                ///< a point in so many is one of delay
-  unsigned log2_longest_{};          ///< of the delays, in cycles
-  const hw::SimThread* slow_{};      ///< which thread is slow
+  unsigned one_in_{};            ///< a point in so many is one of delay
+  unsigned log2_longest_{};      ///< of the delays, in cycles
+  const hw::SimThread* slow_{};  ///< which thread is slow
 };
 
 }  // namespace shootdown::cosim

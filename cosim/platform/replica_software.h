@@ -14,8 +14,8 @@
 
 namespace shootdown::cosim {
 
-/// How many signals the board needs: those of the configuration, a birth for each process and an end
-/// for each thread.
+/// How many signals the board needs: those of the configuration, a birth for each process and an
+/// end for each thread.
 unsigned signals_of(const Config& config);
 std::string signal_name(const Config& config, unsigned signal);
 

@@ -105,8 +105,8 @@ std::vector<std::string> Schedule::remarks() const {
     if (state.at.passed < state.at.point.nth) {
       result.push_back(fmt::format("schedule: `{}` did not happen: this order was not tried", at));
     } else if (!state.was_held) {
-      result.push_back(fmt::format(
-          "schedule: `{}` did nothing after it: there was nothing to hold", at));
+      result.push_back(
+          fmt::format("schedule: `{}` did nothing after it: there was nothing to hold", at));
     } else if (state.gave_up && released(state)) {
       result.push_back(fmt::format("schedule: `{}` waited {} cycles for `{}`, which came later", at,
                                    holds_[i].at_most_cycles, until));

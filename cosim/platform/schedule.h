@@ -35,8 +35,8 @@ class Schedule : public EventSubscriber, public hw::Chooser {
   struct State {
     Watched at;
     Watched until;
-    unsigned signal{};          ///< of a point that is one
-    hw::SimThread* to_hold{};   ///< has passed the point, and stops at its next choice point
+    unsigned signal{};         ///< of a point that is one
+    hw::SimThread* to_hold{};  ///< has passed the point, and stops at its next choice point
     hw::SimThread* held{};
     bool was_held{};
     bool gave_up{};

@@ -1,6 +1,6 @@
-// What runs on a machine: the replica of Linux is one Software, a kernel in machine code another. It
-// reaches the hardware through the machine's CPUs and tells the log what it does; the platform, the
-// ledger and the checkers know no more of it than this.
+// What runs on a machine: the replica of Linux is one Software, a kernel in machine code another.
+// It reaches the hardware through the machine's CPUs and tells the log what it does; the platform,
+// the ledger and the checkers know no more of it than this.
 #ifndef SHOOTDOWN_COSIM_PLATFORM_SOFTWARE_H
 #define SHOOTDOWN_COSIM_PLATFORM_SOFTWARE_H
 

@@ -60,8 +60,7 @@ CpuStep read_cpu_step(const YamlValue& value, const StepContext& context, Signal
   return operation;
 }
 
-hw::DmaStep read_dma_step(const YamlValue& value, const ProcessConfig& process,
-                          Signals& signals) {
+hw::DmaStep read_dma_step(const YamlValue& value, const ProcessConfig& process, Signals& signals) {
   const std::string allowed = "one of " + join(kPlainSteps, ", ");
   const NamedStep step = step_of(value, allowed);
   if (auto plain = read_plain_step<hw::DmaStep>(step, process, signals)) return std::move(*plain);
@@ -70,8 +69,7 @@ hw::DmaStep read_dma_step(const YamlValue& value, const ProcessConfig& process,
 
 /// Steps, with `repeat: {times, steps}` as a loop. `times_so_far`: those of the loops around it.
 template <class Step, class Loop, class Read>
-std::vector<Step> read_steps(const YamlValue& steps, std::uint64_t times_so_far,
-                             const Read& read) {
+std::vector<Step> read_steps(const YamlValue& steps, std::uint64_t times_so_far, const Read& read) {
   constexpr std::uint64_t kMaxTimes = 1'000'000'000;
   std::vector<Step> result;
   for (const YamlValue& step : steps.elements()) {
@@ -89,8 +87,8 @@ std::vector<Step> read_steps(const YamlValue& steps, std::uint64_t times_so_far,
     }
     const YamlValue inner = map.require("steps");
     map.finish();
-    result.push_back(Loop{
-        .times = times, .steps = read_steps<Step, Loop>(inner, times * times_so_far, read)});
+    result.push_back(
+        Loop{.times = times, .steps = read_steps<Step, Loop>(inner, times * times_so_far, read)});
   }
   return result;
 }

@@ -20,8 +20,7 @@ namespace {
 MemoryOperation read_mprotect(const YamlValue& value, const StepContext& context) {
   const ProcessConfig& process = context.process_config();
   YamlMap map(value);
-  MemoryOperation result =
-      on_range(read_range(map.require("at"), map.find("pages"), process));
+  MemoryOperation result = on_range(read_range(map.require("at"), map.find("pages"), process));
   result.write = map.require("protection").word({"read_only", "read_write"}) == 1;
   map.finish();
   return result;
@@ -71,7 +70,8 @@ MemoryOperation read_munmap(const YamlValue& value, const StepContext& context) 
   YamlMap map(value);
   const YamlValue at = map.require("at");
   const auto through = map.find("through");
-  MemoryOperation result = on_range(read_range(at, through ? std::nullopt : map.find("pages"), process));
+  MemoryOperation result =
+      on_range(read_range(at, through ? std::nullopt : map.find("pages"), process));
   if (through) {
     const PageRange last = read_range(*through, std::nullopt, process);
     if (last.end <= result.start) through->fail("lies before `at`", "a region behind it");
@@ -85,8 +85,7 @@ MemoryOperation read_pin(const YamlValue& value, const StepContext& context) {
   const ProcessConfig& process = context.process_config();
   if (value.is_scalar()) return on_range(read_range(value, std::nullopt, process));
   YamlMap map(value);
-  MemoryOperation result =
-      on_range(read_range(map.require("at"), map.find("pages"), process));
+  MemoryOperation result = on_range(read_range(map.require("at"), map.find("pages"), process));
   map.read("write", result.write);
   map.finish();
   return result;
@@ -229,9 +228,10 @@ constexpr StepKind kSteps[]{
      .failure = "could not pin all from {} on"},
     {.name = "unpin",
      .what = "unpins what this thread has pinned",
-     .read = [](const YamlValue& value, const StepContext& context) {
-       return on_range(read_range_step(value, context.process_config()));
-     },
+     .read =
+         [](const YamlValue& value, const StepContext& context) {
+           return on_range(read_range_step(value, context.process_config()));
+         },
      .perform = unpin,
      .failure = "has pinned nothing at {}"},
     {.name = "clear_soft_dirty",

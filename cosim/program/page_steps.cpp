@@ -1,5 +1,5 @@
-// Steps that do something to pages or to files: reclaim, migration, khugepaged, userfaultfd, drivers.
-// All take a range of pages.
+// Steps that do something to pages or to files: reclaim, migration, khugepaged, userfaultfd,
+// drivers. All take a range of pages.
 #include <fmt/format.h>
 
 #include "cosim/program/place.h"
@@ -60,8 +60,7 @@ void file_only(const YamlValue& value, const MemoryOperation&, const RegionConfi
   if (region.kind == RegionKind::kAnonymous) value.fail("is no file", "a region with a file");
 }
 
-void whole_blocks(const YamlValue& value, const MemoryOperation& step,
-                  const RegionConfig& region) {
+void whole_blocks(const YamlValue& value, const MemoryOperation& step, const RegionConfig& region) {
   not_for_hugetlb(value, region);
   if (step.start.value % sw::kPmdSize != 0 || step.end.value % sw::kPmdSize != 0) {
     value.fail("is not made of whole 2 MiB", "at and pages in steps of 512 pages");
@@ -163,55 +162,54 @@ StepEnd age(StepHost& host, const MemoryOperation& step) {
   return StepEnd::kDone;
 }
 
-constexpr StepKind kSteps[]{
-    {.name = "page_out",
-     .what = "reclaims pages, to swap or to their file",
-     .read = read_range_of<any_memory>,
-     .perform = page_out},
-    {.name = "writeback",
-     .what = "writes the dirty pages of a file back",
-     .read = read_range_of<page_cache_only>,
-     .perform = writeback},
-    {.name = "migrate",
-     .what = "moves pages to other frames",
-     .read = read_range_of<any_memory>,
-     .perform = on_pages<sw::migrate_pages>},
-    {.name = "collapse",
-     .what = "khugepaged makes 2 MiB blocks of pages",
-     .read = read_range_of<whole_blocks>,
-     .perform = collapse},
-    {.name = "split",
-     .what = "splits 2 MiB blocks into pages",
-     .read = read_range_of<whole_blocks>,
-     .perform = split},
-    {.name = "revoke",
-     .what = "a driver takes its frames back",
-     .read = read_range_of<driver_only>,
-     .perform = revoke},
-    {.name = "unmap_mapping_range",
-     .what = "unmaps a part of a file from everybody",
-     .read = read_range_of<file_only>,
-     .perform = unmap_file},
-    {.name = "numa_hint",
-     .what = "NUMA balancing takes access away, to see who comes",
-     .read = read_range_of<any_memory>,
-     .perform = on_pages<sw::change_prot_numa>},
-    {.name = "uffd_protect",
-     .what = "userfaultfd protects pages from writes",
-     .read = read_range_of<any_memory>,
-     .perform = uffd<true>},
-    {.name = "uffd_resolve",
-     .what = "userfaultfd lets writes through again",
-     .read = read_range_of<any_memory>,
-     .perform = uffd<false>},
-    {.name = "age",
-     .what = "looks which pages were accessed, and makes them old",
-     .read = read_range_of<any_memory>,
-     .perform = age},
-    {.name = "punch_hole",
-     .what = "takes pages out of a file of hugetlbfs",
-     .read = read_range_of<hugetlb_only>,
-     .perform = punch_hole}};
+constexpr StepKind kSteps[]{{.name = "page_out",
+                             .what = "reclaims pages, to swap or to their file",
+                             .read = read_range_of<any_memory>,
+                             .perform = page_out},
+                            {.name = "writeback",
+                             .what = "writes the dirty pages of a file back",
+                             .read = read_range_of<page_cache_only>,
+                             .perform = writeback},
+                            {.name = "migrate",
+                             .what = "moves pages to other frames",
+                             .read = read_range_of<any_memory>,
+                             .perform = on_pages<sw::migrate_pages>},
+                            {.name = "collapse",
+                             .what = "khugepaged makes 2 MiB blocks of pages",
+                             .read = read_range_of<whole_blocks>,
+                             .perform = collapse},
+                            {.name = "split",
+                             .what = "splits 2 MiB blocks into pages",
+                             .read = read_range_of<whole_blocks>,
+                             .perform = split},
+                            {.name = "revoke",
+                             .what = "a driver takes its frames back",
+                             .read = read_range_of<driver_only>,
+                             .perform = revoke},
+                            {.name = "unmap_mapping_range",
+                             .what = "unmaps a part of a file from everybody",
+                             .read = read_range_of<file_only>,
+                             .perform = unmap_file},
+                            {.name = "numa_hint",
+                             .what = "NUMA balancing takes access away, to see who comes",
+                             .read = read_range_of<any_memory>,
+                             .perform = on_pages<sw::change_prot_numa>},
+                            {.name = "uffd_protect",
+                             .what = "userfaultfd protects pages from writes",
+                             .read = read_range_of<any_memory>,
+                             .perform = uffd<true>},
+                            {.name = "uffd_resolve",
+                             .what = "userfaultfd lets writes through again",
+                             .read = read_range_of<any_memory>,
+                             .perform = uffd<false>},
+                            {.name = "age",
+                             .what = "looks which pages were accessed, and makes them old",
+                             .read = read_range_of<any_memory>,
+                             .perform = age},
+                            {.name = "punch_hole",
+                             .what = "takes pages out of a file of hugetlbfs",
+                             .read = read_range_of<hugetlb_only>,
+                             .perform = punch_hole}};
 
 }  // namespace
 

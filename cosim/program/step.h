@@ -1,5 +1,5 @@
-// The table of steps: what a thread of a program can do beyond plain accesses, delays and signals. A
-// step is one entry: its name, how it is read, what it does, and what its failure says.
+// The table of steps: what a thread of a program can do beyond plain accesses, delays and signals.
+// A step is one entry: its name, how it is read, what it does, and what its failure says.
 #ifndef SHOOTDOWN_COSIM_PROGRAM_STEP_H
 #define SHOOTDOWN_COSIM_PROGRAM_STEP_H
 

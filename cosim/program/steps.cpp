@@ -1,10 +1,10 @@
-#include "cosim/observe/format.h"
-#include "cosim/program/step.h"
-
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <vector>
+
+#include "cosim/observe/format.h"
+#include "cosim/program/step.h"
 
 namespace shootdown::cosim {
 

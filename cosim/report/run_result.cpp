@@ -52,17 +52,17 @@ void judge(const Config& config, RunResult& result) {
   }
   result.expected = to_string(*expectation);
   const auto& found = result.violations;
-  result.met = expectation->violations.empty()
-                   ? result.verdict == Verdict::kPass
-                   : std::all_of(expectation->violations.begin(), expectation->violations.end(),
-                                 [&](ViolationKind kind) {
-                                   return std::any_of(
-                                       found.begin(), found.end(), [&](const Violation& one) {
-                                         return one.kind == kind &&
-                                                one.missing_hop == expectation->missing_hop.value_or(
-                                                                       one.missing_hop);
-                                       });
-                                 });
+  result.met =
+      expectation->violations.empty()
+          ? result.verdict == Verdict::kPass
+          : std::all_of(expectation->violations.begin(), expectation->violations.end(),
+                        [&](ViolationKind kind) {
+                          return std::any_of(found.begin(), found.end(), [&](const Violation& one) {
+                            return one.kind == kind &&
+                                   one.missing_hop ==
+                                       expectation->missing_hop.value_or(one.missing_hop);
+                          });
+                        });
   const Cost cost = cost_of(result.totals);
   for (const CostExpectation& bound : expectation->cost) {
     result.met &= judge_cost(bound, cost, result.expected);

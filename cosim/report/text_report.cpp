@@ -55,7 +55,8 @@ std::string chain_text(const std::vector<ChainItem>& chain) {
 
 std::string violation_text(const Violation& violation) {
   std::string text = fmt::format("{}   {}\n", shout(name_of(violation.kind)), violation.headline);
-  text += fmt::format("missing hop  {}: {}\n\n", name_of(violation.missing_hop), violation.hop_text);
+  text +=
+      fmt::format("missing hop  {}: {}\n\n", name_of(violation.missing_hop), violation.hop_text);
   return text + chain_text(violation.chain);
 }
 

@@ -5,7 +5,6 @@
 #include <stdexcept>
 #include <string_view>
 
-
 namespace shootdown::cosim {
 
 namespace {
@@ -64,7 +63,8 @@ void Waves::declare() {
       s.pte_va = file_.add_bits(kernel, "pte_va", kVaBits);
       software_[actor] = s;
     }
-    if (cpu || mmu || declared.role == ActorRole::kAtc) translation_[actor] = make_translation(scope);
+    if (cpu || mmu || declared.role == ActorRole::kAtc)
+      translation_[actor] = make_translation(scope);
     if (mmu) {
       Queues q;
       q.command = file_.add_text(scope, "cmdq_command", 24);

@@ -70,25 +70,24 @@ struct Invalidation {
     kVa,         ///< [start, last] of `asid`, and global entries there
     kVaAnyAsid,  ///< [start, last] whatever the ASID
   };
-  SHOOTDOWN_FIELDS(
-      (Scope, scope), (Asid, asid),
-      // First byte.
-      (std::uint64_t, start),
-      // Last byte, inclusive, so that a range can end at the top.
-      (std::uint64_t, last),
-      // Table descriptors in walk caches may stay.
-      (bool, leaf_only),
-      // None: whatever the VMID.
-      (std::optional<Vmid>, vmid),
-      // Low bits of the VMID that are not compared (CR0.VMW).
-      (std::uint8_t, vmid_wildcard_bits), (Regime, regime),
-      // Regime kEl1: stage 2 entries too (only with kAll).
-      (bool, with_stage2),
-      // The entries that have to be removed came from this granule and this level. What did not may
-      // stay (FEAT_TTL, IDR3.RIL). None: no such hint.
-      (std::optional<vmsa64::Granule>, granule), (std::optional<int>, level),
-      // Broadcast by ASID: entries of private ASIDs need not be removed (CD.ASET).
-      (bool, spare_private_asids));
+  SHOOTDOWN_FIELDS((Scope, scope), (Asid, asid),
+                   // First byte.
+                   (std::uint64_t, start),
+                   // Last byte, inclusive, so that a range can end at the top.
+                   (std::uint64_t, last),
+                   // Table descriptors in walk caches may stay.
+                   (bool, leaf_only),
+                   // None: whatever the VMID.
+                   (std::optional<Vmid>, vmid),
+                   // Low bits of the VMID that are not compared (CR0.VMW).
+                   (std::uint8_t, vmid_wildcard_bits), (Regime, regime),
+                   // Regime kEl1: stage 2 entries too (only with kAll).
+                   (bool, with_stage2),
+                   // The entries that have to be removed came from this granule and this level.
+                   // What did not may stay (FEAT_TTL, IDR3.RIL). None: no such hint.
+                   (std::optional<vmsa64::Granule>, granule), (std::optional<int>, level),
+                   // Broadcast by ASID: entries of private ASIDs need not be removed (CD.ASET).
+                   (bool, spare_private_asids));
 
   constexpr bool operator==(const Invalidation&) const = default;
 

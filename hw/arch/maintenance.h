@@ -36,16 +36,15 @@ constexpr std::string_view name_of(MaintenanceKind kind) {
 }
 
 struct Maintenance {
-  SHOOTDOWN_FIELDS(
-      (MaintenanceKind, what),
-      // Of kTlb and kAtc: what has to go.
-      (Invalidation, invalidation),
-      // Of kAtc and of commands that name a device.
-      (StreamId, stream_id),
-      // In the architecture's words; static storage.
-      (std::string_view, command),
-      // As written.
-      (RawWord, word0), (RawWord, word1));
+  SHOOTDOWN_FIELDS((MaintenanceKind, what),
+                   // Of kTlb and kAtc: what has to go.
+                   (Invalidation, invalidation),
+                   // Of kAtc and of commands that name a device.
+                   (StreamId, stream_id),
+                   // In the architecture's words; static storage.
+                   (std::string_view, command),
+                   // As written.
+                   (RawWord, word0), (RawWord, word1));
 };
 
 }  // namespace shootdown::arch

@@ -26,7 +26,7 @@ using Asid = StrongValue<struct AsidTag, std::uint16_t>;
 using Vmid = StrongValue<struct VmidTag, std::uint16_t>;
 using StreamId = StrongValue<struct StreamIdTag, std::uint32_t>;
 using MmId = StrongValue<struct MmIdTag, unsigned>;  ///< an address space of the kernel; 0: none
-using RawWord = StrongValue<struct RawWordTag>;    ///< a word in its architecture's own format
+using RawWord = StrongValue<struct RawWordTag>;      ///< a word in its architecture's own format
 using SubstreamId = StrongValue<struct SubstreamIdTag, std::uint32_t>;  ///< PASID on PCIe
 
 constexpr VirtAddr operator+(VirtAddr a, std::uint64_t bytes) { return {a.value + bytes}; }

@@ -17,13 +17,13 @@
 #include "hw/arch/types.h"
 #include "hw/device/dma_config.h"
 #include "hw/events.h"
+#include "hw/iommu/transaction.h"
 #include "hw/mmu/in_flight.h"
 #include "hw/mmu/mmu.h"
 #include "hw/mmu/tlb_array.h"
 #include "hw/sim/signal_board.h"
 #include "hw/sim/simulation.h"
 #include "hw/sim/wait_list.h"
-#include "hw/iommu/transaction.h"
 
 namespace shootdown::hw {
 

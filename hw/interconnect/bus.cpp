@@ -98,7 +98,7 @@ bool BusMaster::transport(tlm::tlm_command command, arch::PhysAddr address, void
 }
 
 bool BusMaster::transfer(tlm::tlm_command command, arch::PhysAddr address, void* data,
-                          unsigned bytes, sc_core::sc_time& delay) {
+                         unsigned bytes, sc_core::sc_time& delay) {
   if (std::uint8_t* here = direct(address, bytes)) {
     if (command == tlm::TLM_READ_COMMAND) {
       std::memcpy(data, here, bytes);

@@ -21,8 +21,8 @@ namespace shootdown::hw {
 struct TranslationProblem {
   arch::FaultKind type{};  ///< kNone: there is none
   bool stage2{};
-  bool table_walk{};  ///< a table of stage 1 is at fault; else the address that was asked for
-  arch::IpaAddr ipa{};             ///< what stage 2 was asked for, if it is at fault
+  bool table_walk{};    ///< a table of stage 1 is at fault; else the address that was asked for
+  arch::IpaAddr ipa{};  ///< what stage 2 was asked for, if it is at fault
   arch::PhysAddr fetch_address{};  ///< of the descriptor that could not be read
   bool table_write{};              ///< the access to the stage 1 table was a hardware update
 };

@@ -30,8 +30,9 @@ enum class ChoiceKind : std::uint8_t {
   kCommand,     ///< a command or an ATC invalidation, about to be taken
 };
 constexpr std::string_view name_of(ChoiceKind kind) {
-  constexpr std::string_view kNames[]{"time",      "bus_read", "bus_write",   "arbiter", "lock", "function",
-                                      "interrupt", "ipi",      "dvm_message", "command"};
+  constexpr std::string_view kNames[]{"time",        "bus_read", "bus_write", "arbiter",
+                                      "lock",        "function", "interrupt", "ipi",
+                                      "dvm_message", "command"};
   return kNames[static_cast<unsigned>(kind)];
 }
 

@@ -15,6 +15,7 @@
 #include "hw/arch/smmuv3_registers.h"
 #include "hw/events.h"
 #include "hw/interconnect/bus.h"
+#include "hw/iommu/transaction.h"
 #include "hw/mmu/mmu.h"
 #include "hw/sim/simulation.h"
 #include "hw/sim/wait_list.h"
@@ -23,7 +24,6 @@
 #include "hw/smmu/register_file.h"
 #include "hw/smmu/smmu_config.h"
 #include "hw/smmu/stall_table.h"
-#include "hw/iommu/transaction.h"
 
 namespace shootdown::hw {
 

@@ -38,7 +38,8 @@ void add_stage2(EventRecord& record, arch::IpaAddr ipa) {
 
 EventRecord translation_event(const EventSource& source, const TranslationProblem& problem) {
   EventRecord record = common(source, event_type_of(problem.type));
-  record[1] = access_bits(source) | event1::Class::of(problem.table_walk ? kClassTableWalk : kClassInput);
+  record[1] =
+      access_bits(source) | event1::Class::of(problem.table_walk ? kClassTableWalk : kClassInput);
   record[2] = source.address.value;
   if (problem.type == arch::FaultKind::kWalkAbort) {
     record[1] |= event1::S2::of(problem.stage2);

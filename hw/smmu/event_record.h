@@ -4,9 +4,9 @@
 
 #include "hw/arch/smmuv3_events.h"
 #include "hw/arch/types.h"
+#include "hw/iommu/transaction.h"
 #include "hw/mmu/two_stage_walk.h"
 #include "hw/smmu/stream_config.h"
-#include "hw/iommu/transaction.h"
 
 namespace shootdown::hw {
 

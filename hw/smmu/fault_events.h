@@ -29,9 +29,9 @@ constexpr arch::smmuv3::EventType event_type_of(arch::FaultKind kind) {
 /// Likewise back, for a fault that a walk of stage 2 met below a configuration.
 constexpr arch::FaultKind fault_kind_of(arch::smmuv3::EventType type) {
   using arch::FaultKind;
-  for (const FaultKind kind : {FaultKind::kTranslation, FaultKind::kAddressSize,
-                               FaultKind::kAccessFlag, FaultKind::kPermission,
-                               FaultKind::kWalkAbort}) {
+  for (const FaultKind kind :
+       {FaultKind::kTranslation, FaultKind::kAddressSize, FaultKind::kAccessFlag,
+        FaultKind::kPermission, FaultKind::kWalkAbort}) {
     if (event_type_of(kind) == type) return kind;
   }
   return FaultKind::kNone;

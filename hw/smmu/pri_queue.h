@@ -9,11 +9,11 @@
 #include "hw/arch/smmuv3_events.h"
 #include "hw/arch/types.h"
 #include "hw/events.h"
+#include "hw/iommu/transaction.h"
 #include "hw/sim/arbiter.h"
 #include "hw/sim/simulation.h"
 #include "hw/smmu/interrupts.h"
 #include "hw/smmu/output_queue.h"
-#include "hw/iommu/transaction.h"
 
 namespace shootdown::hw {
 

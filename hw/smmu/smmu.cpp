@@ -167,8 +167,8 @@ void Smmu::apply_updates() {
 
 void Smmu::write_cr0(std::uint32_t now) {
   const std::uint32_t falls = registers_.get(reg::kCr0Ack) & ~now;
-  // What is switched off takes nothing new, and CR0ACK says so when what was taken has ended. In this
-  // order: transactions that end may still have events to write.
+  // What is switched off takes nothing new, and CR0ACK says so when what was taken has ended. In
+  // this order: transactions that end may still have events to write.
   std::uint32_t closed = 0;
   const auto closes = [&](std::uint64_t mask) {
     closed |= falls & static_cast<std::uint32_t>(mask);

@@ -14,6 +14,7 @@
 #include "hw/interconnect/bus.h"
 #include "hw/interconnect/dvm.h"
 #include "hw/iommu/secondary_mmu.h"
+#include "hw/iommu/transaction.h"
 #include "hw/mmu/mmu.h"
 #include "hw/smmu/command_queue.h"
 #include "hw/smmu/config_unit.h"
@@ -23,7 +24,6 @@
 #include "hw/smmu/register_file.h"
 #include "hw/smmu/smmu_config.h"
 #include "hw/smmu/stall_table.h"
-#include "hw/iommu/transaction.h"
 #include "hw/smmu/transaction_unit.h"
 
 namespace shootdown::hw {

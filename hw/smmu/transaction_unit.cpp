@@ -151,7 +151,8 @@ TransactionUnit::End TransactionUnit::try_once(Attempt& attempt) {
           ? bypass(attempt.request.va)
           : parts_.mmu.translate(attempt.stream.access_id, attempt.requester, config.context,
                                  attempt.request);
-  if (outcome.fault() != arch::FaultKind::kNone) return translation_failed(attempt, config, outcome);
+  if (outcome.fault() != arch::FaultKind::kNone)
+    return translation_failed(attempt, config, outcome);
   return complete(attempt, outcome);
 }
 

@@ -11,6 +11,7 @@
 
 #include "hw/events.h"
 #include "hw/interconnect/bus.h"
+#include "hw/iommu/transaction.h"
 #include "hw/mmu/mmu.h"
 #include "hw/smmu/config_unit.h"
 #include "hw/smmu/event_queue.h"
@@ -19,7 +20,6 @@
 #include "hw/smmu/register_file.h"
 #include "hw/smmu/smmu_config.h"
 #include "hw/smmu/stall_table.h"
-#include "hw/iommu/transaction.h"
 
 namespace shootdown::hw {
 

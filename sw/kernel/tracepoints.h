@@ -1,6 +1,6 @@
-// Tracepoints of the software stack: plain values, named like the kernel's where one exists. Telling
-// of something takes no time. Members are declared once, by SHOOTDOWN_FIELDS, and so reach every
-// printer.
+// Tracepoints of the software stack: plain values, named like the kernel's where one exists.
+// Telling of something takes no time. Members are declared once, by SHOOTDOWN_FIELDS, and so reach
+// every printer.
 #ifndef SHOOTDOWN_SW_KERNEL_TRACEPOINTS_H
 #define SHOOTDOWN_SW_KERNEL_TRACEPOINTS_H
 
@@ -30,27 +30,29 @@ struct FunctionExit {
 /// An address space exists. `asid` tags its translations on CPUs and, shared, in the SMMU.
 struct MmCreated {
   static constexpr std::string_view kName = "mm_created";
-  SHOOTDOWN_FIELDS((arch::MmId, mm), (arch::Asid, asid), (arch::PhysAddr, pgd), 
-      // Of its table entries.
-      (arch::TableFormat, format));
+  SHOOTDOWN_FIELDS((arch::MmId, mm), (arch::Asid, asid), (arch::PhysAddr, pgd),
+                   // Of its table entries.
+                   (arch::TableFormat, format));
 };
 
 /// A device uses the page tables of `mm` (shared virtual addressing). `unit`: the secondary MMU.
 struct SvaBound {
   static constexpr std::string_view kName = "sva_bound";
-  SHOOTDOWN_FIELDS((arch::MmId, mm), (unsigned, unit), (arch::StreamId, stream_id), (arch::SubstreamId, substream_id), (arch::Asid, asid), 
-      // The device has an ATC.
-      (bool, atc), 
-      // The SMMU follows the CPUs' broadcast TLBIs for this ASID.
-      (bool, broadcast));
+  SHOOTDOWN_FIELDS((arch::MmId, mm), (unsigned, unit), (arch::StreamId, stream_id),
+                   (arch::SubstreamId, substream_id), (arch::Asid, asid),
+                   // The device has an ATC.
+                   (bool, atc),
+                   // The SMMU follows the CPUs' broadcast TLBIs for this ASID.
+                   (bool, broadcast));
 };
 
 /// A table entry was stored. `level` 0 to 3; `va` is the first address the entry maps.
 struct PteStore {
   static constexpr std::string_view kName = "pte_store";
-  SHOOTDOWN_FIELDS((arch::MmId, mm), (arch::VirtAddr, va), (int, level), (arch::PhysAddr, entry), (arch::RawWord, before), (arch::RawWord, after), 
-      // `after` is invalid to hardware, to software it maps its page (NUMA hint).
-      (bool, protnone));
+  SHOOTDOWN_FIELDS((arch::MmId, mm), (arch::VirtAddr, va), (int, level), (arch::PhysAddr, entry),
+                   (arch::RawWord, before), (arch::RawWord, after),
+                   // `after` is invalid to hardware, to software it maps its page (NUMA hint).
+                   (bool, protnone));
 };
 
 /// A flush function was entered: translations of [start, end) that earlier stores made stale have
@@ -59,27 +61,27 @@ struct FlushBegin {
   static constexpr std::string_view kName = "tlb_flush_begin";
   SHOOTDOWN_FIELDS(
       // Number, unique in a run.
-      (std::uint64_t, flush), (arch::MmId, mm), (arch::VirtAddr, start), (arch::VirtAddr, end), 
+      (std::uint64_t, flush), (arch::MmId, mm), (arch::VirtAddr, start), (arch::VirtAddr, end),
       // Devices too; else CPUs only.
       (bool, secondary));
 };
 
 struct FlushEnd {
   static constexpr std::string_view kName = "tlb_flush_end";
-  SHOOTDOWN_FIELDS((std::uint64_t, flush), 
-      // False: the architecture found that it had nothing to do.
-      (bool, done));
+  SHOOTDOWN_FIELDS((std::uint64_t, flush),
+                   // False: the architecture found that it had nothing to do.
+                   (bool, done));
 };
 
 /// The secondary-TLB callback of a notifier was called (arch_invalidate_secondary_tlbs from v6.6
 /// on, invalidate_range before). end is exclusive; end = ~0: everything.
 struct NotifierCalled {
   static constexpr std::string_view kName = "mmu_notifier_invalidate";
-  SHOOTDOWN_FIELDS((arch::MmId, mm), (arch::VirtAddr, start), (arch::VirtAddr, end), 
-      // Static storage.
-      (const char*, callback),
-      // mmu_notifier_release(): no device walks these tables again.
-      (bool, release));
+  SHOOTDOWN_FIELDS((arch::MmId, mm), (arch::VirtAddr, start), (arch::VirtAddr, end),
+                   // Static storage.
+                   (const char*, callback),
+                   // mmu_notifier_release(): no device walks these tables again.
+                   (bool, release));
 };
 
 /// A driver wrote a command for a secondary MMU.
@@ -127,17 +129,17 @@ struct PageFreed {
 /// handle_mm_fault() returned. `address` is the faulting one.
 struct FaultHandled {
   static constexpr std::string_view kName = "handle_mm_fault";
-  SHOOTDOWN_FIELDS((arch::MmId, mm), (arch::VirtAddr, address), (bool, write), 
-      // Which path resolved it; static storage.
-      (std::string_view, how), (bool, failed));
+  SHOOTDOWN_FIELDS((arch::MmId, mm), (arch::VirtAddr, address), (bool, write),
+                   // Which path resolved it; static storage.
+                   (std::string_view, how), (bool, failed));
 };
 
 /// A system call that removes access returned to user space.
 struct ProtectionRemoved {
   static constexpr std::string_view kName = "protection_removed";
-  SHOOTDOWN_FIELDS((arch::MmId, mm), (arch::VirtAddr, start), (arch::VirtAddr, end), 
-      // Static storage.
-      (std::string_view, operation));
+  SHOOTDOWN_FIELDS((arch::MmId, mm), (arch::VirtAddr, start), (arch::VirtAddr, end),
+                   // Static storage.
+                   (std::string_view, operation));
 };
 
 /// A CPU interrupts others to have `function` called there.
@@ -145,7 +147,7 @@ struct IpiSent {
   static constexpr std::string_view kName = "ipi_send_cpumask";
   SHOOTDOWN_FIELDS(
       // Bit i: CPU i.
-      (arch::RawWord, mask), 
+      (arch::RawWord, mask),
       // Static storage.
       (const char*, function));
 };
@@ -153,7 +155,8 @@ struct IpiSent {
 /// Software read a table entry without the lock that keeps the table: GUP-fast.
 struct LocklessRead {
   static constexpr std::string_view kName = "lockless_read";
-  SHOOTDOWN_FIELDS((arch::MmId, mm), (arch::VirtAddr, va), (int, level), (arch::PhysAddr, entry), (arch::RawWord, value));
+  SHOOTDOWN_FIELDS((arch::MmId, mm), (arch::VirtAddr, va), (int, level), (arch::PhysAddr, entry),
+                   (arch::RawWord, value));
 };
 
 /// A page of a file (or of swap) became dirty: its contents have to be written back.
@@ -210,9 +213,9 @@ struct MapcountChanged {
 /// A page became a table (constructed) or ceased to be one (its destructor ran).
 struct TableAccounted {
   static constexpr std::string_view kName = "pagetable";
-  SHOOTDOWN_FIELDS((arch::MmId, mm), (arch::PhysAddr, page), (int, level), (bool, constructed), 
-      // NR_PAGETABLE, after.
-      (std::uint64_t, tables));
+  SHOOTDOWN_FIELDS((arch::MmId, mm), (arch::PhysAddr, page), (int, level), (bool, constructed),
+                   // NR_PAGETABLE, after.
+                   (std::uint64_t, tables));
 };
 
 /// mm->tlb_flush_pending after a change: gathers and others that owe a flush.
@@ -224,9 +227,9 @@ struct FlushPending {
 /// Something was freed as a page, and no struct page is there (bad_page() of the kernel).
 struct BadPage {
   static constexpr std::string_view kName = "bad_page";
-  SHOOTDOWN_FIELDS((arch::RawWord, pointer), 
-      // Static storage.
-      (std::string_view, reason));
+  SHOOTDOWN_FIELDS((arch::RawWord, pointer),
+                   // Static storage.
+                   (std::string_view, reason));
 };
 
 /// No thread runs in the address space again, and no device walks its tables: exit_mmap() begins.

@@ -12,8 +12,11 @@ namespace {
 
 Pte read_lockless(Cpu& cpu, const Mm& mm, const PteSlot& slot) {
   const Pte pte = ptep_get(cpu, slot);
-  cpu.trace(LocklessRead{
-      .mm = mm.id, .va = slot.va, .level = slot.level, .entry = slot.address, .value = {pte.value}});
+  cpu.trace(LocklessRead{.mm = mm.id,
+                         .va = slot.va,
+                         .level = slot.level,
+                         .entry = slot.address,
+                         .value = {pte.value}});
   return pte;
 }
 

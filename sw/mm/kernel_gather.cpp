@@ -42,7 +42,8 @@ void KernelGather::Host::free_pages_and_swap_cache(std::span<const EncodedPage> 
   for (const EncodedPage slot : slots) {
     SHOOTDOWN_CHECK((slot.flags() & EncodedPage::kNrPagesNext) == 0, "pages are queued one by one");
     if (mm_.kernel.inject.unmasked_page_flag && slot.flags() != 0) {
-      cpu_.trace(BadPage{.pointer = {slot.raw()}, .reason = "flags in the address of a struct page"});
+      cpu_.trace(
+          BadPage{.pointer = {slot.raw()}, .reason = "flags in the address of a struct page"});
       continue;
     }
     mm_.kernel.pages.put_page(cpu_, mm_.kernel.pages.page(slot.page()));

@@ -11,7 +11,8 @@ void call_all(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end, const 
     start = start + length;
     end = end + length;
   }
-  cpu.trace(NotifierCalled{.mm = mm.id, .start = start, .end = end, .callback = callback, .release = false});
+  cpu.trace(NotifierCalled{
+      .mm = mm.id, .start = start, .end = end, .callback = callback, .release = false});
   for (MmuNotifier* notifier : mm.notifiers) {
     notifier->arch_invalidate_secondary_tlbs(cpu, mm, start, end);
   }

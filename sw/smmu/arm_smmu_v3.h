@@ -45,7 +45,10 @@ class FaultSink {
 class ArmSmmuDevice {
  public:
   ArmSmmuDevice(KernelState& kernel, const DriverConfig& config)
-      : kernel_(kernel), config_(config), registers_(config.registers), cmdq_(registers_, config.unit) {}
+      : kernel_(kernel),
+        config_(config),
+        registers_(config.registers),
+        cmdq_(registers_, config.unit) {}
   ArmSmmuDevice(const ArmSmmuDevice&) = delete;
   ArmSmmuDevice& operator=(const ArmSmmuDevice&) = delete;
 

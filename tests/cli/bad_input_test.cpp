@@ -257,7 +257,8 @@ devices:
     {"MremapOntoARegion", "{signal: go}", "{signal: go}, {mremap: {at: heap, to: 0x7f8000010000}}",
      "21:", "threads.main.steps[2].mremap.to", "free addresses"},
     {"RepeatTooOften", "{signal: go}",
-     "{signal: go}, {repeat: {times: 200000, steps: [{repeat: {times: 200000, steps: [{read: heap}]}}]}}",
+     "{signal: go}, {repeat: {times: 200000, steps: [{repeat: {times: 200000, steps: [{read: "
+     "heap}]}}]}}",
      "21:", "threads.main.steps[2].repeat.steps[0].repeat.times", "1000000000 in all"},
     {"MunmapBackwards", "{signal: go}", "{signal: go}, {munmap: {at: heap, through: buffer}}",
      "21:", "threads.main.steps[2].munmap.through", "behind it"},

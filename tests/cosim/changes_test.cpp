@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "cosim/observe/event_writer.h"
 #include "cosim/observe/counters.h"
+#include "cosim/observe/event_writer.h"
 #include "support/scenario.h"
 
 namespace shootdown::tests {

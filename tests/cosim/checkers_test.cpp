@@ -60,8 +60,8 @@ TEST(AccountingCheckerTest, CountsThatAgreeAreFine) {
   bench.store(0x0, 0, 0, 0x2000 | kTable);
   bench.store(0x0, 1, 0, 0x3000 | kTable);
   bench.store(0x0, 2, 0, 0x4000 | kTable);
-  bench.say(
-      sw::TableAccounted{.mm = kMm, .page = {0x4000}, .level = 3, .constructed = true, .tables = 1});
+  bench.say(sw::TableAccounted{
+      .mm = kMm, .page = {0x4000}, .level = 3, .constructed = true, .tables = 1});
   bench.allocate(0x8000, sw::PageUse::kAnonymous);
   bench.say(sw::MapcountChanged{.page = {0x8000}, .mapcount = 1});
   bench.store(0x5000, 3, 0, 0x8000 | kLeaf);
@@ -80,8 +80,8 @@ TEST(AccountingCheckerTest, AGatherThatNeverFinishes) {
 TEST(AccountingCheckerTest, ATableWithoutItsDestructor) {
   Accounting bench;
   bench.allocate(0x4000, sw::PageUse::kTable);
-  bench.say(
-      sw::TableAccounted{.mm = kMm, .page = {0x4000}, .level = 3, .constructed = true, .tables = 1});
+  bench.say(sw::TableAccounted{
+      .mm = kMm, .page = {0x4000}, .level = 3, .constructed = true, .tables = 1});
   bench.free(0x4000, sw::PageUse::kTable);
   EXPECT_EQ(bench.end(), (Names{"accounting/dtor", "accounting/dtor"}))
       << "page type, NR_PAGETABLE";
@@ -90,8 +90,8 @@ TEST(AccountingCheckerTest, ATableWithoutItsDestructor) {
 TEST(AccountingCheckerTest, ADestructorTwice) {
   Accounting bench;
   bench.allocate(0x4000, sw::PageUse::kTable);
-  bench.say(
-      sw::TableAccounted{.mm = kMm, .page = {0x4000}, .level = 3, .constructed = false, .tables = 0});
+  bench.say(sw::TableAccounted{
+      .mm = kMm, .page = {0x4000}, .level = 3, .constructed = false, .tables = 0});
   EXPECT_EQ(bench.end(), Names{"accounting/dtor"});
 }
 
@@ -109,13 +109,15 @@ TEST(AccountingCheckerTest, MapCountsThatDisagree) {
 using Tables = Bench<cosim::TableChecker>;
 
 void read_level_2(Tables& bench, std::uint64_t link) {
-  bench.hardware(bench.cpu,
-                 hw::WalkRead{.access_id = 1, .level = 2, .address = {0x3000}, .descriptor = {link}});
+  bench.hardware(
+      bench.cpu,
+      hw::WalkRead{.access_id = 1, .level = 2, .address = {0x3000}, .descriptor = {link}});
 }
 void read_level_3(Tables& bench) {
   bench.hardware(
       bench.cpu,
-      hw::WalkRead{.access_id = 1, .level = 3, .address = {0x4008}, .descriptor = {0x8000 | kLeaf}});
+      hw::WalkRead{
+          .access_id = 1, .level = 3, .address = {0x4008}, .descriptor = {0x8000 | kLeaf}});
 }
 Tables& with_table(Tables& bench) {
   bench.allocate(0x3000, sw::PageUse::kTable);

@@ -1,6 +1,6 @@
-// The hop finder on logs written by hand: a log for every row of the table of hops that it can name.
-// The other rows are the checkers' own (checkers_test.cpp), and a last test sees to it that no row is
-// left out.
+// The hop finder on logs written by hand: a log for every row of the table of hops that it can
+// name. The other rows are the checkers' own (checkers_test.cpp), and a last test sees to it that
+// no row is left out.
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -23,7 +23,8 @@ constexpr std::uint64_t kPa = 0x8000;
 /// A page that `tlb` has cached, and a thread in the kernel that is about to unmap it.
 class Story : public HandLog {
  public:
-  explicit Story(const cosim::ActorId HandLog::*tlb_of, bool broadcast = false) : tlb(this->*tlb_of) {
+  explicit Story(const cosim::ActorId HandLog::*tlb_of, bool broadcast = false)
+      : tlb(this->*tlb_of) {
     if (tlb != cpu) bind(tlb == atc, broadcast);
     store(kVa, 3, 0, kPa | kLeaf);
     fill(tlb, kVa, kPa);
@@ -198,8 +199,8 @@ std::vector<Row> rows() {
          story.flush_end();
          // A walk comes, by the walk cache, to the table that is out, and fills from it.
          const hw::Requester requester{.asid = HandLog::kAsid, .stream_id = {}, .substream_id = {}};
-         story.hardware(story.cpu, hw::WalkBegin{
-                                       .access_id = 77, .requester = requester, .va = {0x400000}});
+         story.hardware(story.cpu,
+                        hw::WalkBegin{.access_id = 77, .requester = requester, .va = {0x400000}});
          story.hardware(story.cpu, hw::WalkRead{.access_id = 77,
                                                 .level = 3,
                                                 .stage2 = false,
@@ -256,8 +257,8 @@ std::vector<Row> rows() {
          story.unmap();
          return story
              .flushed([](Story& s) {
-               s.commands({HandLog::tlbi_command(HandLog::by_address(kVa, {9})),
-                           HandLog::sync_command()});
+               s.commands(
+                   {HandLog::tlbi_command(HandLog::by_address(kVa, {9})), HandLog::sync_command()});
              })
              .look();
        }},
@@ -281,10 +282,9 @@ std::vector<Row> rows() {
                const auto command = HandLog::tlbi_command(HandLog::by_address(kVa));
                s.commands({command});
                const std::uint64_t number = s.fetch(command);
-               s.hardware(s.smmu, hw::CommandError{.number = number,
-                                                   .code = 1,
-                                                   .text = "CERROR_ILL",
-                                                   .timeout = false});
+               s.hardware(s.smmu,
+                          hw::CommandError{
+                              .number = number, .code = 1, .text = "CERROR_ILL", .timeout = false});
              })
              .look();
        }},
@@ -293,9 +293,8 @@ std::vector<Row> rows() {
          Story story(&HandLog::smmu);
          story.unmap();
          return story
-             .flushed([](Story& s) {
-               s.commands({HandLog::tlbi_command(HandLog::by_address(kVa))});
-             })
+             .flushed(
+                 [](Story& s) { s.commands({HandLog::tlbi_command(HandLog::by_address(kVa))}); })
              .look();
        }},
       {"SyncBeforeTheEffect", Hop::kSync,
@@ -343,8 +342,8 @@ std::vector<Row> rows() {
          story.unmap();
          return story
              .flushed([](Story& s) {
-               s.commands({HandLog::tlbi_command(HandLog::by_address(kVa)),
-                           HandLog::sync_command()});
+               s.commands(
+                   {HandLog::tlbi_command(HandLog::by_address(kVa)), HandLog::sync_command()});
              })
              .look();
        }},

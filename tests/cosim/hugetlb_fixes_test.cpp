@@ -72,7 +72,8 @@ TEST(HugetlbTest, AWalkThatGoesAstrayIntoAnothersTableIsNoFaultOfTheHardware) {
   const auto result = run(load_file("tests/cosim/defects/hugetlb_stray_walk.yaml"));
   EXPECT_TRUE(has_violation(result, "isolation", "walk-cache"))
       << testing::PrintToString(violations_of(result));
-  for (const auto& violation : result.violations) EXPECT_EQ(violation.missing_hop, cosim::Hop::kWalkCache);
+  for (const auto& violation : result.violations)
+    EXPECT_EQ(violation.missing_hop, cosim::Hop::kWalkCache);
   const auto fixed =
       run(load_file("tests/cosim/defects/hugetlb_stray_walk.yaml",
                     {"kernel={base: v6.7, apply: [1013af4f585f, 8ce720d5bd91, c2ff4764e03e]}"}));

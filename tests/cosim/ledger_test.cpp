@@ -105,7 +105,8 @@ TEST(KernelStacksTest, APathHasOneNumberAndItsFunctions) {
   EXPECT_FALSE(stacks.entered_kernel(log.thread));
 }
 
-// ---- Cached translations -------------------------------------------------------------------------
+// ---- Cached translations
+// -------------------------------------------------------------------------
 
 TEST(CachedTranslationsTest, AnEntryLivesUntilItIsEvictedOrInvalidated) {
   HandLog log;
@@ -115,11 +116,10 @@ TEST(CachedTranslationsTest, AnEntryLivesUntilItIsEvictedOrInvalidated) {
   EXPECT_EQ(cached.cached(log.cpu, {kVa}, {9}), nullptr);
   EXPECT_EQ(cached.cached(log.cpu1, {kVa}, HandLog::kAsid), nullptr);
   EXPECT_EQ(cached.live_into({kPa}, 0x1000).size(), 1U);
-  log.hardware(log.cpu, hw::TlbEvict{.asid = HandLog::kAsid,
-                                     .global = false,
-                                     .regime = {},
-                                     .page = {kVa},
-                                     .page_shift = 12});
+  log.hardware(
+      log.cpu,
+      hw::TlbEvict{
+          .asid = HandLog::kAsid, .global = false, .regime = {}, .page = {kVa}, .page_shift = 12});
   EXPECT_TRUE(cached.live_into({kPa}, 0x1000).empty());
   log.fill(log.cpu, kVa, kPa);
   log.invalidate(log.cpu, hw::InvalidationCause::kDvm, 1, HandLog::by_address(kVa), 1);
@@ -146,7 +146,8 @@ TEST(CachedTranslationsTest, WhatAnAccessOnItsWayHasUsedIsKept) {
   EXPECT_EQ(log.ledger.cached().cached(log.cpu, {kVa}, HandLog::kAsid), nullptr);
 }
 
-// ---- Maintenance -----------------------------------------------------------------------------------
+// ---- Maintenance
+// -----------------------------------------------------------------------------------
 
 TEST(MaintenanceTest, AStayHoldsWhatAThreadDidInIt) {
   HandLog log;
@@ -191,7 +192,8 @@ TEST(MaintenanceTest, FlushesOfOthersCountForAStore) {
   EXPECT_FALSE(log.ledger.tables().changed_since_flush(HandLog::kMm, {0}, {0x10000}));
 }
 
-// ---- Reset, and bounds -----------------------------------------------------------------------------
+// ---- Reset, and bounds
+// -----------------------------------------------------------------------------
 
 /// One page mapped, used by all, unmapped with everything that belongs to it, and freed.
 void unmap_once(HandLog& log) {
@@ -216,10 +218,8 @@ void unmap_once(HandLog& log) {
                  log.fetch(HandLog::atc_command(kVa)), HandLog::by_address(kVa, HandLog::kAsid), 1);
   log.hardware(log.smmu, hw::SyncCompleted{.number = log.fetch(HandLog::sync_command())});
   log.flush_end();
-  log.say(sw::ProtectionRemoved{.mm = HandLog::kMm,
-                                .start = {kVa},
-                                .end = {kVa + 0x1000},
-                                .operation = "munmap"});
+  log.say(sw::ProtectionRemoved{
+      .mm = HandLog::kMm, .start = {kVa}, .end = {kVa + 0x1000}, .operation = "munmap"});
   log.leave("do_munmap");
   log.free(kPa, sw::PageUse::kAnonymous);
 }

@@ -1,6 +1,6 @@
 // Decisions that were once taken before a step that takes time and used after it: in each test the
-// step is held at its choice point, software does the other thing meanwhile, and what follows has to
-// be right for the order that really happened. Source: Arm IHI 0070, 3.5, 3.18, 6.3.9, 6.3.15.
+// step is held at its choice point, software does the other thing meanwhile, and what follows has
+// to be right for the order that really happened. Source: Arm IHI 0070, 3.5, 3.18, 6.3.9, 6.3.15.
 #include <gtest/gtest.h>
 
 #include <functional>

@@ -51,8 +51,7 @@ class HandLog {
     log.append(cpu1, other, payload(event));
   }
   template <class E>
-  void hardware(cosim::ActorId actor, const E& event,
-                cosim::ThreadId by = cosim::kNoThread) {
+  void hardware(cosim::ActorId actor, const E& event, cosim::ThreadId by = cosim::kNoThread) {
     log.append(actor, by, payload(event));
   }
 
@@ -86,11 +85,8 @@ class HandLog {
                      .broadcast = broadcast});
   }
   void flush_begin(std::uint64_t start, std::uint64_t end, bool secondary = false) {
-    say(sw::FlushBegin{.flush = ++flushes_,
-                       .mm = kMm,
-                       .start = {start},
-                       .end = {end},
-                       .secondary = secondary});
+    say(sw::FlushBegin{
+        .flush = ++flushes_, .mm = kMm, .start = {start}, .end = {end}, .secondary = secondary});
   }
   void flush_end() { say(sw::FlushEnd{.flush = flushes_, .done = true}); }
   void notify(std::uint64_t start, std::uint64_t end, bool release = false) {
@@ -100,9 +96,7 @@ class HandLog {
                            .callback = "arch_invalidate_secondary_tlbs",
                            .release = release});
   }
-  void send(arch::Maintenance command) {
-    say(sw::CommandSubmitted{.unit = 0, .command = command});
-  }
+  void send(arch::Maintenance command) { say(sw::CommandSubmitted{.unit = 0, .command = command}); }
 
   // Hardware.
   static arch::Invalidation by_address(std::uint64_t va, arch::Asid asid = kAsid) {
@@ -143,22 +137,19 @@ class HandLog {
     return commands_;
   }
   std::uint64_t tlbi(const arch::Invalidation& what) {
-    hardware(cpu,
-             hw::TlbiIssued{.dvm_id = ++tlbis_, .what = what, .op = "VALE1IS", .operand = {}},
+    hardware(cpu, hw::TlbiIssued{.dvm_id = ++tlbis_, .what = what, .op = "VALE1IS", .operand = {}},
              thread);
     return tlbis_;
   }
   void dsb() { hardware(cpu, hw::DsbCompleted{.last_dvm_id = tlbis_}, thread); }
   void invalidate(cosim::ActorId tlb, hw::InvalidationCause cause, std::uint64_t id,
                   const arch::Invalidation& what, unsigned removed) {
-    hardware(tlb, hw::TlbInvalidate{
-                      .cause = cause, .cause_id = id, .what = what, .removed = removed});
+    hardware(tlb,
+             hw::TlbInvalidate{.cause = cause, .cause_id = id, .what = what, .removed = removed});
   }
   hw::Requester requester_of(cosim::ActorId tlb) const {
     const bool of_device = tlb == smmu || tlb == atc || tlb == device;
-    return {.asid = kAsid,
-            .stream_id = of_device ? kStream : arch::StreamId{},
-            .substream_id = {}};
+    return {.asid = kAsid, .stream_id = of_device ? kStream : arch::StreamId{}, .substream_id = {}};
   }
   /// A translation comes into a TLB, with the access that asked for it.
   void fill(cosim::ActorId tlb, std::uint64_t va, std::uint64_t output, bool writable = true,

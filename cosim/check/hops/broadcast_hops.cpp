@@ -45,10 +45,9 @@ void tlbi_is_missing(HopSearch& search, const Found& found) {
   if (found.leaf_only != nullptr && search.stale.from_unlinked_table) {
     search.happened(ChainRole::kTlbi, found.leaf_only->at, tlbi_text(*found.leaf_only),
                     "last level only");
-    search.missing(Hop::kWalkCache,
-                   "the invalidation was of last-level entries: walk caches keep the table",
-                   ChainRole::kTlbi, found.leaf_only->at.actor,
-                   "invalidation of table entries too");
+    search.missing(
+        Hop::kWalkCache, "the invalidation was of last-level entries: walk caches keep the table",
+        ChainRole::kTlbi, found.leaf_only->at.actor, "invalidation of table entries too");
   } else if (search.due == nullptr && found.wrong_asid == nullptr) {
     search.nobody_flushed();
   } else if (found.wrong_asid != nullptr) {

@@ -8,9 +8,9 @@ namespace shootdown::cosim {
 
 namespace {
 
-/// The flush that owes the invalidation: the one that was to be over, else the first that its thread
-/// began, else the first that has ended, else the first. A flush under way is not taken for one that
-/// has returned.
+/// The flush that owes the invalidation: the one that was to be over, else the first that its
+/// thread began, else the first that has ended, else the first. A flush under way is not taken for
+/// one that has returned.
 FlushInStay choose_due(const HopSearch& search) {
   const StaleEntry& stale = search.stale;
   if (stale.store == nullptr) return {};

@@ -1,5 +1,5 @@
-// What the chains have in common while they look for the missing hop. A chain is a function in a file
-// of its own: it follows its part and either says what is missing, or hands on.
+// What the chains have in common while they look for the missing hop. A chain is a function in a
+// file of its own: it follows its part and either says what is missing, or hands on.
 #ifndef SHOOTDOWN_COSIM_CHECK_HOPS_HOP_SEARCH_H
 #define SHOOTDOWN_COSIM_CHECK_HOPS_HOP_SEARCH_H
 
@@ -21,9 +21,9 @@ struct HopSearch {
   const StaleEntry& stale;
   std::uint64_t first{};  ///< of what the stale translation maps
   std::uint64_t last{};
-  std::uint64_t since{};            ///< the store that made it stale
-  const FlushRecord* due{};         ///< the flush that owes the rest; null: there is none
-  std::vector<const Stay*> stays;   ///< where its hops are to be found: that of `due`, the store's
+  std::uint64_t since{};           ///< the store that made it stale
+  const FlushRecord* due{};        ///< the flush that owes the rest; null: there is none
+  std::vector<const Stay*> stays;  ///< where its hops are to be found: that of `due`, the store's
   MissingHop result;
 
   void happened(ChainRole role, const Stamp& at, std::string text, std::string note = {}) {
@@ -57,7 +57,8 @@ struct HopSearch {
     what.asid = stale.requester.asid;
     return matches(what);
   }
-  /// Whether it removes the CPUs' translations; a secondary MMU may know the process by another ASID.
+  /// Whether it removes the CPUs' translations; a secondary MMU may know the process by another
+  /// ASID.
   bool tells_cpus(const arch::Invalidation& what) const {
     return what.covers(first, last, ledger.spaces().cpu_asid(stale.mm), false) &&
            !(what.leaf_only && stale.from_unlinked_table);

@@ -7,7 +7,8 @@ namespace shootdown::cosim {
 namespace {
 
 /// The CPU that was told, and did what it did: what was wrong with it.
-void invalidation_is_missing(HopSearch& search, const LocalEffect* wrong_asid, const LocalEffect* other) {
+void invalidation_is_missing(HopSearch& search, const LocalEffect* wrong_asid,
+                             const LocalEffect* other) {
   const ActorId cpu = search.stale.tlb;
   if (wrong_asid != nullptr) {
     search.happened(ChainRole::kEffect, wrong_asid->at, "invalidates", "another ASID");

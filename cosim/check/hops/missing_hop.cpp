@@ -30,11 +30,10 @@ std::string store_text(const StoreRecord& store) {
   const std::string before = describe_entry(store.before, store.level);
   const std::string after = describe_entry(store.after, store.level);
   if (store.with_table) {
-    return store.raw_after == 0
-               ? fmt::format("PTE {} unmapped together with its table: {}", hex(store.raw_before),
-                             before)
-               : fmt::format("PTE {} mapped together with its table: {}", hex(store.raw_after),
-                             after);
+    return store.raw_after == 0 ? fmt::format("PTE {} unmapped together with its table: {}",
+                                              hex(store.raw_before), before)
+                                : fmt::format("PTE {} mapped together with its table: {}",
+                                              hex(store.raw_after), after);
   }
   return fmt::format("PTE {} -> {}: {} -> {}", hex(store.raw_before), hex(store.raw_after), before,
                      after);

@@ -81,8 +81,7 @@ void follow_notifier(HopSearch& search) {
       search.happened(ChainRole::kNotifier, found.other->at, call_text(*found.other),
                       "another range");
       search.missing(Hop::kRange, "the notifier was given a range without the address",
-                     ChainRole::kNotifier, found.other->at.actor,
-                     "notifier for " + search.page());
+                     ChainRole::kNotifier, found.other->at.actor, "notifier for " + search.page());
     } else if (search.due == nullptr) {
       search.nobody_flushed();
     } else {

@@ -16,8 +16,7 @@ StaleEntry::Where where_of(const Ledger& ledger, ActorId actor) {
   return StaleEntry::Where::kSecondaryMmu;
 }
 
-StaleEntry stale_entry(const Ledger& ledger, ActorId tlb, const CachedEntry& entry,
-                       arch::MmId mm) {
+StaleEntry stale_entry(const Ledger& ledger, ActorId tlb, const CachedEntry& entry, arch::MmId mm) {
   StaleEntry stale;
   stale.where = where_of(ledger, tlb);
   stale.tlb = tlb;
@@ -47,8 +46,8 @@ StaleEntry stale_access(const Ledger& ledger, ActorId actor, const hw::AccessDon
   stale.requester = done.requester;
   stale.mm = mm;
   stale.va = done.va;
-  stale.entry = walked ? cached.last_ended_fill()
-                       : cached.cached(stale.tlb, done.va, done.requester.asid);
+  stale.entry =
+      walked ? cached.last_ended_fill() : cached.cached(stale.tlb, done.va, done.requester.asid);
   stale.used = cached.last_ended().looked_up;
   // A hit used the entry as it was at the look-up, whatever has been filled since.
   const Stamp hit_read = cached.last_ended().hit_read.at;

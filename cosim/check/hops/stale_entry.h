@@ -26,7 +26,9 @@ struct StaleEntry {
   const FlushRecord* due{};
 
   /// First and last byte of what the translation maps: any address of a block stands for all of it.
-  std::uint64_t first() const { return entry != nullptr ? entry->first() : arch::page_of(va).value; }
+  std::uint64_t first() const {
+    return entry != nullptr ? entry->first() : arch::page_of(va).value;
+  }
   std::uint64_t last() const {
     return entry != nullptr ? entry->last() : first() + (arch::kPageSize - 1);
   }

@@ -25,16 +25,16 @@ void follow_sync(HopSearch& search, const NotifierCall& call, const CommandRecor
   }
   // An ATC that does not answer makes the barrier fail; software goes on, and the entry is there.
   if (sync->timeout && (effect == nullptr || effect->at.sequence > sync->failed.sequence)) {
-    search.happened(ChainRole::kBarrier, sync->submitted, name,
-                    fmt::format("failed at {}: {}", microseconds(sync->failed.time_ps),
-                                sync->error));
+    search.happened(
+        ChainRole::kBarrier, sync->submitted, name,
+        fmt::format("failed at {}: {}", microseconds(sync->failed.time_ps), sync->error));
     search.missing(Hop::kAtc, "the ATC did not answer in time, and " + name + " failed",
                    ChainRole::kEffect, search.stale.tlb, "answer before the time-out");
     return;
   }
-  search.happened(ChainRole::kBarrier, sync->submitted, name,
-                  sync->completed ? "complete at " + microseconds(sync->completed.time_ps)
-                                  : std::string());
+  search.happened(
+      ChainRole::kBarrier, sync->submitted, name,
+      sync->completed ? "complete at " + microseconds(sync->completed.time_ps) : std::string());
   if (!sync->completed) {
     search.missing(Hop::kUnknown, "the invalidation is still on its way", ChainRole::kBarrier,
                    search.stale.tlb, name + " has not completed");
