@@ -7,7 +7,7 @@
 #include <fstream>
 #include <string>
 
-#include "cosim/config/load.h"
+#include "cosim/program/load.h"
 #include "cosim/experiment/experiment.h"
 #include "cosim/rtl/tlb_dut.h"
 

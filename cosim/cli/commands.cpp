@@ -13,7 +13,7 @@
 #include "cosim/cli/event_options.h"
 #include "cosim/cli/fst.h"
 #include "cosim/config/injections.h"
-#include "cosim/config/load.h"
+#include "cosim/program/load.h"
 #include "cosim/config/rtl_support.h"
 #include "cosim/experiment/bisect.h"
 #include "cosim/experiment/experiment.h"

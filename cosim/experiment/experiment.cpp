@@ -5,8 +5,7 @@
 #include <chrono>
 
 #include "cosim/check/checkers.h"
-#include "cosim/config/load.h"
-#include "cosim/program/load_threads.h"
+#include "cosim/program/load.h"
 #include "cosim/rtl/tlb_dut.h"
 
 namespace shootdown::cosim {
@@ -18,8 +17,7 @@ Config load_experiment(const std::string& path, const std::vector<std::string>& 
                       .kernel = kernel,
                       .seed = seed,
                       .rtl_geometries = tlb_dut_geometries(),
-                      .event_kinds = {},
-                      .read_threads = read_threads};
+                      .event_kinds = {}};
   for (const std::string_view name : Payload::names()) options.event_kinds.emplace_back(name);
   return load_config(path, options);
 }

@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "cosim/batch/xml.h"
-#include "cosim/config/load.h"
+#include "cosim/program/load.h"
 #include "cosim/config/rtl_support.h"
 #include "cosim/experiment/experiment.h"
 #include "cosim/rtl/tlb_dut.h"

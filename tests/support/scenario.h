@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "cosim/config/load.h"
+#include "cosim/program/load.h"
 #include "cosim/experiment/experiment.h"
 
 namespace shootdown::tests {

@@ -1,6 +1,6 @@
 // From a configuration file to a validated Config.
-#ifndef SHOOTDOWN_COSIM_CONFIG_LOAD_H
-#define SHOOTDOWN_COSIM_CONFIG_LOAD_H
+#ifndef SHOOTDOWN_COSIM_PROGRAM_LOAD_H
+#define SHOOTDOWN_COSIM_PROGRAM_LOAD_H
 
 #include <optional>
 #include <string>
@@ -18,8 +18,6 @@ struct LoadOptions {
   std::optional<std::uint64_t> seed;  ///< of a random schedule
   RtlGeometries rtl_geometries;
   std::vector<std::string> event_kinds;  ///< that a schedule can name; empty: any
-  /// Reads `threads:`; what steps there are is not this room's affair (cosim/program).
-  void (*read_threads)(const YamlValue& value, Config& config){};
 };
 
 /// Throws ConfigError.
