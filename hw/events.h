@@ -62,11 +62,14 @@ struct Requester {
 // ---- Translation. By CPUs, secondary MMUs and ATCs ---------------------------------------------
 
 /// A TLB was asked. `access_id` joins the events of one access; it is unique within an actor, and
-/// of a device within the run.
+/// of a device within the run. Each look-up of an access is followed by AccessDone,
+/// TranslationFault, AccessHeld, AtsAnswered or the next look-up of the same access.
 struct TlbLookup {
   static constexpr std::string_view kName = "tlb_lookup";
   SHOOTDOWN_FIELDS((std::uint64_t, access_id), (Requester, requester), (arch::VirtAddr, va),
-                   (arch::Access, access), (LookupOutcome, outcome), (arch::PhysAddr, pa));
+                   (arch::Access, access), (LookupOutcome, outcome), (arch::PhysAddr, pa),
+                   // kStage2: `va` is an IPA.
+                   (arch::Regime, regime));
 };
 
 /// A translation came back from a walk (or, for an ATC, from a translation request).
@@ -119,7 +122,9 @@ struct TlbInvalidate {
 
 struct WalkBegin {
   static constexpr std::string_view kName = "walk_begin";
-  SHOOTDOWN_FIELDS((std::uint64_t, access_id), (Requester, requester), (arch::VirtAddr, va));
+  SHOOTDOWN_FIELDS((std::uint64_t, access_id), (Requester, requester), (arch::VirtAddr, va),
+                   // kStage2: `va` is an IPA.
+                   (arch::Regime, regime));
 };
 
 struct WalkRead {
@@ -145,7 +150,7 @@ struct WalkEnd {
 };
 
 /// An access finished: `bytes` have been read or written at `pa`. Zero bytes: nothing was moved
-/// (a page request, or a bus error).
+/// (a page request, a bus error, or a translated access that the secondary MMU refused).
 struct AccessDone {
   static constexpr std::string_view kName = "access_done";
   SHOOTDOWN_FIELDS((std::uint64_t, access_id), (Requester, requester), (arch::VirtAddr, va),
@@ -289,8 +294,7 @@ struct DeviceRetry {
   SHOOTDOWN_FIELDS((arch::VirtAddr, va), (unsigned, attempt), (bool, gave_up));
 };
 
-// ---- What the RTL says of itself
-// -----------------------------------------------------------------
+// ---- What the RTL says of itself ---------------------------------------------------------------
 
 /// The RTL and the SystemC model of one TLB differ. `field`: hit, output, permission, occupancy ...
 struct LockstepMismatch {

@@ -66,6 +66,7 @@ void BbmChecker::on_store(const Event& event, const sw::PteStore& store) {
                                vmsa64::next_table(before) != vmsa64::next_table(after);
   if (was_live && leads_elsewhere) return report_replacement(event, store);
   if (was_live || is_table) return;
+  if (findings_.noted(NoteKind::kEarlyMake)) return;
   // The break was made: is the old translation gone from everywhere?
   for (const auto& [tlb, entry] : ledger_.cached().live_at(store.mm, store.va, store.level)) {
     const arch::VirtAddr va = std::max(store.va, entry->fill.page);

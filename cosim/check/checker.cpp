@@ -31,9 +31,13 @@ void Findings::report(Violation violation) {
   if (found_) found_(violations_.back());
 }
 
+bool Findings::noted(NoteKind kind) const {
+  return std::any_of(notes_.begin(), notes_.end(),
+                     [&](const Note& note) { return note.kind == kind; });
+}
+
 void Findings::note(Note note) {
-  const auto same = [&](const Note& other) { return other.kind == note.kind; };
-  if (std::none_of(notes_.begin(), notes_.end(), same)) notes_.push_back(std::move(note));
+  if (!noted(note.kind)) notes_.push_back(std::move(note));
 }
 
 }  // namespace shootdown::cosim

@@ -23,6 +23,7 @@ class Findings {
   void report(Violation violation);
   /// Of a kind only the first is kept.
   void note(Note note);
+  bool noted(NoteKind kind) const;
   void stop_run() const {
     if (stop_) stop_();
   }

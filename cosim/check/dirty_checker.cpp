@@ -147,11 +147,12 @@ void DirtyChecker::report(const Frame& frame, arch::PhysAddr page, const Stamp& 
             "writes " + hex(frame.va) + " through its translation");
   if (lost) story.add(ChainRole::kFree, lost, "page dropped");
   story.sort_by_time();
+  const Stamp& found = lost ? lost : frame.written;
   findings_.report(
       {.kind = ViolationKind::kLostDirty,
        .missing_hop = missing.hop,
-       .sequence = lost.sequence,
-       .time_ps = frame.written.time_ps,
+       .sequence = found.sequence,
+       .time_ps = found.time_ps,
        .actor = frame.writer,
        .actor_name = name(frame.writer),
        .address = frame.va,

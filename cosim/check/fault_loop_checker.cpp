@@ -7,6 +7,7 @@
 namespace shootdown::cosim {
 
 namespace {
+
 std::string fault_text(const hw::TranslationFault& fault) {
   const bool cached = fault.source != hw::TranslationSource::kWalk;
   std::string text = fmt::format("{} of {}{}: {}", name_of(fault.access), hex(fault.va),
@@ -37,9 +38,10 @@ void FaultLoopChecker::on_given_up(const Event& event, const hw::DeviceRetry& re
       continue;
     }
     const Loop loop = found->second;
-    Event last = event;
-    last.actor = loop.began.actor;
-    if (const auto mm = mm_of(loop.began.actor, loop.first)) report(last, loop.first, loop, *mm);
+    const ActorId actor = loop.began.actor;
+    if (const auto mm = mm_of(actor, loop.first)) {
+      report(event, loop.first, loop, cause_of(actor, loop.first, *mm));
+    }
   }
 }
 
@@ -68,15 +70,34 @@ void FaultLoopChecker::on_fault(const Event& event, const hw::TranslationFault& 
     refused_[key] = {.at = stamp_of(event), .text = fault_text(fault)};
     return;
   }
-  // While the flush is under way, or owed by an open gather, the old translation may still be used.
-  if (ledger_.flush_in_progress(*mm, fault.va) || ledger_.maintenance().flush_pending(*mm)) return;
+  // While the flush is under way, or owed by whoever made the entry stale, the old translation may
+  // still be used. What others owe in the same address space is no excuse.
+  if (ledger_.flush_in_progress(*mm, fault.va)) return;
+  const StaleEntry stale = cause_of(event.actor, fault, *mm);
+  const Maintenance& maintenance = ledger_.maintenance();
+  const bool owed = stale.store != nullptr ? maintenance.flush_owed(*mm, stale.store->at)
+                                           : maintenance.flush_pending(*mm);
+  if (owed) return;
   Loop& loop = loops_[key];
   if (loop.faults++ == 0) {
     loop.began = stamp_of(event);
     loop.first = fault;
   }
   loop.last = stamp_of(event);
-  if (loop.faults == threshold_) report(event, fault, loop, *mm);
+  if (loop.faults == threshold_) report(event, fault, loop, stale);
+}
+
+StaleEntry FaultLoopChecker::cause_of(ActorId actor, const hw::TranslationFault& fault,
+                                      arch::MmId mm) const {
+  StaleEntry stale = lacking_entry(actor, fault.requester, fault.va, mm);
+  if (fault.source != hw::TranslationSource::kWalk) return stale;
+  if (const StoreRecord* unlinked = ledger_.cached().unlinked_table(actor, fault.access_id)) {
+    // It walks, by a walk cache, where nothing is to be found any more.
+    stale.entry = nullptr;
+    stale.store = unlinked;
+    stale.from_unlinked_table = true;
+  }
+  return stale;
 }
 
 StaleEntry FaultLoopChecker::lacking_entry(ActorId actor, const hw::Requester& requester,
@@ -107,10 +128,11 @@ StaleEntry FaultLoopChecker::lacking_entry(ActorId actor, const hw::Requester& r
   return stale;
 }
 
-const StoreRecord* FaultLoopChecker::permitted_since(const StaleEntry& stale,
-                                                     arch::Access access) const {
+const StoreRecord* FaultLoopChecker::permitted_since(const StaleEntry& stale, arch::Access access,
+                                                     std::uint64_t sequence) const {
   const StoreRecord* since = nullptr;
   for (const StoreRecord* store : ledger_.tables().stores(stale.mm, stale.va)) {
+    if (store->at.sequence > sequence) break;
     const bool permits =
         PageTables::Leaf{.entry = store->after, .level = store->level}.permits(access);
     if (!permits) {
@@ -123,35 +145,31 @@ const StoreRecord* FaultLoopChecker::permitted_since(const StaleEntry& stale,
 }
 
 void FaultLoopChecker::report(const Event& event, const hw::TranslationFault& fault,
-                              const Loop& loop, arch::MmId mm) {
-  const ActorId requester = ledger_.requester(event.actor, fault.requester);
-  StaleEntry stale = lacking_entry(event.actor, fault.requester, fault.va, mm);
-  if (fault.source == hw::TranslationSource::kWalk) {
-    if (const StoreRecord* unlinked =
-            ledger_.cached().unlinked_table(event.actor, fault.access_id)) {
-      // It walks, by a walk cache, where nothing is to be found any more.
-      stale.entry = nullptr;
-      stale.store = unlinked;
-      stale.from_unlinked_table = true;
-    }
-  }
+                              const Loop& loop, const StaleEntry& stale) {
+  const ActorId requester = ledger_.requester(loop.began.actor, fault.requester);
   const MissingHop missing = find_missing_hop(ledger_, stale);
   const std::uint64_t lasted_ps = loop.last.time_ps - loop.began.time_ps;
   std::string headline =
       fmt::format("{} {}s {}: {} faults in {}", name(requester), name_of(fault.access),
                   hex(fault.va), loop.faults, microseconds(lasted_ps));
-  if (const StoreRecord* since = permitted_since(stale, fault.access)) {
+  const StoreRecord* since = permitted_since(stale, fault.access, loop.began.sequence);
+  if (since != nullptr) {
     headline += fmt::format(", although the entry permits the {} since {}", name_of(fault.access),
                             microseconds(since->at.time_ps));
   }
   Chain story = build_chain(ledger_, stale, missing);
   const auto refused = refused_.find({requester, arch::page_of(fault.va).value, fault.access});
   if (refused != refused_.end() && stale.store != nullptr &&
-      refused->second.at.time_ps <= stale.store->at.time_ps) {
+      refused->second.at.sequence <= stale.store->at.sequence) {
     Chain first = chain();
     first.add(ChainRole::kFault, refused->second.at, refused->second.text);
     story.items().insert(story.items().begin() + (stale.entry != nullptr ? 1 : 0),
                          first.items().front());
+  }
+  if (since != nullptr && stale.store != nullptr && since->at.sequence > stale.store->at.sequence) {
+    story.add(ChainRole::kStore, since->at, store_text(*since),
+              fmt::format("permits the {} from here on", name_of(fault.access)));
+    story.sort_by_time();
   }
   story.add(ChainRole::kFault, loop.began, fault_text(loop.first));
   if (loop.faults > 1) {
@@ -162,7 +180,7 @@ void FaultLoopChecker::report(const Event& event, const hw::TranslationFault& fa
   findings_.report({.kind = ViolationKind::kFaultLoop,
                     .missing_hop = missing.hop,
                     .sequence = event.sequence,
-                    .time_ps = loop.began.time_ps,
+                    .time_ps = event.time_ps,
                     .actor = requester,
                     .actor_name = name(requester),
                     .address = fault.va,
@@ -174,7 +192,7 @@ void FaultLoopChecker::report(const Event& event, const hw::TranslationFault& fa
 }
 
 void FaultLoopChecker::on_policy(const Event& event, const hw::PermissionPolicy& policy) {
-  if (!policy.rewalk) return;
+  if (!policy.rewalk || findings_.noted(NoteKind::kHiddenFaultLoop)) return;
   // An x86 CPU may be relied on to walk again: there the kernel owes no flush of an upgrade.
   if (where_of(ledger_, event.actor) == StaleEntry::Where::kCpu &&
       ledger_.tables().format() == arch::TableFormat::kX86_64)
@@ -188,7 +206,8 @@ void FaultLoopChecker::on_policy(const Event& event, const hw::PermissionPolicy&
       {.kind = NoteKind::kHiddenFaultLoop,
        .text = fmt::format(
            "{} met an entry that has been stale since {} and walked again (hit_without_permission: "
-           "rewalk); with `fault` it would fault for ever. Missing hop: {} ({})",
+           "rewalk); with `fault` it would fault until something else flushes. Missing hop: {} "
+           "({})",
            name(ledger_.requester(event.actor, policy.requester)),
            microseconds(stale.store->at.time_ps), name_of(missing.hop), missing.text)});
 }

@@ -45,12 +45,15 @@ class FaultLoopChecker : public Checker {
   void on_done(const Event& event, const hw::AccessDone& done);
   void on_policy(const Event& event, const hw::PermissionPolicy& policy);
   void report(const Event& event, const hw::TranslationFault& fault, const Loop& loop,
-              arch::MmId mm);
+              const StaleEntry& stale);
+  /// What `actor` faulted on: the cached translation, or a table that is linked no more.
+  StaleEntry cause_of(ActorId actor, const hw::TranslationFault& fault, arch::MmId mm) const;
   /// The cached translation that `actor` faulted on, and the store that made it lack the right.
   StaleEntry lacking_entry(ActorId actor, const hw::Requester& requester, arch::VirtAddr va,
                            arch::MmId mm) const;
-  /// The store since which the entry permits the access, or null.
-  const StoreRecord* permitted_since(const StaleEntry& stale, arch::Access access) const;
+  /// The store since which the entry has permitted the access at event `sequence`, or null.
+  const StoreRecord* permitted_since(const StaleEntry& stale, arch::Access access,
+                                     std::uint64_t sequence) const;
 
   unsigned threshold_;
   std::map<Key, Loop> loops_;

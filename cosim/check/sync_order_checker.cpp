@@ -31,13 +31,13 @@ void SyncOrderChecker::on_event(const Event& event) {
   } else if (const auto* fetched = event.payload.get<hw::CommandFetched>()) {
     const arch::Maintenance& command = fetched->command;
     const bool of_atc = command.what == arch::MaintenanceKind::kAtc;
-    if (!of_atc && command.what != arch::MaintenanceKind::kTlb) return;
+    if (!command.invalidation) return;
     const Binding* binding = ledger_.spaces().binding(event.actor, command.stream_id);
     commands_[event.actor].push_back(
         {.issuer = event.actor,
          .number = fetched->number,
          .what = std::string(command.command),
-         .invalidation = command.invalidation,
+         .invalidation = *command.invalidation,
          .of_atc = of_atc,
          .device = of_atc && binding != nullptr && binding->atc ? binding->device : kNoActor,
          .effects = {}});

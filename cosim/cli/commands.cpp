@@ -13,19 +13,20 @@
 #include "cosim/cli/event_options.h"
 #include "cosim/cli/fst.h"
 #include "cosim/config/injections.h"
-#include "cosim/program/load.h"
 #include "cosim/config/rtl_support.h"
 #include "cosim/experiment/bisect.h"
 #include "cosim/experiment/experiment.h"
 #include "cosim/experiment/matrix.h"
 #include "cosim/experiment/seeds.h"
 #include "cosim/observe/event_writer.h"
+#include "cosim/program/load.h"
 #include "cosim/program/step.h"
 #include "cosim/report/json_report.h"
 #include "cosim/report/output_file.h"
 #include "cosim/report/text_report.h"
 #include "cosim/rtl/tlb_dut.h"
 #include "cosim/waves/waves.h"
+#include "sw/kernel/functions.h"
 #include "sw/kernel/version.h"
 
 namespace shootdown::cosim {
@@ -113,6 +114,10 @@ int run_command(const Options& options) {
     waves_file->commit();
   }
   if (events) events->commit();
+  if (options.event_window && result.violations.empty()) {
+    fmt::print(stderr, "shootdown: --event-window: no violation, so that {} is empty\n",
+               *options.events);
+  }
   if (json) {
     json->stream() << json_report(config, result);
     json->commit();
@@ -222,9 +227,14 @@ int list_command(const Options& options) {
   } else if (options.list == "costs") {
     list_words(cost_words());
   } else if (options.list == "steps") {
+    for (const PlainStep& step : plain_steps()) {
+      fmt::print("{:20} {}; devices have it too\n", step.name, step.what);
+    }
     for (const StepKind& kind : step_kinds()) fmt::print("{:20} {}\n", kind.name, kind.what);
   } else if (options.list == "events") {
     for (const std::string_view name : Payload::names()) fmt::print("{}\n", name);
+  } else if (options.list == "functions") {
+    for (const std::string_view name : sw::traced_functions()) fmt::print("{}\n", name);
   } else if (options.list == "injections") {
     for (const Injection& injection : injections()) {
       fmt::print("{:26} {}\n", injection.name, injection.what);

@@ -39,17 +39,19 @@ std::set<ActorId> actors_named(const std::vector<std::string>& names, const Even
       if (known.back() == name) actors.insert(static_cast<ActorId>(i));
     }
     if (actors.size() == before) {
-      fail("--event-actors", "unknown actor '" + name + "', or named twice",
+      const bool twice = std::find(known.begin(), known.end(), name) != known.end();
+      fail("--event-actors", (twice ? "names twice '" : "unknown actor '") + name + "'",
            fmt::format("{}", fmt::join(known, ", ")));
     }
   }
   return actors;
 }
 
-/// A whole number, decimal or 0x.
-std::optional<std::uint64_t> number(std::string_view text) {
+/// A whole number, decimal or 0x; `_` may stand between digits.
+std::optional<std::uint64_t> number(std::string text) {
+  std::erase(text, '_');
   const bool hex = text.starts_with("0x");
-  if (hex) text.remove_prefix(2);
+  if (hex) text.erase(0, 2);
   std::uint64_t value = 0;
   const auto [end, error] =
       std::from_chars(text.data(), text.data() + text.size(), value, hex ? 16 : 10);
@@ -59,11 +61,13 @@ std::optional<std::uint64_t> number(std::string_view text) {
 
 std::pair<std::uint64_t, std::uint64_t> range_named(const std::string& text) {
   const auto colon = text.find(':');
-  const auto first = number(std::string_view(text).substr(0, colon));
-  const auto last =
-      colon == std::string::npos ? first : number(std::string_view(text).substr(colon + 1));
-  if (!first || !last || *first > *last) {
-    fail("--event-addresses", "is '" + text + "'", "FIRST:LAST, both included, or one address");
+  const auto first = number(text.substr(0, colon));
+  const auto last = colon == std::string::npos ? first : number(text.substr(colon + 1));
+  if (!first || !last) {
+    fail("--event-addresses", "is '" + text + "'", "numbers FIRST:LAST, both included, or one");
+  }
+  if (*first > *last) {
+    fail("--event-addresses", "is '" + text + "', which ends before it begins", "FIRST <= LAST");
   }
   return {*first, *last};
 }
@@ -75,7 +79,7 @@ EventFilter event_filter(const Options& options, const EventLog& log) {
   const bool any = !options.event_kinds.empty() || !options.event_actors.empty() ||
                    options.event_addresses || options.event_window;
   if (any && !options.events) {
-    fail("--event-kinds", "limits the events of no file", "with --events F");
+    fail("--event-kinds", "given without a file for events", "with --events F");
   }
   if (!options.event_kinds.empty()) filter.kinds = kinds_named(options.event_kinds);
   filter.actors = actors_named(options.event_actors, log);

@@ -29,7 +29,8 @@ std::optional<Options> parse_options(int argc, const char* const* argv, int& exi
   };
   const auto add_kernel = [&](CLI::App* command) {
     command->add_option("--kernel", options.kernel,
-                        "kernel release instead of the file's: v5.18 to v6.7");
+                        "kernel release instead of the file's: v5.18 to v6.7 (later changes: docs/"
+                        "configuration.md, apply)");
   };
   CLI::App* run = app.add_subcommand("run", "run a configuration and say what happened");
   add_common(run);
@@ -43,10 +44,12 @@ std::optional<Options> parse_options(int argc, const char* const* argv, int& exi
   run->add_option("--events", options.events, "write the event log as JSON lines");
   run->add_option("--event-kinds", options.event_kinds,
                   "only events of these kinds: KIND,KIND (shootdown list events)")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   run->add_option("--event-actors", options.event_actors,
                   "only events of these: cpu0,smmu0,nic0, or threads")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   run->add_option("--event-addresses", options.event_addresses,
                   "only events that name an address from FIRST to LAST: FIRST:LAST");
   run->add_option("--event-window", options.event_window,
@@ -65,9 +68,10 @@ std::optional<Options> parse_options(int argc, const char* const* argv, int& exi
   add_kernel(check);
   CLI::App* list = app.add_subcommand("list", "list what there is");
   list->add_option("WHAT", options.list,
-                   "configs, kernels, changes, checkers, hops, costs, steps, events or injections")
+                   "configs, kernels, changes, checkers, hops, costs, steps, events, functions or "
+                   "injections")
       ->check(CLI::IsMember({"configs", "kernels", "changes", "checkers", "hops", "costs", "steps",
-                             "events", "injections"}))
+                             "events", "functions", "injections"}))
       ->capture_default_str();
   CLI::App* conform =
       app.add_subcommand("conform", "replay recorded behaviour and say where it differs");

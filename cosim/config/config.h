@@ -37,6 +37,8 @@ struct HardwareConfig {
   unsigned interconnect_latency_cycles{10};  ///< added to every memory and register access
   unsigned dvm_latency_cycles{10};           ///< of a broadcast TLBI on its way to another observer
   unsigned ipi_latency_cycles{100};          ///< from an IPI's sending to its handler
+  unsigned context_switch_cycles{100};       ///< a CPU loads another process's tables
+  unsigned relax_cycles{50};                 ///< one turn of a polling loop, cpu_relax()
   TlbModel cpu_tlb_model{TlbModel::kSystemc};
   hw::MmuConfig cpu;
   bool range_tlbi{true};  ///< FEAT_TLBIRANGE and FEAT_TTL

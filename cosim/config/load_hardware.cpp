@@ -48,6 +48,8 @@ void read_hardware(const YamlValue& value, const RtlGeometries& rtl, HardwareCon
            kMaxLatencyCycles);
   map.read("dvm_latency_cycles", hardware.dvm_latency_cycles, 0, kMaxLatencyCycles);
   map.read("ipi_latency_cycles", hardware.ipi_latency_cycles, 0, kMaxLatencyCycles);
+  map.read("context_switch_cycles", hardware.context_switch_cycles, 0, kMaxLatencyCycles);
+  map.read("relax_cycles", hardware.relax_cycles, 1, kMaxLatencyCycles);
   if (const auto tlb = map.find("cpu_tlb")) {
     YamlMap tlb_map(*tlb);
     read_tlb(tlb_map, hardware.cpu_tlb_model, hardware.cpu, rtl);

@@ -4,6 +4,9 @@
 
 #include <algorithm>
 
+#include "cosim/config/spelling.h"
+#include "sw/kernel/functions.h"
+
 namespace shootdown::cosim {
 
 std::string to_string(const SchedulePoint& point) {
@@ -44,6 +47,15 @@ void read_actor(const YamlValue& value, const Config& config, SchedulePoint& poi
   point.actor = actors[value.word(actors)];
 }
 
+/// A function that nobody traces would never be entered, and the order never tried.
+void check_function(const YamlValue& value, const std::string& name) {
+  const auto known = sw::traced_functions();
+  if (std::find(known.begin(), known.end(), name) != known.end()) return;
+  value.fail("unknown function '" + name + "'",
+             "nearest: " + join(nearest_words(name, known, 3), ", ") +
+                 "; shootdown list functions has all");
+}
+
 /// `enter FUNCTION`, `exit FUNCTION`, or the name of an event.
 void read_point(const YamlValue& value, const std::vector<std::string>& event_kinds,
                 SchedulePoint& point) {
@@ -53,7 +65,10 @@ void read_point(const YamlValue& value, const std::vector<std::string>& event_ki
   if (space != std::string::npos && (first == "enter" || first == "exit")) {
     point.kind = first == "enter" ? SchedulePoint::Kind::kEnter : SchedulePoint::Kind::kExit;
     point.name = text.substr(space + 1);
-    if (!point.name.empty() && point.name.find(' ') == std::string::npos) return;
+    if (!point.name.empty()) {
+      check_function(value, point.name);
+      return;
+    }
   } else {
     point.kind = SchedulePoint::Kind::kEvent;
     point.name = text;

@@ -8,6 +8,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "cosim/config/spelling.h"
+
 namespace shootdown::cosim {
 
 namespace {
@@ -29,18 +31,7 @@ bool is_identifier(std::string_view text) {
 }
 
 /// Whether one could be a slip of the other: the letters are the same but for one or two.
-bool alike(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j < row.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = std::exchange(row[0], i);
-    for (std::size_t j = 1; j < row.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, replaced}));
-    }
-  }
-  return row.back() <= 2;
-}
+bool alike(std::string_view a, std::string_view b) { return edit_distance(a, b) <= 2; }
 
 /// What a node is, for messages.
 std::string describe(const YAML::Node& node) {

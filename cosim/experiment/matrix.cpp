@@ -11,9 +11,9 @@
 #include <utility>
 
 #include "cosim/batch/xml.h"
-#include "cosim/program/load.h"
 #include "cosim/config/rtl_support.h"
 #include "cosim/experiment/experiment.h"
+#include "cosim/program/load.h"
 #include "cosim/rtl/tlb_dut.h"
 
 namespace shootdown::cosim {

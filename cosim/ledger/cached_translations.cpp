@@ -31,6 +31,7 @@ const DescriptorRead& CachedTranslations::read_of_hit(ActorId actor, const hw::T
 
 void CachedTranslations::looked_up(const Event& event, const hw::TlbLookup& e,
                                    std::uint64_t generation) {
+  if (e.regime == arch::Regime::kStage2) return;
   std::vector<OpenAccess>& accesses = of(event.actor).open;
   // An access can look up again under the same number: a retry, or a stage of its configuration.
   const auto again = std::find_if(accesses.begin(), accesses.end(), [&](const OpenAccess& one) {
@@ -98,6 +99,7 @@ const std::vector<OpenAccess>& CachedTranslations::open_accesses(ActorId actor) 
 // ---- Walks -----------------------------------------------------------------------------------
 
 void CachedTranslations::walk_began(const Stamp& at, const hw::WalkBegin& e) {
+  if (e.regime == arch::Regime::kStage2) return;
   of(at.actor).walks[e.access_id] = {.began = at, .asid = e.requester.asid, .va = e.va, .last = {}};
 }
 
@@ -115,6 +117,7 @@ std::uint64_t CachedTranslations::unlinked_table_of(ActorId actor, const Walk& w
 }
 
 void CachedTranslations::walk_read(const Stamp& at, const hw::WalkRead& e) {
+  if (e.stage2) return;  // what software changes in a run is stage 1
   OfActor& actor = of(at.actor);
   Walk& walk = actor.walks[e.access_id];
   walk.last = {.at = at,
@@ -160,6 +163,7 @@ const StoreRecord* CachedTranslations::unlinked_table(ActorId actor,
 // ---- Entries ---------------------------------------------------------------------------------
 
 void CachedTranslations::filled(const Stamp& at, const hw::TlbFill& e) {
+  if (e.regime == arch::Regime::kStage2) return;
   OfActor& actor = of(at.actor);
   CachedEntry entry{.filled = at, .read = {.at = at}, .removed = {}, .fill = e};
   if (const auto walk = actor.walks.find(e.access_id); walk != actor.walks.end()) {
@@ -196,6 +200,7 @@ void CachedTranslations::retire(CachedEntry& entry, const Stamp& at) {
 }
 
 void CachedTranslations::evicted(const Stamp& at, const hw::TlbEvict& e) {
+  if (e.regime == arch::Regime::kStage2) return;
   std::erase_if(of(at.actor).live, [&](CachedEntry& entry) {
     if (entry.fill.page != e.page || entry.fill.page_shift != e.page_shift ||
         entry.fill.global != e.global || (!e.global && entry.fill.requester.asid != e.asid)) {
@@ -317,6 +322,10 @@ std::uint64_t CachedTranslations::oldest_use(arch::MmId mm, std::uint64_t first,
       consider(actor, walk.asid, walk.va.value, walk.va.value,
                walk.last.at ? walk.last.at.sequence : walk.began.sequence);
     }
+  }
+  // Answers on their way to an ATC say which device asked, not for what.
+  for (const auto& [id, read] : ats_reads_) {
+    if (read.at) oldest = std::min(oldest, read.at.sequence);
   }
   return oldest;
 }

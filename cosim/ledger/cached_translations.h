@@ -1,7 +1,9 @@
 // What TLBs, ATCs and walk caches hold, as the log tells of fills, evictions and invalidations, and
-// the accesses that are on their way.
+// the accesses that are on their way. Entries of stage 2 alone are no translations of a process,
+// and are left out.
 //
-// Memory: what the TLBs hold, what accesses on their way have used, and nothing else.
+// Memory: what the TLBs hold, what accesses on their way have used, and the tables that walkers
+// came to when they were linked no more.
 #ifndef SHOOTDOWN_COSIM_LEDGER_CACHED_TRANSLATIONS_H
 #define SHOOTDOWN_COSIM_LEDGER_CACHED_TRANSLATIONS_H
 

@@ -1,5 +1,7 @@
 #include "cosim/ledger/kernel_stacks.h"
 
+#include <algorithm>
+
 namespace shootdown::cosim {
 
 void KernelStacks::entered(const Stamp& at, const char* function) {
@@ -7,10 +9,18 @@ void KernelStacks::entered(const Stamp& at, const char* function) {
   if (at.thread >= threads_.size()) threads_.resize(at.thread + std::size_t{1});
   Thread& thread = threads_[at.thread];
   if (thread.path == 0) thread.entered = at;
-  const auto [call, added] =
-      calls_.try_emplace({thread.path, function}, static_cast<CallPath>(nodes_.size()));
-  if (added) nodes_.push_back({.caller = thread.path, .function = function});
+  const auto [call, added] = calls_.try_emplace({thread.path, function}, CallPath{});
+  if (added) call->second = node(thread.path, function);
   thread.path = call->second;
+}
+
+CallPath KernelStacks::node(CallPath caller, std::string_view function) {
+  const auto same = std::find_if(nodes_.begin() + 1, nodes_.end(), [&](const Node& node) {
+    return node.caller == caller && node.function == function;
+  });
+  if (same != nodes_.end()) return static_cast<CallPath>(same - nodes_.begin());
+  nodes_.push_back({.caller = caller, .function = function});
+  return static_cast<CallPath>(nodes_.size() - 1);
 }
 
 void KernelStacks::left(ThreadId thread) {
@@ -29,7 +39,8 @@ Stamp KernelStacks::entered_kernel(ThreadId thread) const {
 std::string KernelStacks::text(CallPath path) const {
   if (path == 0) return {};
   const std::string callers = text(caller(path));
-  return callers.empty() ? nodes_[path].function : callers + " > " + nodes_[path].function;
+  const std::string function(nodes_[path].function);
+  return callers.empty() ? function : callers + " > " + function;
 }
 
 std::string_view KernelStacks::innermost(CallPath path) const { return nodes_[path].function; }

@@ -43,15 +43,18 @@ class KernelStacks {
  private:
   struct Node {
     CallPath caller{};
-    const char* function{""};
+    std::string_view function;
   };
   struct Thread {
     CallPath path{};
     Stamp entered;
   };
+  /// The number of a path: by the name, of which the program may hold several copies.
+  CallPath node(CallPath caller, std::string_view function);
+
   std::vector<Node> nodes_{1};
-  std::map<std::pair<CallPath, const char*>, CallPath> calls_;
-  std::vector<Thread> threads_;  // by ThreadId
+  std::map<std::pair<CallPath, const char*>, CallPath> calls_;  // known by their copy of the name
+  std::vector<Thread> threads_;                                 // by ThreadId
 };
 
 }  // namespace shootdown::cosim

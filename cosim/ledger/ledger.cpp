@@ -109,7 +109,9 @@ void Ledger::on(const Event&, const sw::MmExiting& e) {
   spaces_.exiting(e.mm);
 }
 
-void Ledger::on(const Event&, const sw::FlushPending& e) { maintenance_.pending(e); }
+void Ledger::on(const Event& event, const sw::FlushPending& e) {
+  maintenance_.pending(stamp_of(event), e);
+}
 
 // ---- Hardware --------------------------------------------------------------------------------
 

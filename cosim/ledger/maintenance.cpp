@@ -1,6 +1,7 @@
 #include "cosim/ledger/maintenance.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace shootdown::cosim {
 
@@ -22,7 +23,11 @@ std::shared_ptr<Stay>& Maintenance::stay_of(const Stamp& at) {
   constexpr std::uint32_t kHardware = 0x10000;
   ThreadStay& own = stays_[at.thread != kNoThread ? at.thread : kHardware | at.actor];
   const std::uint64_t entered = stacks_->entered_kernel(at.thread).sequence;
-  const bool cut = entered == 0 && own.stay && records_of(*own.stay) >= kLongestUntracedStay;
+  const bool flushing = std::any_of(open_.begin(), open_.end(), [&](const auto& flush) {
+    return flush->begin.thread == at.thread;
+  });
+  const bool cut =
+      entered == 0 && own.stay && !flushing && records_of(*own.stay) >= kLongestUntracedStay;
   if (!own.stay || own.entered != entered || cut) {
     own = {.stay = std::make_shared<Stay>(), .entered = entered};
   }
@@ -37,6 +42,7 @@ FlushInStay Maintenance::began(const Stamp& at, const sw::FlushBegin& e) {
                                                          .start = e.start,
                                                          .limit = e.end,
                                                          .secondary = e.secondary,
+                                                         .idle = false,
                                                          .path = stacks_->path(at.thread),
                                                          .local = {}});
   open_.push_back(flush);
@@ -51,7 +57,8 @@ std::shared_ptr<const FlushRecord> Maintenance::ended(const Stamp& at, const sw:
   if (found == open_.end()) return nullptr;
   const std::shared_ptr<FlushRecord> flush = *found;
   open_.erase(found);
-  if (!e.done) return nullptr;
+  flush->idle = !e.done;
+  if (flush->idle) return nullptr;
   flush->end = at;
   return flush;
 }
@@ -175,6 +182,25 @@ void Maintenance::took_effect(const Stamp& at, const hw::TlbInvalidate& e) {
     case hw::InvalidationCause::kReset:
       break;
   }
+}
+
+void Maintenance::pending(const Stamp& at, const sw::FlushPending& e) {
+  Pending& pending = pending_[e.mm];
+  const bool more = e.count > std::exchange(pending.count, e.count);
+  std::vector<std::uint64_t>& since = pending.since[at.thread];
+  if (more) {
+    since.push_back(at.sequence);
+  } else if (!since.empty()) {
+    since.pop_back();
+  }
+  if (since.empty()) pending.since.erase(at.thread);
+}
+
+bool Maintenance::flush_owed(arch::MmId mm, const Stamp& store) const {
+  const auto pending = pending_.find(mm);
+  if (pending == pending_.end()) return false;
+  const auto since = pending->second.since.find(store.thread);
+  return since != pending->second.since.end() && since->second.front() < store.sequence;
 }
 
 std::size_t Maintenance::outstanding() const {

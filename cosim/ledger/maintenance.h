@@ -78,6 +78,7 @@ struct FlushRecord {
   arch::VirtAddr start{};
   arch::VirtAddr limit{};  ///< exclusive; ~0: everything
   bool secondary{};        ///< for devices too
+  bool idle{};             ///< it has found that there was nothing to do
   CallPath path{};
   /// Invalidations by CPUs' own instructions while it was under way.
   std::vector<LocalEffect> local;
@@ -121,7 +122,7 @@ class Maintenance {
   void completed(const Stamp& at, const hw::SyncCompleted& e);
   void answered(const Stamp& at, const hw::AtcInvalidationCompleted& e);
   void took_effect(const Stamp& at, const hw::TlbInvalidate& e);
-  void pending(const sw::FlushPending& e) { pending_[e.mm] = e.count; }
+  void pending(const Stamp& at, const sw::FlushPending& e);
 
   // What is.
   /// What a thread does in its present stay.
@@ -131,8 +132,11 @@ class Maintenance {
   /// Whether a gather of `mm`, or another who owes a flush, is open.
   bool flush_pending(arch::MmId mm) const {
     const auto found = pending_.find(mm);
-    return found != pending_.end() && found->second > 0;
+    return found != pending_.end() && found->second.count > 0;
   }
+  /// Whether the thread that made this store had said before it that it would flush, and has not
+  /// said since that it has.
+  bool flush_owed(arch::MmId mm, const Stamp& store) const;
   /// Records that are still waited for: of use to the tests of its bounds.
   std::size_t outstanding() const;
 
@@ -156,7 +160,12 @@ class Maintenance {
   std::vector<std::shared_ptr<FlushRecord>> open_;
   std::deque<std::shared_ptr<TlbiRecord>> tlbis_;  // not complete yet, oldest first
   std::map<ActorId, Unit> units_;                  // by secondary MMU
-  std::map<arch::MmId, int> pending_;              // mm->tlb_flush_pending
+  /// mm->tlb_flush_pending, and since when each thread has had a part in it.
+  struct Pending {
+    int count{};
+    std::map<std::uint32_t, std::vector<std::uint64_t>> since;  // sequences, by thread
+  };
+  std::map<arch::MmId, Pending> pending_;
 };
 
 }  // namespace shootdown::cosim

@@ -25,8 +25,36 @@ std::uint64_t bytes_of(int level) { return arch::page_bytes(vmsa64::level_shift(
 // How many stores to one entry are kept that nobody can ask for by a cached translation: what a
 // dirty page was written after, what a fault was permitted since.
 constexpr std::size_t kStoresKept = 8;
-// Flushes and removals that a store keeps: the first ones decide.
-constexpr std::size_t kKeptByStore = 8;
+// Flushes that a store keeps: the first ones decide.
+constexpr std::size_t kFlushesKept = 8;
+// System calls that a store keeps: for each page below an entry at most one has to be remembered.
+constexpr std::size_t kRemovalsKept = 512;
+
+/// The flushes of a store are few: one that found nothing to do gives way, and so does one for CPUs
+/// only when devices are told.
+void keep_flush(std::vector<FlushInStay>& flushes, const FlushInStay& began) {
+  std::erase_if(flushes, [](const FlushInStay& one) { return one.flush->idle; });
+  if (flushes.size() < kFlushesKept) {
+    flushes.push_back(began);
+    return;
+  }
+  if (!began.flush->secondary) return;
+  const auto for_cpus = std::find_if(flushes.rbegin(), flushes.rend(),
+                                     [](const FlushInStay& one) { return !one.flush->secondary; });
+  if (for_cpus == flushes.rend()) return;
+  flushes.erase(std::next(for_cpus).base());
+  flushes.push_back(began);
+}
+
+/// The first system call that answers for a page decides.
+void keep_removal(StoreRecord& store, const ProtectionRecord& removal) {
+  const std::uint64_t first = std::max(removal.start.value, store.first());
+  const std::uint64_t last = std::min(removal.limit.value - 1, store.last());
+  const bool known = std::any_of(
+      store.removals.begin(), store.removals.end(),
+      [&](const auto& one) { return one.start.value <= first && last < one.limit.value; });
+  if (!known && store.removals.size() < kRemovalsKept) store.removals.push_back(removal);
+}
 
 }  // namespace
 
@@ -156,7 +184,11 @@ void PageTables::change(const Store& store, const Slot& slot) {
     waiting.push_back(
         {.store = store,
          .seen_by_hardware = before != 0 && before != hardware_view(record.after, record.level)});
-    if (waiting.size() > kStoresKept) waiting.erase(waiting.begin());
+    if (waiting.size() > kStoresKept) {
+      // What hardware saw before the oldest is as unflushed as before.
+      waiting[1].seen_by_hardware |= waiting[0].seen_by_hardware;
+      waiting.erase(waiting.begin());
+    }
   }
 }
 
@@ -215,7 +247,7 @@ void PageTables::flush_began(const FlushInStay& began) {
   const FlushRecord& flush = *began.flush;
   for_range(unflushed_, flush.mm, flush.start.value, flush.limit.value, [&](auto it) {
     for (const Unflushed& one : it->second) {
-      if (one.store->flushes.size() < kKeptByStore) one.store->flushes.push_back(began);
+      keep_flush(one.store->flushes, began);
     }
     return std::next(it);
   });
@@ -223,8 +255,10 @@ void PageTables::flush_began(const FlushInStay& began) {
 
 void PageTables::flush_ended(const FlushRecord& flush) {
   for_range(unflushed_, flush.mm, flush.start.value, flush.limit.value, [&](auto it) {
-    std::erase_if(it->second, [&](const Unflushed& one) {
-      return one.store->at.sequence < flush.begin.sequence;
+    std::erase_if(it->second, [&](Unflushed& one) {
+      if (one.store->at.sequence >= flush.begin.sequence) return false;
+      one.seen_by_hardware = false;
+      return flush.secondary;  // else devices are still owed theirs
     });
     return it->second.empty() ? unflushed_.erase(it) : std::next(it);
   });
@@ -235,9 +269,7 @@ void PageTables::access_removed(arch::MmId mm, const ProtectionRecord& removal) 
     for (const Store& store : it->second) {
       const bool own = store->at.thread == removal.at.thread;
       const bool found = store->at.sequence < removal.began.sequence;
-      if ((own || found) && store->removals.size() < kKeptByStore) {
-        store->removals.push_back(removal);
-      }
+      if (own || found) keep_removal(*store, removal);
     }
     return std::next(it);
   });

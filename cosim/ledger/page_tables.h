@@ -53,7 +53,7 @@ struct StoreRecord {
   // What was done about it.
   std::shared_ptr<const Stay> stay;        ///< that of its thread; null: not known
   std::vector<FlushInStay> flushes;        ///< those that cover it, oldest first; at most a few
-  std::vector<ProtectionRecord> removals;  ///< system calls that answer for it; at most a few
+  std::vector<ProtectionRecord> removals;  ///< system calls that answer for it: the first by page
 
   /// First and last byte of what the entry maps.
   std::uint64_t first() const { return va.value; }
@@ -83,7 +83,8 @@ class PageTables {
               std::shared_ptr<const Stay> stay);
   /// Hardware has set a flag of the entry that maps `va` in `mm`.
   void updated(const hw::DescriptorUpdate& e, arch::MmId mm);
-  /// A flush is under way, or has ended: stores before it that it covers are flushed by it.
+  /// A flush is under way, or has ended: stores before it that it covers are flushed by it. One for
+  /// CPUs only leaves devices to a later one.
   void flush_began(const FlushInStay& flush);
   void flush_ended(const FlushRecord& flush);
   /// A system call has returned: it answers for its own stores, and for those that it could find.
@@ -181,10 +182,11 @@ class PageTables {
   std::map<std::uint64_t, std::vector<PlaceChange>> place_changes_;  // by table, oldest first
   std::map<EntryKey, std::uint64_t> entries_;
   std::map<EntryKey, std::vector<Store>> stores_;  // oldest first
-  /// A store that somebody may have to flush, until that is done.
+  /// A store that somebody may have to flush, until that is done for CPUs and devices.
   struct Unflushed {
     Store store;
-    bool seen_by_hardware{};  ///< what was there was valid, and young, to a walker
+    /// What was there was valid, and young, to a walker, and no flush has ended since.
+    bool seen_by_hardware{};
   };
   std::map<EntryKey, std::vector<Unflushed>> unflushed_;
   std::map<std::uint64_t, Owner> owners_;  // by frame

@@ -77,36 +77,55 @@ struct JsonFields {
   }
 };
 
-/// Whether an event names an address in a range.
+/// Whether an event names an address in a range; what it names is as large as `bytes` says.
 struct AddressFinder {
   std::uint64_t first{};
   std::uint64_t last{};
+  std::uint64_t bytes{1};
   bool& found;
 
   template <class T>
-  void operator()(std::string_view, const T& value) const {
-    if constexpr (std::is_same_v<T, arch::Invalidation>) {
+  void operator()(std::string_view name, const T& value) const {
+    if constexpr (kIsOptional<T>) {
+      if (value) (*this)(name, *value);
+    } else if constexpr (std::is_same_v<T, arch::Invalidation>) {
       using Scope = arch::Invalidation::Scope;
       const bool all = value.scope == Scope::kAll || value.scope == Scope::kAsid;
       found |= all || (value.start <= last && first <= value.last);
     } else if constexpr (HasFields<T>) {
       value.fields(*this);
     } else if constexpr (std::is_same_v<T, arch::VirtAddr> || std::is_same_v<T, arch::PhysAddr>) {
-      found |= first <= value.value && value.value <= last;
+      const std::uint64_t start = value.value & ~(bytes - 1);
+      found |= start <= last && first <= start + (bytes - 1);
     }
   }
 };
 
+/// How much an address in the event stands for: a page, a block, or the byte itself.
+template <class E>
+std::uint64_t bytes_named(const E& e) {
+  if constexpr (requires { e.page_shift; }) {
+    return arch::page_bytes(e.page_shift);
+  } else if constexpr (requires { e.order; }) {
+    return arch::kPageSize << e.order;
+  } else if constexpr (requires { e.va, e.level; }) {
+    return arch::page_bytes(arch::vmsa64::level_shift(e.level));
+  } else {
+    return 1;
+  }
+}
+
 /// Ranges and blocks touch what lies between their first and last address.
 template <class E>
 bool touches(const E& e, std::uint64_t first, std::uint64_t last) {
-  if constexpr (requires { e.page_shift; }) {
-    return e.page.value <= last && first <= e.page.value + (arch::page_bytes(e.page_shift) - 1);
-  } else if constexpr (requires { e.start, e.end; }) {
-    return e.start.value <= last && first <= e.end.value;
+  if constexpr (requires { e.start, e.end; }) {
+    // `end` is exclusive; ~0, and an empty range, are everything to whoever is told.
+    constexpr std::uint64_t kAll = ~std::uint64_t{0};
+    const bool everything = e.end.value == kAll || e.end.value == e.start.value;
+    return everything || (e.start.value <= last && first < e.end.value);
   } else {
     bool found = false;
-    e.fields(AddressFinder{.first = first, .last = last, .found = found});
+    e.fields(AddressFinder{.first = first, .last = last, .bytes = bytes_named(e), .found = found});
     return found;
   }
 }

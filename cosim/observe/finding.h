@@ -51,8 +51,10 @@ struct ChainItem {
 struct Violation {
   ViolationKind kind{};
   Hop missing_hop{Hop::kUnknown};
-  std::uint64_t sequence{};  ///< of the event at which it was found; 0: at the end of the run
-  std::uint64_t time_ps{};
+  /// Of the event at which it was found; what only the end of a run shows has that of the event
+  /// that went wrong, or 0.
+  std::uint64_t sequence{};
+  std::uint64_t time_ps{};  ///< of the same event
   ActorId actor{kNoActor};
   std::string actor_name;
   arch::VirtAddr address{};  ///< of the access, or of the page

@@ -17,8 +17,8 @@ constexpr std::array kViolations{
     Word<V>{
         V::kFaultLoop, "fault-loop",
         "a requester faults `checkers.fault_loop_faults` times in a row on a page and access "
-        "that the entry in memory permits, while no flush of it is under way; or a device gives "
-        "up on one. The run stops there"},
+        "that the entry in memory permits, while no flush of it is under way or owed by whoever "
+        "made the cached entry stale; or a device gives up on one. The run stops there"},
     Word<V>{V::kStaleAccess, "stale-access",
             "an access completes through a translation after the flush function that covers it (or "
             "the system call) has returned"},
@@ -59,7 +59,7 @@ constexpr std::array kViolations{
     Word<V>{V::kLockstepMismatch, "lockstep-mismatch",
             "the RTL and the SystemC model of a TLB differ; names the field"},
     Word<V>{V::kRtlAssertion, "rtl-assertion", "an assertion bound to the RTL failed"}};
-static_assert(in_order(kViolations));
+static_assert(in_order(kViolations) && kViolations.back().kind == V::kRtlAssertion);
 
 constexpr std::array kHops{
     Word<Hop>{Hop::kFlush, "flush",
@@ -92,7 +92,7 @@ constexpr std::array kHops{
     Word<Hop>{Hop::kHardware, "hardware",
               "every hop was made; the TLB kept the entry or took it back"},
     Word<Hop>{Hop::kUnknown, "unknown", "the checker cannot tell"}};
-static_assert(in_order(kHops));
+static_assert(in_order(kHops) && kHops.back().kind == Hop::kUnknown);
 
 constexpr std::array kNotes{
     Word<NoteKind>{NoteKind::kHiddenFaultLoop, "hidden-fault-loop",
@@ -102,7 +102,7 @@ constexpr std::array kNotes{
     Word<NoteKind>{NoteKind::kEarlyMake, "early-make",
                    "an entry was made while the flush of the old one was still owed (Linux does so "
                    "where a fault meets an madvise())"}};
-static_assert(in_order(kNotes));
+static_assert(in_order(kNotes) && kNotes.back().kind == NoteKind::kEarlyMake);
 
 constexpr std::array kCosts{
     Word<CostKind>{CostKind::kFlushes, "flushes", "calls of the kernel's flush functions"},

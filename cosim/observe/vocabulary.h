@@ -56,7 +56,8 @@ enum class NoteKind : std::uint8_t { kHiddenFaultLoop, kOverInvalidation, kEarly
 
 /// What a run costs, as totals over all actors.
 enum class CostKind : std::uint8_t { kFlushes, kTlbis, kIpis, kCommands, kEntriesInvalidated };
-inline constexpr std::size_t kCostKinds = 5;
+inline constexpr std::size_t kCostKinds =
+    static_cast<std::size_t>(CostKind::kEntriesInvalidated) + 1;
 using Cost = std::array<std::uint64_t, kCostKinds>;  // by CostKind
 
 template <class Kind>

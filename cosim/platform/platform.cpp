@@ -86,7 +86,7 @@ RunEnd Platform::run() {
   for (const auto& engine : machine_.rtl()) engine->report_assertions();
   unfinished_ = software_->unfinished();
   for (const DeviceThread& thread : config_.device_threads) {
-    const hw::SimThread& program = machine_.devices()[thread.device]->process();
+    const hw::SimThread& program = machine_.devices()[thread.device]->sim_thread();
     if (program.finished()) continue;
     const auto signal = machine_.signals().awaited_by(program);
     unfinished_.push_back(

@@ -35,7 +35,9 @@ void ReplicaSoftware::build_tasks() {
                        .interrupts = interrupts_,
                        .log = machine_.log(),
                        .cpu = cpu,
-                       .actor = machine_.cpu_actor(cpu)};
+                       .actor = machine_.cpu_actor(cpu),
+                       .context_switch_cycles = config_.hardware.context_switch_cycles,
+                       .relax_cycles = config_.hardware.relax_cycles};
   };
   boot_ = std::make_unique<Task>("boot", place(0, false), Priority::kUser,
                                  [this](Task& task) { boot(task); });
@@ -253,7 +255,7 @@ std::vector<std::string> ReplicaSoftware::unfinished() const {
   std::vector<std::string> names;
   for (const auto& program : programs_) {
     if (program->finished()) continue;
-    const auto signal = machine_.signals().awaited_by(program->process());
+    const auto signal = machine_.signals().awaited_by(program->sim_thread());
     names.push_back(
         signal ? fmt::format("{} (waits for {})", program->name(), signal_name(config_, *signal))
                : program->name());

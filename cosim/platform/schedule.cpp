@@ -11,8 +11,8 @@ Schedule::Schedule(const std::vector<Hold>& holds, const std::vector<std::string
     : holds_(holds), simulation_(simulation), board_(board), log_(log) {
   for (const Hold& hold : holds) {
     const auto signal = std::find(signals.begin(), signals.end(), hold.until.name);
-    states_.push_back({.at = {hold.at},
-                       .until = {hold.until},
+    states_.push_back({.at = {.point = hold.at, .actors = {}},
+                       .until = {.point = hold.until, .actors = {}},
                        .signal = static_cast<unsigned>(signal - signals.begin())});
   }
   board.on_raise([this] { release(); });
@@ -20,6 +20,8 @@ Schedule::Schedule(const std::vector<Hold>& holds, const std::vector<std::string
 
 void Schedule::reset() {
   for (State& state : states_) {
+    resolve(state.at);
+    resolve(state.until);
     state.at.passed = state.until.passed = 0;
     state.to_hold = state.held = nullptr;
     state.was_held = state.gave_up = false;
@@ -27,26 +29,34 @@ void Schedule::reset() {
   to_hold_ = 0;
 }
 
-bool Schedule::matches(const SchedulePoint& point, const Event& event) const {
-  switch (point.kind) {
-    case SchedulePoint::Kind::kSignal:
-      return false;
-    case SchedulePoint::Kind::kEnter: {
-      const auto* enter = event.payload.get<sw::FunctionEnter>();
-      if (enter == nullptr || point.name != enter->function) return false;
-      break;
-    }
-    case SchedulePoint::Kind::kExit: {
-      const auto* exit = event.payload.get<sw::FunctionExit>();
-      if (exit == nullptr || point.name != exit->function) return false;
-      break;
-    }
-    case SchedulePoint::Kind::kEvent:
-      if (point.name != kind_name(event.payload)) return false;
-      break;
+void Schedule::resolve(Watched& watched) const {
+  const SchedulePoint& point = watched.point;
+  constexpr auto kNames = Payload::names();
+  const std::string_view name = point.kind == SchedulePoint::Kind::kEnter ? sw::FunctionEnter::kName
+                                : point.kind == SchedulePoint::Kind::kExit
+                                    ? sw::FunctionExit::kName
+                                    : std::string_view(point.name);
+  watched.kind =
+      static_cast<std::size_t>(std::find(kNames.begin(), kNames.end(), name) - kNames.begin());
+  watched.actors.clear();
+  for (std::size_t i = 0; i < log_.actors().size(); ++i) {
+    const auto actor = static_cast<ActorId>(i);
+    if (log_.name(actor) == point.actor) watched.actors.push_back(actor);
   }
-  if (log_.name(event.actor) == point.actor) return true;
-  return event.thread != kNoThread && log_.name(event.thread) == point.actor;
+}
+
+bool Schedule::matches(const Watched& watched, const Event& event) {
+  const SchedulePoint& point = watched.point;
+  if (point.kind == SchedulePoint::Kind::kSignal || event.payload.index() != watched.kind) {
+    return false;
+  }
+  const bool meant = std::any_of(watched.actors.begin(), watched.actors.end(), [&](ActorId one) {
+    return one == event.actor || one == event.thread;
+  });
+  if (!meant || point.kind == SchedulePoint::Kind::kEvent) return meant;
+  const auto* enter = event.payload.get<sw::FunctionEnter>();
+  const auto* exit = event.payload.get<sw::FunctionExit>();
+  return point.name == (enter != nullptr ? enter->function : exit->function);
 }
 
 bool Schedule::released(const State& state) const {
@@ -58,13 +68,13 @@ void Schedule::on_event(const Event& event) {
   // First what the event lets go on, then whom it stops.
   bool passed = false;
   for (State& state : states_) {
-    if (!matches(state.until.point, event)) continue;
+    if (!matches(state.until, event)) continue;
     ++state.until.passed;
     passed = true;
   }
   if (passed) release();
   for (State& state : states_) {
-    if (!matches(state.at.point, event)) continue;
+    if (!matches(state.at, event)) continue;
     if (++state.at.passed != state.at.point.nth) continue;
     state.to_hold = &simulation_.current();
     ++to_hold_;

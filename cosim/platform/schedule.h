@@ -31,6 +31,8 @@ class Schedule : public EventSubscriber, public hw::Chooser {
   struct Watched {
     const SchedulePoint& point;
     unsigned passed{};
+    std::size_t kind{};           ///< of the event
+    std::vector<ActorId> actors;  ///< that are meant: hardware, or threads
   };
   struct State {
     Watched at;
@@ -41,7 +43,8 @@ class Schedule : public EventSubscriber, public hw::Chooser {
     bool was_held{};
     bool gave_up{};
   };
-  bool matches(const SchedulePoint& point, const Event& event) const;
+  void resolve(Watched& watched) const;
+  static bool matches(const Watched& watched, const Event& event);
   bool released(const State& state) const;
   void hold(State& state, std::uint64_t at_most_cycles);
   /// Lets those go on who have been released.

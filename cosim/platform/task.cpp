@@ -9,11 +9,9 @@
 namespace shootdown::cosim {
 
 namespace {
-constexpr unsigned kRelaxCycles = 50;    // one turn of a polling loop
-constexpr unsigned kSwitchCycles = 100;  // a switch of user context
 constexpr unsigned kLineBytes = 64;
 
-/// TTBR0 and TCR of a process: its lower half alone.
+/// TTBR0 and TCR of a process: only its lower half.
 hw::Stage1Context stage1_of(const sw::UserContext& context) {
   hw::Stage1Context stage1;
   stage1.space.asid = context.asid;
@@ -31,11 +29,11 @@ Task::Task(const std::string& name, const Place& place, Priority priority,
       priority_(priority),
       body_(std::move(body)),
       thread_(place.log.add_actor(ActorRole::kThread, name, place.actor)),
-      process_(place.simulation, ("thread_" + name).c_str(), [this] { run(); }) {
-  process_.set_label(thread_);
+      sim_thread_(place.simulation, ("thread_" + name).c_str(), [this] { run(); }) {
+  sim_thread_.set_label(thread_);
 }
 
-void Task::start() { process_.start(); }
+void Task::start() { sim_thread_.start(); }
 
 void Task::reset() {
   owed_ = sc_core::SC_ZERO_TIME;
@@ -191,14 +189,14 @@ void Task::set_user_context(const sw::UserContext& context) {
   next_instruction();
   context_ = context;
   place_.core.set_context(stage1_of(context));
-  owed_ += place_.simulation.clock_period() * kSwitchCycles;
+  owed_ += place_.simulation.clock_period() * place_.context_switch_cycles;
 }
 
 // ---- Scheduling ------------------------------------------------------------------------------
 
 void Task::wake() {
   woken_ = true;
-  process_.wake();
+  sim_thread_.wake();
 }
 
 void Task::wait_until_woken(sw::WaitQueue& queue) {
@@ -229,7 +227,7 @@ void Task::wake_all(sw::WaitQueue& queue) {
 
 void Task::cpu_relax() {
   next_instruction();
-  place_.core.spend_cycles(kRelaxCycles);
+  place_.core.spend_cycles(place_.relax_cycles);
 }
 
 void Task::before_lock() { place_.simulation.choice(hw::ChoiceKind::kLock); }

@@ -36,13 +36,15 @@ class Task : public sw::Cpu, public sw::Waiter {
     EventLog& log;
     unsigned cpu{};
     ActorId actor{};
+    unsigned context_switch_cycles{};  ///< of HardwareConfig
+    unsigned relax_cycles{};           ///< likewise
   };
   Task(const std::string& name, const Place& place, Priority priority,
        std::function<void(Task&)> body);
 
   void start();
-  bool finished() const { return process_.finished(); }
-  const hw::SimThread& process() const { return process_; }
+  bool finished() const { return sim_thread_.finished(); }
+  const hw::SimThread& sim_thread() const { return sim_thread_; }
   const std::string& name() const { return name_; }
   hw::CpuCore& core() { return place_.core; }
   ThreadId thread() const { return thread_; }
@@ -105,7 +107,7 @@ class Task : public sw::Cpu, public sw::Waiter {
   Priority priority_;
   std::function<void(Task&)> body_;
   ThreadId thread_;
-  hw::SimThread process_;
+  hw::SimThread sim_thread_;
   sc_core::sc_time owed_;
   int preempt_count_{};
   bool woken_{};

@@ -15,9 +15,18 @@ namespace {
 
 constexpr std::uint64_t kMaxDelayCycles = 1'000'000'000;
 
-/// What both CPUs and devices can do.
-const std::vector<std::string> kPlainSteps{"read",     "write",  "delay_cycles",
-                                           "wait_for", "signal", "repeat"};
+constexpr PlainStep kPlainSteps[]{{"read", "reads some bytes, once or several times"},
+                                  {"write", "writes some bytes, once or several times"},
+                                  {"delay_cycles", "lets time pass"},
+                                  {"wait_for", "waits until a signal has been given"},
+                                  {"signal", "gives a signal, once and for all"},
+                                  {"repeat", "does its steps several times"}};
+
+std::vector<std::string> plain_names() {
+  std::vector<std::string> names;
+  for (const PlainStep& step : kPlainSteps) names.emplace_back(step.name);
+  return names;
+}
 
 /// The one key of a step, and its value.
 struct NamedStep {
@@ -46,7 +55,7 @@ std::optional<Step> read_plain_step(const NamedStep& step, const ProcessConfig& 
 }
 
 CpuStep read_cpu_step(const YamlValue& value, const StepContext& context, Signals& signals) {
-  std::vector<std::string> names = kPlainSteps;
+  std::vector<std::string> names = plain_names();
   for (const StepKind& kind : step_kinds()) names.emplace_back(kind.name);
   const std::string allowed = "one of " + join(names, ", ");
   const NamedStep step = step_of(value, allowed);
@@ -61,7 +70,7 @@ CpuStep read_cpu_step(const YamlValue& value, const StepContext& context, Signal
 }
 
 hw::DmaStep read_dma_step(const YamlValue& value, const ProcessConfig& process, Signals& signals) {
-  const std::string allowed = "one of " + join(kPlainSteps, ", ");
+  const std::string allowed = "one of " + join(plain_names(), ", ");
   const NamedStep step = step_of(value, allowed);
   if (auto plain = read_plain_step<hw::DmaStep>(step, process, signals)) return std::move(*plain);
   step.key.fail("unknown step '" + step.name + "'", allowed);
@@ -138,8 +147,8 @@ struct Lives {
       if (const auto* loop = std::get_if<Repeat>(&step)) {
         count(loop->steps, process, times * loop->times);
       } else if (const auto* operation = std::get_if<MemoryOperation>(&step)) {
-        if (operation->kind->name == "fork") births[operation->process] += times;
-        if (operation->kind->name == "exit") deaths[process] += times;
+        if (operation->kind->life == Life::kBirth) births[operation->process] += times;
+        if (operation->kind->life == Life::kDeath) deaths[process] += times;
       }
     }
   }
@@ -162,6 +171,8 @@ void check_lives(const YamlValue& value, const Config& config) {
 }
 
 }  // namespace
+
+std::span<const PlainStep> plain_steps() { return kPlainSteps; }
 
 void read_threads(const YamlValue& value, Config& config) {
   YamlMap map(value);

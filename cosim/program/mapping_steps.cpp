@@ -165,8 +165,8 @@ StepEnd clear_soft_dirty(StepHost& host, const MemoryOperation&) {
   return StepEnd::kDone;
 }
 
-/// One call a page, as hugetlb has them: its 4 KiB parts are
-/// pinned at once.
+/// One call a page of the size that the area has: the 4 KiB parts of one of hugetlb are pinned at
+/// once.
 StepEnd pin(StepHost& host, const MemoryOperation& operation) {
   const bool hugetlb = host.region(operation.region).kind == RegionKind::kHugetlb;
   const std::uint64_t page_bytes = hugetlb ? sw::kPmdSize : arch::kPageSize;
@@ -200,32 +200,46 @@ constexpr StepKind kSteps[]{
     {.name = "mmap",
      .what = "maps a region that is `mapped: by_step`",
      .read = read_mmap,
-     .perform = mmap},
-    {.name = "munmap", .what = "unmaps pages", .read = read_munmap, .perform = munmap},
+     .perform = mmap,
+     .for_hugetlb = "mmap"},
+    {.name = "munmap",
+     .what = "unmaps pages",
+     .read = read_munmap,
+     .perform = munmap,
+     .for_hugetlb = "munmap"},
     {.name = "mprotect",
      .what = "changes the protection of pages",
      .read = read_mprotect,
      .perform = mprotect,
-     .failure = "mprotect met a hole after {}"},
+     .failure = "mprotect met a hole after {}",
+     .for_hugetlb = "mprotect"},
     {.name = "madvise",
      .what = "advice `dontneed` or `free`",
      .read = read_madvise,
-     .perform = madvise},
+     .perform = madvise,
+     .for_hugetlb = "madvise dontneed"},
     {.name = "mremap",
      .what = "moves pages to another address",
      .read = read_mremap,
      .perform = mremap,
-     .failure_at = &MemoryOperation::to},
-    {.name = "fork", .what = "makes a child process", .read = read_fork, .perform = fork_process},
+     .failure_at = &MemoryOperation::to,
+     .for_hugetlb = "mremap"},
+    {.name = "fork",
+     .what = "makes a child process",
+     .read = read_fork,
+     .perform = fork_process,
+     .life = Life::kBirth},
     {.name = "exit",
      .what = "ends the process, when its other threads have ended",
      .read = read_whole_process,
-     .perform = exit_process},
+     .perform = exit_process,
+     .life = Life::kDeath},
     {.name = "pin",
      .what = "pins pages (pin_user_pages_fast)",
      .read = read_pin,
      .perform = pin,
-     .failure = "could not pin all from {} on"},
+     .failure = "could not pin all from {} on",
+     .for_hugetlb = "pin"},
     {.name = "unpin",
      .what = "unpins what this thread has pinned",
      .read =
@@ -233,7 +247,8 @@ constexpr StepKind kSteps[]{
            return on_range(read_range_step(value, context.process_config()));
          },
      .perform = unpin,
-     .failure = "has pinned nothing at {}"},
+     .failure = "has pinned nothing at {}",
+     .for_hugetlb = "unpin"},
     {.name = "clear_soft_dirty",
      .what = "clears the soft-dirty bits of the process",
      .read = read_whole_process,

@@ -209,7 +209,8 @@ constexpr StepKind kSteps[]{{.name = "page_out",
                             {.name = "punch_hole",
                              .what = "takes pages out of a file of hugetlbfs",
                              .read = read_range_of<hugetlb_only>,
-                             .perform = punch_hole}};
+                             .perform = punch_hole,
+                             .for_hugetlb = "punch_hole"}};
 
 }  // namespace
 

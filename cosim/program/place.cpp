@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "cosim/program/step.h"
+
 namespace shootdown::cosim {
 
 Place read_place(const YamlValue& value, const ProcessConfig& process) {
@@ -103,8 +105,11 @@ PageRange read_range_step(const YamlValue& value, const ProcessConfig& process) 
 
 void not_for_hugetlb(const YamlValue& value, const RegionConfig& region) {
   if (region.kind != RegionKind::kHugetlb) return;
-  value.fail("is not for a region of kind hugetlb",
-             "mmap, munmap, mprotect, madvise dontneed, mremap, pin, unpin or punch_hole");
+  std::vector<std::string> names;
+  for (const StepKind& kind : step_kinds()) {
+    if (!kind.for_hugetlb.empty()) names.emplace_back(kind.for_hugetlb);
+  }
+  value.fail("is not for a region of kind hugetlb", "one of " + join(names, ", "));
 }
 
 MemoryOperation on_range(const PageRange& range) {

@@ -50,6 +50,9 @@ enum class StepEnd : std::uint8_t {
   kExited,  ///< the thread ends here
 };
 
+/// What a step does to a process; each happens once in the life of one.
+enum class Life : std::uint8_t { kNone, kBirth, kDeath };
+
 struct StepKind {
   std::string_view name;
   std::string_view what;  ///< in one line, for `shootdown list steps`
@@ -59,7 +62,17 @@ struct StepKind {
   /// What a failure says: "{}" is the address.
   std::string_view failure{"the kernel refused to map at {}"};
   arch::VirtAddr MemoryOperation::*failure_at{&MemoryOperation::start};
+  Life life{Life::kNone};
+  /// How the step is called in what may be done to a region of kind hugetlb; empty: not for one.
+  std::string_view for_hugetlb{};
 };
+
+/// What both CPUs and devices can do (read, write, ...): name and meaning.
+struct PlainStep {
+  std::string_view name;
+  std::string_view what;
+};
+std::span<const PlainStep> plain_steps();
 
 /// All of them, in the order in which they are listed.
 std::span<const StepKind> step_kinds();

@@ -161,8 +161,14 @@ std::string text_report(const Config& config, const RunResult& result) {
     text += "also found, which `expect` does not speak of: " + others + "\n";
   }
   if (!config.injections.empty() && result.verdict == Verdict::kPass) {
-    text += "injected, but no checker saw it in this run: " + join(config.injections, ", ") +
-            " (docs/checkers.md says where each shows)\n";
+    const bool hidden = std::any_of(result.notes.begin(), result.notes.end(), [](const Note& note) {
+      return note.kind == NoteKind::kHiddenFaultLoop;
+    });
+    text += hidden
+                ? "injected, and hidden by hardware that walks again (the note above): " +
+                      join(config.injections, ", ") + "\n"
+                : "injected, but no checker saw it in this run: " + join(config.injections, ", ") +
+                      " (docs/checkers.md says where each shows)\n";
   }
   if (!result.violations.empty()) {
     text += fmt::format(

@@ -4,6 +4,7 @@
 #define SHOOTDOWN_HW_ARCH_MAINTENANCE_H
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "hw/arch/fields.h"
@@ -37,8 +38,8 @@ constexpr std::string_view name_of(MaintenanceKind kind) {
 
 struct Maintenance {
   SHOOTDOWN_FIELDS((MaintenanceKind, what),
-                   // Of kTlb and kAtc: what has to go.
-                   (Invalidation, invalidation),
+                   // Of kTlb and kAtc: what has to go. Others have none.
+                   (std::optional<Invalidation>, invalidation),
                    // Of kAtc and of commands that name a device.
                    (StreamId, stream_id),
                    // In the architecture's words; static storage.

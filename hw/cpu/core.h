@@ -1,7 +1,7 @@
 // A simulated CPU: loads and stores through its MMU for user code, physical accesses for the kernel
 // (its linear map is taken as always mapped), TLB maintenance, barriers, MMIO.
 //
-// The instructions run in whichever process calls them; one at a time. In order, without a store
+// The instructions run in whichever thread calls them; one at a time. In order, without a store
 // buffer: a store is visible when the call returns. Not modelled: instruction fetch, speculation.
 #ifndef SHOOTDOWN_HW_CPU_CORE_H
 #define SHOOTDOWN_HW_CPU_CORE_H

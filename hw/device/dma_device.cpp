@@ -12,12 +12,12 @@ DmaDevice::DmaDevice(const sc_core::sc_module_name& name, Simulation& simulation
       simulation_(simulation),
       signals_(signals),
       config_(config),
-      program_process_(simulation, "program", [this] { run_program(); }),
+      program_thread_(simulation, "program", [this] { run_program(); }),
       atc_drained_(simulation),
       page_answered_(simulation) {
   if (config_.atc) {
     atc_.emplace(config_.atc->geometry);
-    atc_process_.emplace(simulation, "atc_invalidate", [this] { invalidation_loop(); });
+    atc_thread_.emplace(simulation, "atc_invalidate", [this] { invalidation_loop(); });
   }
   stream_.stream_id = config_.stream_id;
   stream_.substream_id = config_.substream_id;
@@ -26,11 +26,11 @@ DmaDevice::DmaDevice(const sc_core::sc_module_name& name, Simulation& simulation
 }
 
 void DmaDevice::power_on() {
-  if (atc_process_) atc_process_->start();
+  if (atc_thread_) atc_thread_->start();
 }
 
 void DmaDevice::start_program() {
-  if (!program_.empty()) program_process_.start();
+  if (!program_.empty()) program_thread_.start();
 }
 
 void DmaDevice::run_steps(const std::vector<DmaStep>& steps) {
@@ -130,7 +130,8 @@ bool DmaDevice::access_through_atc(arch::VirtAddr va, arch::Access access, std::
                              .outcome = hit == nullptr ? LookupOutcome::kMiss
                                         : permitted    ? LookupOutcome::kHit
                                                        : LookupOutcome::kNoPermission,
-                             .pa = hit == nullptr ? arch::PhysAddr{} : hit->translate(va)});
+                             .pa = hit == nullptr ? arch::PhysAddr{} : hit->translate(va),
+                             .regime = arch::Regime::kEl1});
   simulation_.sleep_cycles(config_.atc->hit_latency_cycles);
   TranslationSource source = TranslationSource::kAtc;
   const bool ask_again =
@@ -155,18 +156,17 @@ bool DmaDevice::access_through_atc(arch::VirtAddr va, arch::Access access, std::
   }
   const std::uint64_t translated_ps = simulation_.now_ps();
   const arch::PhysAddr pa = entry->translate(va);
-  if (!transport(StreamExtension::Kind::kTranslated, access_id, pa.value, access, data, bytes)) {
-    return false;
-  }
+  const bool moved =
+      transport(StreamExtension::Kind::kTranslated, access_id, pa.value, access, data, bytes);
   events.write(AccessDone{.access_id = access_id,
                           .requester = requester(),
                           .va = va,
                           .pa = pa,
                           .access = access,
                           .source = TranslationSource::kAtc,
-                          .bytes = bytes,
+                          .bytes = moved ? bytes : 0,
                           .translated_ps = translated_ps});
-  return true;
+  return moved;
 }
 
 void DmaDevice::refused(std::uint64_t access_id, arch::VirtAddr va, arch::Access access,
@@ -227,7 +227,7 @@ void DmaDevice::invalidate_atc(const arch::Invalidation& what,
     return;
   }
   invalidations_.push_back({what, command_number, std::move(completed)});
-  atc_process_->wake();
+  atc_thread_->wake();
 }
 
 void DmaDevice::ask_for_page(std::uint64_t access_id, arch::VirtAddr va, arch::Access access,

@@ -44,8 +44,8 @@ class DmaDevice : public sc_core::sc_module, public AtcPort {
   /// From here on its ATC answers.
   void power_on();
   void start_program();
-  bool finished() const { return program_process_.finished(); }
-  const SimThread& process() const { return program_process_; }
+  bool finished() const { return program_thread_.finished(); }
+  const SimThread& sim_thread() const { return program_thread_; }
   /// Accesses that were given up after all retries.
   unsigned failed_accesses() const { return failed_; }
   void reset();
@@ -90,8 +90,8 @@ class DmaDevice : public sc_core::sc_module, public AtcPort {
   SignalBoard& signals_;
   DmaDeviceConfig config_;
   std::vector<DmaStep> program_;
-  SimThread program_process_;
-  std::optional<SimThread> atc_process_;
+  SimThread program_thread_;
+  std::optional<SimThread> atc_thread_;
   std::optional<TlbArray> atc_;
   InFlight atc_in_flight_;
   WaitList atc_drained_;

@@ -62,7 +62,7 @@ class Interconnect : public sc_core::sc_module {
   sc_core::sc_time hop_latency_;
 };
 
-/// Issues reads and writes and spends their latency in the running process.
+/// Issues reads and writes and spends their latency in the running thread.
 class BusMaster : public sc_core::sc_module {
  public:
   BusMaster(const sc_core::sc_module_name& name, Simulation& simulation);
@@ -76,7 +76,7 @@ class BusMaster : public sc_core::sc_module {
   /// access: its latency, once, is added to `delay`.
   bool compare_exchange(arch::PhysAddr address, std::uint64_t& expected, std::uint64_t desired,
                         sc_core::sc_time& delay);
-  /// The same access without its latency, for a master that has its own (`delay` is added to).
+  /// One access whose latency is added to `delay`, for a master that spends it itself.
   bool transport(tlm::tlm_command command, arch::PhysAddr address, void* data, unsigned bytes,
                  sc_core::sc_time& delay);
 

@@ -6,8 +6,8 @@ unsigned DvmNetwork::attach(DvmTarget& target, const std::string& name) {
   auto receiver = std::make_unique<Receiver>();
   Receiver* raw = receiver.get();
   raw->target = &target;
-  raw->process = std::make_unique<SimThread>(simulation_, (name + "_dvm").c_str(),
-                                             [this, raw] { serve(*raw); });
+  raw->thread = std::make_unique<SimThread>(simulation_, (name + "_dvm").c_str(),
+                                            [this, raw] { serve(*raw); });
   receivers_.push_back(std::move(receiver));
   return static_cast<unsigned>(receivers_.size() - 1);
 }
@@ -20,7 +20,7 @@ void DvmNetwork::send(unsigned sender, const Message& message) {
       copy.arrival_ps += std::uint64_t{hop_latency_cycles_} * simulation_.clock_period().value();
     }
     receivers_[i]->messages.push_back(copy);
-    receivers_[i]->process->wake();
+    receivers_[i]->thread->wake();
   }
 }
 
@@ -63,7 +63,7 @@ void DvmNetwork::serve(Receiver& receiver) {
 }
 
 void DvmNetwork::start() {
-  for (auto& receiver : receivers_) receiver->process->start();
+  for (auto& receiver : receivers_) receiver->thread->start();
 }
 
 void DvmNetwork::reset() {

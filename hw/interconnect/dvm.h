@@ -57,7 +57,7 @@ class DvmNetwork {
   struct Receiver {
     DvmTarget* target{};
     std::deque<Message> messages;
-    std::unique_ptr<SimThread> process;
+    std::unique_ptr<SimThread> thread;
   };
   void serve(Receiver& receiver);
   void send(unsigned sender, const Message& message);

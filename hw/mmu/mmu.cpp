@@ -33,7 +33,8 @@ Mmu::Outcome Mmu::translate(std::uint64_t access_id, const Requester& requester,
                           .outcome = hit == nullptr ? LookupOutcome::kMiss
                                      : permitted    ? LookupOutcome::kHit
                                                     : LookupOutcome::kNoPermission,
-                          .pa = hit == nullptr ? arch::PhysAddr{} : hit->translate(request.va)});
+                          .pa = hit == nullptr ? arch::PhysAddr{} : hit->translate(request.va),
+                          .regime = context.space.regime});
   // An RTL TLB has spent cycles of its own; the configured latency is a lower bound.
   const std::uint64_t spent_ps = simulation_.now_ps() - start_ps;
   if (spent_ps < hit_latency_ps_) simulation_.sleep_ps(hit_latency_ps_ - spent_ps);
@@ -141,7 +142,10 @@ void Mmu::install_stage2(const Walker& walker) {
 Mmu::Outcome Mmu::walk(std::uint64_t access_id, const Requester& requester,
                        const TranslationContext& context, AccessRequest request) {
   const ArbiterHold hold(walkers_);
-  events_.write(WalkBegin{.access_id = access_id, .requester = requester, .va = request.va});
+  events_.write(WalkBegin{.access_id = access_id,
+                          .requester = requester,
+                          .va = request.va,
+                          .regime = context.space.regime});
   const TableReference* cached =
       context.has_stage1 ? translator_.cached_table(request.va, context.space) : nullptr;
   Walker walker{access_id, requester, context, request, TwoStageWalk(context, request, cached)};

@@ -12,7 +12,7 @@
 namespace shootdown::hw {
 
 /// Another implementation of TlbArray's contract, for entries of EL1 with VMID 0 and pages of the
-/// 4 KiB granule. Calls may block the running process while the
+/// 4 KiB granule. Calls may block the running thread while the
 /// implementation's clock runs; operations take effect in the order in which they were called.
 class TlbEngine {
  public:

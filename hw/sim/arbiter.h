@@ -8,7 +8,7 @@
 
 namespace shootdown::hw {
 
-/// A hardware resource of which `slots` processes may hold one each; first come, first served.
+/// A hardware resource of which `slots` threads may hold one each; first come, first served.
 class Arbiter {
  public:
   explicit Arbiter(Simulation& simulation, unsigned slots = 1)

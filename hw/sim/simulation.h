@@ -75,8 +75,9 @@ class Simulation {
   std::uint64_t now_ps() const {
     return current_ == nullptr ? kernel_ps_ : kernel_ps_ + current_->ahead_ps_;
   }
-  /// Spends `cycles` clock periods in the running thread. Zero does not block. With a quantum, a
-  /// thread may run ahead of the others by less than it; without (the default) it never does.
+  /// Spends `cycles` clock periods in the running thread. Zero lets nobody else run, unless a
+  /// chooser holds the thread here. With a quantum, a thread may run ahead of the others by less
+  /// than it; without (the default) it never does.
   void sleep_cycles(std::uint64_t cycles) { sleep_ps(clock_period_.value() * cycles); }
   void sleep(const sc_core::sc_time& duration) { sleep_ps(duration.value()); }
   void sleep_ps(std::uint64_t duration_ps) {

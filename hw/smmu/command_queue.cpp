@@ -80,11 +80,11 @@ void CommandQueue::step() {
   RegisterFile& registers = parts_.registers;
   const auto cons =
       static_cast<std::uint32_t>(smmuv3::cmdq_cons::Rd::get(registers.get(reg::kCmdqCons)));
+  ++number_;  // one that cannot be read has a number too: its error is no other command's
   Command command;
   if (!parts_.bus.read(slot_address(cons), &command, smmuv3::kCommandBytes)) {
     return fail(CommandErrorCode::kAbt);
   }
-  ++number_;
   parts_.events.write(
       CommandFetched{.number = number_, .command = smmuv3::describe(command, rules())});
   if (const auto why = why_illegal(command, features_)) {

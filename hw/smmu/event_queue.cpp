@@ -32,19 +32,30 @@ EventQueue::EventQueue(Simulation& simulation, BusMaster& bus, EventPort& events
       merge_(merge),
       writer_(simulation) {}
 
-EventQueue::Written EventQueue::write(const smmuv3::EventRecord& record, bool stalled,
-                                      bool may_merge) {
+EventQueue::Written EventQueue::write(const smmuv3::EventRecord& record, bool may_merge) {
+  return write(record, nullptr, may_merge);
+}
+
+EventQueue::Written EventQueue::write_stalled(const smmuv3::EventRecord& record,
+                                              const TranslationFault& fault) {
+  return write(record, &fault, false);
+}
+
+EventQueue::Written EventQueue::write(const smmuv3::EventRecord& record,
+                                      const TranslationFault* stalled, bool may_merge) {
   const ArbiterHold hold(writer_);
   if (!queue_.enabled() || queue_.aborted()) return Written::kNotWritable;
-  if (merge_ && may_merge && !stalled && !queue_.empty() && same_but_offset(record, last_)) {
+  if (merge_ && may_merge && stalled == nullptr && !queue_.empty() &&
+      same_but_offset(record, last_)) {
     return Written::kYes;
   }
   if (queue_.full()) {
     // Stalled events wait and never count as an overflow.
-    if (!stalled) queue_.note_overflow();
+    if (stalled == nullptr) queue_.note_overflow();
     return Written::kNotWritable;
   }
   const OutputQueue::Pushed pushed = queue_.push(record.data());
+  if (stalled != nullptr) events_.write(*stalled);
   if (pushed == OutputQueue::Pushed::kAborted) {
     interrupts_.error(queue_.place().abort_error);
     return Written::kAborted;

@@ -27,12 +27,19 @@ class EventQueue {
     kAborted,      ///< the queue is not in memory: GERROR.EVENTQ_ABT_ERR
   };
   /// Writes one record; blocks for the memory access. `may_merge`: STE.MEV.
-  Written write(const arch::smmuv3::EventRecord& record, bool stalled, bool may_merge);
+  Written write(const arch::smmuv3::EventRecord& record, bool may_merge);
+  /// Likewise for a transaction that stalls. `fault` is told when the record can be seen, and not
+  /// if it has to be tried again.
+  Written write_stalled(const arch::smmuv3::EventRecord& record, const TranslationFault& fault);
   /// Blocks until no record is being written.
   void drain();
   void reset();
 
  private:
+  /// `stalled`: null for a transaction that does not.
+  Written write(const arch::smmuv3::EventRecord& record, const TranslationFault* stalled,
+                bool may_merge);
+
   EventPort& events_;
   Interrupts& interrupts_;
   OutputQueue queue_;

@@ -111,8 +111,8 @@ void Smmu::register_written(std::uint32_t offset) {
     case reg::kIrqCtrl:
     case reg::kGbpa:
       if (!update_pending()) break;
-      // What has to wait for something, or takes time, is for the process that may.
-      if (config_.register_update_cycles == 0 &&
+      // What has to wait for something, or takes time, is for the thread that may.
+      if (!updating_ && config_.register_update_cycles == 0 &&
           (registers_.get(reg::kCr0Ack) & ~registers_.get(reg::kCr0)) == 0 &&
           !interrupts_.sending()) {
         apply_updates();
@@ -147,8 +147,10 @@ bool Smmu::update_pending() const {
 void Smmu::update_loop() {
   for (;;) {
     while (!update_pending()) simulation_.block();
+    updating_ = true;
     simulation_.sleep_cycles(config_.register_update_cycles);
     apply_updates();
+    updating_ = false;
   }
 }
 
@@ -211,6 +213,7 @@ void Smmu::dvm_complete() {
 }
 
 void Smmu::reset() {
+  updating_ = false;
   registers_.reset();
   interrupts_.reset();
   mmu_.reset();

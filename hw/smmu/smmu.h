@@ -82,6 +82,7 @@ class Smmu : public sc_core::sc_module, public SecondaryMmu, private DvmTarget {
   TransactionUnit transactions_;
   CommandQueue commands_;
   SimThread updater_;
+  bool updating_{};  ///< updater_ is at work: what software writes meanwhile is for it too
 };
 
 }  // namespace shootdown::hw

@@ -189,28 +189,34 @@ TransactionUnit::End TransactionUnit::terminate(Attempt& attempt, const FaultPol
   return End::kTerminated;
 }
 
+TranslationFault TransactionUnit::fault_of(const Attempt& attempt, arch::FaultKind kind,
+                                           EventType type, TranslationSource source, bool stalled) {
+  return {.access_id = attempt.stream.access_id,
+          .requester = attempt.requester,
+          .va = attempt.request.va,
+          .access = attempt.request.access,
+          .type = kind,
+          .text = name_of(type),
+          .source = source,
+          .stalled = stalled,
+          .stag = 0};
+}
+
 TransactionUnit::End TransactionUnit::configuration_failed(Attempt& attempt,
                                                            const ConfigFault& fault) {
   apply(fault.overrides, attempt);
   const smmuv3::EventRecord event = configuration_event(source_of(attempt), fault);
   if (fault.stage2 && smmuv3::can_stall(fault.type)) {
-    const TranslationFault published{.access_id = attempt.stream.access_id,
-                                     .requester = attempt.requester,
-                                     .va = attempt.request.va,
-                                     .access = attempt.request.access,
-                                     .type = fault_kind_of(fault.type),
-                                     .text = name_of(fault.type),
-                                     .source = TranslationSource::kWalk,
-                                     .stalled = fault.policy.stall,
-                                     .stag = 0};
+    const TranslationFault published = fault_of(attempt, fault_kind_of(fault.type), fault.type,
+                                                TranslationSource::kWalk, fault.policy.stall);
     if (fault.policy.stall) return stall(attempt, event, published);
     parts_.events.write(published);
-    if (fault.policy.record && !attempt.stag) parts_.event_queue.write(event, false, false);
+    if (fault.policy.record && !attempt.stag) parts_.event_queue.write(event, false);
     return terminate(attempt, fault.policy);
   }
   const bool silent = fault.type == EventType::kCBadStreamid &&
                       smmuv3::cr2::RecInvSid::get(parts_.registers.get(reg::kCr2)) == 0;
-  if (!silent && !attempt.stag) parts_.event_queue.write(event, false, false);
+  if (!silent && !attempt.stag) parts_.event_queue.write(event, false);
   abort_transaction(attempt.trans);
   return End::kTerminated;
 }
@@ -227,20 +233,13 @@ TransactionUnit::End TransactionUnit::translation_failed(Attempt& attempt,
   const FaultPolicy policy = !governed ? FaultPolicy{.stall = false, .record = true, .abort = true}
                              : problem.stage2 ? config.stage2_faults
                                               : config.stage1_faults;
-  const TranslationFault published{.access_id = attempt.stream.access_id,
-                                   .requester = attempt.requester,
-                                   .va = attempt.request.va,
-                                   .access = attempt.request.access,
-                                   .type = problem.type,
-                                   .text = name_of(event_type_of(problem.type)),
-                                   .source = outcome.source,
-                                   .stalled = policy.stall,
-                                   .stag = 0};
+  const TranslationFault published =
+      fault_of(attempt, problem.type, event_type_of(problem.type), outcome.source, policy.stall);
   const smmuv3::EventRecord event = translation_event(source_of(attempt), problem);
   if (policy.stall) return stall(attempt, event, published);
   parts_.events.write(published);
   // An early retry has had its event (section 3.12.2.2).
-  if (policy.record && !attempt.stag) parts_.event_queue.write(event, false, config.merge_events);
+  if (policy.record && !attempt.stag) parts_.event_queue.write(event, config.merge_events);
   return terminate(attempt, policy);
 }
 
@@ -268,12 +267,14 @@ TransactionUnit::End TransactionUnit::stall(Attempt& attempt, const smmuv3::Even
   attempt.stag = parts_.stalls.allocate(key);
   if (!attempt.stag) return hold(attempt);
   published.stag = *attempt.stag;
-  parts_.events.write(published);
   smmuv3::EventRecord record = event;
   record[1] |= smmuv3::event1::Stall::of(1) | smmuv3::event1::Stag::of(*attempt.stag);
-  if (parts_.event_queue.write(record, true, false) == EventQueue::Written::kNotWritable) {
+  if (parts_.event_queue.write_stalled(record, published) == EventQueue::Written::kNotWritable) {
     // Software may have terminated it meanwhile, by its stream.
-    if (parts_.stalls.answered(*attempt.stag)) return wait_for_answer(attempt);
+    if (parts_.stalls.answered(*attempt.stag)) {
+      parts_.events.write(published);
+      return wait_for_answer(attempt);
+    }
     parts_.stalls.cancel(*attempt.stag);
     attempt.stag.reset();
     return hold(attempt);

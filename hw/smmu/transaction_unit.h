@@ -25,7 +25,7 @@ namespace shootdown::hw {
 
 class TransactionUnit {
  public:
-  /// The parts of the SMMU that transactions meet. All outlive the client.
+  /// The parts of the SMMU that transactions meet. All outlive this object.
   struct Parts {
     Simulation& simulation;
     BusMaster& bus;
@@ -60,6 +60,9 @@ class TransactionUnit {
   void run(Attempt& attempt);
   End try_once(Attempt& attempt);
   End complete(Attempt& attempt, const Mmu::Outcome& outcome);
+  static TranslationFault fault_of(const Attempt& attempt, arch::FaultKind kind,
+                                   arch::smmuv3::EventType type, TranslationSource source,
+                                   bool stalled);
   End configuration_failed(Attempt& attempt, const ConfigFault& fault);
   End translation_failed(Attempt& attempt, const StreamConfig& config, const Mmu::Outcome& outcome);
   End terminate(Attempt& attempt, const FaultPolicy& policy);
@@ -87,6 +90,8 @@ class TransactionUnit {
   EventSource source_of(const Attempt& attempt) const;
   bool forward(tlm::tlm_generic_payload& trans, arch::PhysAddr pa);
   void refuse(Attempt& attempt, arch::smmuv3::EventType type);
+  /// Tells observers of a translation that an ATS transaction did not get.
+  void refused(const Attempt& attempt, const Mmu::Outcome& outcome);
   bool in_range(std::uint64_t address) const { return address >> features_.output_bits == 0; }
 
   Parts parts_;

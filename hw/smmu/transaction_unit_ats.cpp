@@ -1,4 +1,4 @@
-// The client's ATS and PRI: translation requests, translated transactions, page requests.
+// ATS and PRI: translation requests, translated transactions, page requests.
 #include "hw/smmu/fault_events.h"
 #include "hw/smmu/transaction_unit.h"
 
@@ -9,7 +9,12 @@ namespace reg = arch::smmuv3::reg;
 using smmuv3::EventType;
 
 void TransactionUnit::refuse(Attempt& attempt, EventType type) {
-  parts_.event_queue.write(address_event(source_of(attempt), type), false, false);
+  parts_.event_queue.write(address_event(source_of(attempt), type), false);
+}
+
+void TransactionUnit::refused(const Attempt& attempt, const Mmu::Outcome& outcome) {
+  parts_.events.write(fault_of(attempt, outcome.fault(), event_type_of(outcome.fault()),
+                               outcome.source, /*stalled=*/false));
 }
 
 void TransactionUnit::ats_failed(Attempt& attempt, const ConfigFault& fault) {
@@ -19,7 +24,7 @@ void TransactionUnit::ats_failed(Attempt& attempt, const ConfigFault& fault) {
                       attempt.stream.kind == StreamExtension::Kind::kTranslationRequest &&
                       smmuv3::cr2::RecInvSid::get(cr2) == 0;
   if (smmuv3::cr2::RecCfgAts::get(cr2) != 0 && !hidden) {
-    parts_.event_queue.write(configuration_event(source_of(attempt), fault), false, false);
+    parts_.event_queue.write(configuration_event(source_of(attempt), fault), false);
   }
   abort_transaction(attempt.trans);
 }
@@ -61,9 +66,10 @@ void TransactionUnit::translate_split_stage(Attempt& attempt, const StreamConfig
     forward(attempt.trans, outcome.entry.translate(attempt.request.va));
     return;
   }
+  refused(attempt, outcome);
   // EATS = 2 excludes S2S = 1: there is nobody to wait for.
   if (config.stage2_faults.record || !smmuv3::can_stall(event_type_of(outcome.fault()))) {
-    parts_.event_queue.write(translation_event(source_of(attempt), outcome.problem), false,
+    parts_.event_queue.write(translation_event(source_of(attempt), outcome.problem),
                              config.merge_events);
   }
   abort_transaction(attempt.trans);
@@ -128,9 +134,9 @@ void TransactionUnit::answer_translation(Attempt& attempt, const StreamConfig& c
     outcome = translate();
   }
   if (outcome.fault() == arch::FaultKind::kWalkAbort) {
+    refused(attempt, outcome);
     if (smmuv3::cr2::RecCfgAts::get(parts_.registers.get(reg::kCr2)) != 0) {
-      parts_.event_queue.write(translation_event(source_of(attempt), outcome.problem), false,
-                               false);
+      parts_.event_queue.write(translation_event(source_of(attempt), outcome.problem), false);
     }
     return abort_transaction(attempt.trans);
   }

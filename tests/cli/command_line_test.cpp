@@ -1,6 +1,7 @@
 // The command line when all is well: exit status, outputs, what goes where.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -96,6 +97,8 @@ TEST(CommandLineTest, ListsWhatThereIs) {
   EXPECT_NE(run_program("list kernels").out.find("v6.7"), std::string::npos);
   EXPECT_NE(run_program("list changes").out.find("6bbd42e2df8f"), std::string::npos);
   EXPECT_NE(run_program("list checkers").out.find("use-after-free"), std::string::npos);
+  EXPECT_NE(run_program("list functions").out.find("\ntlb_finish_mmu\n"), std::string::npos);
+  EXPECT_NE(run_program("list steps").out.find("\npunch_hole "), std::string::npos);
   EXPECT_NE(run_program("list injections").out.find("skip_atc_inv"), std::string::npos);
 }
 
@@ -157,6 +160,41 @@ TEST(CommandLineTest, MatrixFailsWhereAViolationIsNotSpokenOf) {
   EXPECT_NE(result.out.find("NOT AS EXPECTED: nothing is expected of this kernel"),
             std::string::npos);
   EXPECT_NE(result.out.find("24 cells, 18 not as expected"), std::string::npos) << result.out;
+}
+
+TEST(CommandLineTest, ACellThatTheRtlCannotServeSaysSoAndTheRestRuns) {
+  const auto result = run_program("matrix tests/cosim/cases/stage2_matrix.yaml");
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_NE(result.out.find("not run"), std::string::npos) << result.out;
+  EXPECT_NE(result.out.find("24 cells"), std::string::npos) << result.out;
+}
+
+TEST(CommandLineTest, EventsCanBeChosen) {
+  const ScratchFolder scratch;
+  const std::string file = scratch / "chosen.jsonl";
+  const std::string run = "run configs/permission_upgrade.yaml --events " + file;
+  EXPECT_EQ(run_program(run + " --event-kinds tlb_fill,tlb_evict --event-actors smmu0").status, 0);
+  const std::string fills = read_file(file);
+  EXPECT_NE(fills.find("\"tlb_fill\""), std::string::npos);
+  EXPECT_EQ(fills.find("\"pte_store\""), std::string::npos);
+  EXPECT_EQ(fills.find("\"cpu0\""), std::string::npos);
+  EXPECT_EQ(run_program(run + " --event-window 5").status, 0);
+  const std::string window = read_file(file);
+  EXPECT_EQ(std::count(window.begin(), window.end(), '\n'), 5) << "the run ends with the violation";
+  const auto passed = run_program(run + " --kernel v6.6 --event-window 5");
+  EXPECT_EQ(passed.status, 0);
+  EXPECT_NE(passed.err.find("no violation"), std::string::npos) << passed.err;
+  EXPECT_TRUE(read_file(file).empty());
+  // The notation of reports is taken.
+  EXPECT_EQ(run_program(run + " --event-addresses 0x7f80_0001_0000:0x7f80_0001_0fff").status, 0);
+  EXPECT_NE(read_file(file).find("0x7f8000010010"), std::string::npos);
+  for (const char* wrong : {"--event-kinds bogus", "--event-actors nobody",
+                            "--event-addresses 0x2000:0x1000", "--event-addresses heap"}) {
+    const auto refused = run_program(run + " " + wrong);
+    EXPECT_EQ(refused.status, 2) << wrong;
+    EXPECT_EQ(refused.err.rfind("shootdown: --event-", 0), 0U) << refused.err;
+  }
+  EXPECT_EQ(run_program("run configs/permission_upgrade.yaml --event-window 5").status, 2);
 }
 
 TEST(CommandLineTest, BisectNamesTheChangeWithBothChains) {

@@ -443,5 +443,34 @@ TEST(HopsTest, AFlushThatHasReturnedComesBeforeOneThatIsUnderWay) {
   EXPECT_EQ(found.items.items().back().actor, story.cpu) << "the one that returned is to blame";
 }
 
+TEST(HopsTest, WhatALaterFlushDoesIsNotPutDownToTheOneThatWasDue) {
+  Story device(&HandLog::smmu);
+  device.unmap();
+  device.flushed([](Story& story) { story.told_cpus(0); });
+  device.flush_begin(0x9000, 0xa000, true);
+  device.notify(0x9000, 0xa000);
+  device.flush_end();
+  EXPECT_EQ(device.look().hop, Hop::kNotifier) << "the call for the next area is not a wrong range";
+
+  Story cpu(&HandLog::cpu);
+  cpu.unmap();
+  cpu.flushed();
+  cpu.flush_begin(kVa, kVa + 0x1000, true);
+  cpu.tlbi(HandLog::by_address(kVa, {9}));
+  cpu.flush_end();
+  EXPECT_EQ(cpu.look().hop, Hop::kCpuTlbi);
+}
+
+TEST(HopsTest, AFlushThatFoundNothingToDoOwesNothing) {
+  Story story(&HandLog::cpu);
+  story.unmap();
+  story.flush_begin(kVa, kVa + 0x1000);
+  story.say(sw::FlushEnd{.flush = 1, .done = false});
+  story.freed = true;
+  const cosim::MissingHop found = story.look();
+  EXPECT_EQ(found.hop, Hop::kFlush);
+  EXPECT_NE(found.text.find("nobody flushed"), std::string::npos) << found.text;
+}
+
 }  // namespace
 }  // namespace shootdown::tests

@@ -1,6 +1,7 @@
 // The rooms of the ledger, each on logs written by hand, and that they forget.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 
 #include "support/hand_log.h"
@@ -105,8 +106,7 @@ TEST(KernelStacksTest, APathHasOneNumberAndItsFunctions) {
   EXPECT_FALSE(stacks.entered_kernel(log.thread));
 }
 
-// ---- Cached translations
-// -------------------------------------------------------------------------
+// ---- Cached translations ------------------------------------------------------------------------
 
 TEST(CachedTranslationsTest, AnEntryLivesUntilItIsEvictedOrInvalidated) {
   HandLog log;
@@ -146,8 +146,59 @@ TEST(CachedTranslationsTest, WhatAnAccessOnItsWayHasUsedIsKept) {
   EXPECT_EQ(log.ledger.cached().cached(log.cpu, {kVa}, HandLog::kAsid), nullptr);
 }
 
-// ---- Maintenance
-// -----------------------------------------------------------------------------------
+TEST(CachedTranslationsTest, StageTwoIsNoTranslationOfAProcess) {
+  HandLog log;
+  log.hardware(log.smmu, hw::TlbLookup{.access_id = 1,
+                                       .requester = log.requester_of(log.smmu),
+                                       .va = {kVa},
+                                       .access = arch::Access::kRead,
+                                       .outcome = hw::LookupOutcome::kMiss,
+                                       .pa = {},
+                                       .regime = arch::Regime::kStage2});
+  EXPECT_TRUE(log.ledger.cached().open_accesses(log.smmu).empty());
+  log.hardware(log.smmu, hw::TlbFill{.access_id = 1,
+                                     .requester = log.requester_of(log.smmu),
+                                     .global = false,
+                                     .regime = arch::Regime::kStage2,
+                                     .page = {kVa},
+                                     .page_shift = 12,
+                                     .output = {kPa},
+                                     .permissions = {},
+                                     .dropped = false});
+  EXPECT_TRUE(log.ledger.cached().live_into({kPa}, 0x1000).empty());
+}
+
+TEST(CachedTranslationsTest, AnAnswerOnItsWayToAnAtcKeepsWhatItWasReadFrom) {
+  HandLog log;
+  log.bind(/*with_atc=*/true);
+  log.store(kVa, 3, 0, kPa | HandLog::kLeaf);
+  constexpr std::uint64_t kId = 77;
+  const auto requester = log.requester_of(log.smmu);
+  log.hardware(log.smmu,
+               hw::WalkBegin{.access_id = kId, .requester = requester, .va = {kVa}, .regime = {}});
+  log.hardware(log.smmu, hw::WalkRead{.access_id = kId,
+                                      .level = 3,
+                                      .stage2 = false,
+                                      .address = {0x9000},
+                                      .descriptor = {kPa | HandLog::kLeaf}});
+  log.hardware(
+      log.smmu,
+      hw::AtsAnswered{
+          .access_id = kId, .requester = requester, .va = {kVa}, .read = true, .write = true});
+  log.store(kVa, 3, kPa | HandLog::kLeaf, 0);
+  const std::uint64_t made_stale = log.log.events();
+  for (std::uint64_t i = 1; i < 1000; ++i) {
+    log.store(kVa, 3, 0, (i << 12) | HandLog::kLeaf);
+    log.store(kVa, 3, (i << 12) | HandLog::kLeaf, 0);
+  }
+  bool kept = false;
+  for (const cosim::StoreRecord* store : log.ledger.tables().stores(HandLog::kMm, {kVa})) {
+    kept |= store->at.sequence == made_stale;
+  }
+  EXPECT_TRUE(kept);
+}
+
+// ---- Maintenance --------------------------------------------------------------------------------
 
 TEST(MaintenanceTest, AStayHoldsWhatAThreadDidInIt) {
   HandLog log;
@@ -192,8 +243,99 @@ TEST(MaintenanceTest, FlushesOfOthersCountForAStore) {
   EXPECT_FALSE(log.ledger.tables().changed_since_flush(HandLog::kMm, {0}, {0x10000}));
 }
 
-// ---- Reset, and bounds
-// -----------------------------------------------------------------------------
+TEST(MaintenanceTest, AFlushForCpusLeavesDevicesToALaterOne) {
+  HandLog log;
+  log.store(kVa, 3, 0, kPa | HandLog::kLeaf);
+  log.store(kVa, 3, kPa | HandLog::kLeaf, 0);
+  for (const bool secondary : {false, true, true}) {
+    log.flush_begin(kVa, kVa + 0x1000, secondary);
+    log.flush_end();
+  }
+  const auto& flushes = log.ledger.tables().stores(HandLog::kMm, {kVa}).back()->flushes;
+  ASSERT_EQ(flushes.size(), 2U) << "after the second nothing is owed to anybody";
+  EXPECT_FALSE(flushes[0].flush->secondary);
+  EXPECT_TRUE(flushes[1].flush->secondary);
+}
+
+TEST(MaintenanceTest, FlushesThatDidNothingCrowdNobodyOut) {
+  HandLog log;
+  log.store(kVa, 3, 0, kPa | HandLog::kLeaf);
+  log.store(kVa, 3, kPa | HandLog::kLeaf, 0);
+  for (unsigned i = 0; i < 20; ++i) {
+    log.flush_begin(kVa, kVa + 0x1000, true);
+    log.say(sw::FlushEnd{.flush = i + 1, .done = false});
+  }
+  log.flush_begin(kVa, kVa + 0x1000, true);
+  const auto& flushes = log.ledger.tables().stores(HandLog::kMm, {kVa}).back()->flushes;
+  ASSERT_EQ(flushes.size(), 1U);
+  EXPECT_FALSE(flushes[0].flush->idle);
+  EXPECT_TRUE(log.ledger.flush_in_progress(HandLog::kMm, {kVa}));
+}
+
+TEST(MaintenanceTest, AStayIsNotCutWhileItsThreadFlushes) {
+  HandLog log;
+  log.store(kVa, 3, 0, kPa | HandLog::kLeaf);
+  log.store(kVa, 3, kPa | HandLog::kLeaf, 0);
+  log.flush_begin(kVa, kVa + 0x1000);
+  for (int i = 0; i < 1000; ++i) log.notify(0, 0x1000);
+  log.tlbi(HandLog::by_address(kVa));
+  const auto& flushes = log.ledger.tables().stores(HandLog::kMm, {kVa}).back()->flushes;
+  ASSERT_EQ(flushes.size(), 1U);
+  EXPECT_EQ(flushes[0].stay->tlbis.size(), 1U);
+}
+
+TEST(MaintenanceTest, AFlushIsOwedByWhoeverSaidSoBeforeTheStore) {
+  HandLog log;
+  const auto& maintenance = log.ledger.maintenance();
+  const auto last_store = [&] {
+    return log.ledger.tables().stores(HandLog::kMm, {kVa}).back()->at;
+  };
+  log.store(kVa, 3, 0, kPa | HandLog::kLeaf);
+  log.other_says(sw::FlushPending{.mm = HandLog::kMm, .count = 1});
+  log.store(kVa, 3, kPa | HandLog::kLeaf, 0);
+  EXPECT_TRUE(maintenance.flush_pending(HandLog::kMm));
+  EXPECT_FALSE(maintenance.flush_owed(HandLog::kMm, last_store())) << "another thread's affair";
+  log.say(sw::FlushPending{.mm = HandLog::kMm, .count = 2});
+  EXPECT_FALSE(maintenance.flush_owed(HandLog::kMm, last_store())) << "said after the store";
+  log.store(kVa, 3, 0, kPa | HandLog::kLeaf);
+  EXPECT_TRUE(maintenance.flush_owed(HandLog::kMm, last_store()));
+  log.say(sw::FlushPending{.mm = HandLog::kMm, .count = 1});
+  EXPECT_FALSE(maintenance.flush_owed(HandLog::kMm, last_store()));
+  EXPECT_TRUE(maintenance.flush_pending(HandLog::kMm));
+}
+
+TEST(PageTablesTest, TheSystemCallThatCoversAPageOfATableIsKept) {
+  HandLog log;
+  constexpr std::uint64_t kBase = 0x20'0000;
+  log.store(kBase, 2, 0, 0xa000 | HandLog::kTable);
+  log.store(kBase + kVa, 3, 0, kPa | HandLog::kLeaf);
+  log.store(kBase, 2, 0xa000 | HandLog::kTable, 0);
+  for (std::uint64_t page = 0; page < 30; ++page) {
+    const std::uint64_t start = kBase + (100 - page) * 0x1000;
+    log.say(sw::ProtectionRemoved{
+        .mm = HandLog::kMm, .start = {start}, .end = {start + 0x1000}, .operation = "munmap"});
+  }
+  log.say(sw::ProtectionRemoved{.mm = HandLog::kMm,
+                                .start = {kBase + kVa},
+                                .end = {kBase + kVa + 0x1000},
+                                .operation = "munmap"});
+  const cosim::StoreRecord* taken_out = log.ledger.tables().unhooked({0xa000});
+  ASSERT_NE(taken_out, nullptr);
+  const auto covers = [&](const cosim::ProtectionRecord& one) {
+    return one.start.value <= kBase + kVa && kBase + kVa < one.limit.value;
+  };
+  EXPECT_TRUE(std::any_of(taken_out->removals.begin(), taken_out->removals.end(), covers));
+  const std::size_t kept = taken_out->removals.size();
+  for (int i = 0; i < 100; ++i) {
+    log.say(sw::ProtectionRemoved{.mm = HandLog::kMm,
+                                  .start = {kBase + kVa},
+                                  .end = {kBase + kVa + 0x1000},
+                                  .operation = "munmap"});
+  }
+  EXPECT_EQ(taken_out->removals.size(), kept) << "the first one of a page decides";
+}
+
+// ---- Reset, and bounds --------------------------------------------------------------------------
 
 /// One page mapped, used by all, unmapped with everything that belongs to it, and freed.
 void unmap_once(HandLog& log) {

@@ -117,20 +117,28 @@ TEST(ScheduleTest, BadPointsAreRefused) {
     }
     return std::string("accepted");
   };
-  EXPECT_NE(refused("{hold: nobody, at: enter f, until: {second: enter f}}").find("nobody"),
+  EXPECT_NE(
+      refused("{hold: nobody, at: enter do_mmap, until: {second: enter do_mmap}}").find("nobody"),
+      std::string::npos);
+  EXPECT_NE(
+      refused("{hold: first, at: no_such_event, until: {second: enter do_mmap}}").find("tlb_fill"),
+      std::string::npos);
+  EXPECT_NE(
+      refused("{hold: first, at: enter, until: {second: enter do_mmap}}").find("enter FUNCTION"),
+      std::string::npos);
+  EXPECT_NE(refused("{hold: first, at: enter do_mmap, until: {signal: nothing}}").find("done"),
             std::string::npos);
-  EXPECT_NE(refused("{hold: first, at: no_such_event, until: {second: enter f}}").find("tlb_fill"),
+  EXPECT_NE(
+      refused("{hold: first, at: enter do_mmap, until: {first: exit do_mmap}}").find("another one"),
+      std::string::npos);
+  EXPECT_NE(refused("{hold: first, at: enter do_mmap, until: {}}").find("names no point"),
             std::string::npos);
-  EXPECT_NE(refused("{hold: first, at: enter, until: {second: enter f}}").find("enter FUNCTION"),
-            std::string::npos);
-  EXPECT_NE(refused("{hold: first, at: enter f, until: {signal: nothing}}").find("done"),
-            std::string::npos);
-  EXPECT_NE(refused("{hold: first, at: enter f, until: {first: exit f}}").find("another one"),
-            std::string::npos);
-  EXPECT_NE(refused("{hold: first, at: enter f, until: {}}").find("names no point"),
-            std::string::npos);
-  EXPECT_NE(refused("{hold: first, at: enter f, until: {second: enter f, first: enter g}}")
+  EXPECT_NE(refused("{hold: first, at: enter do_mmap, until: {second: enter do_mmap, first: enter "
+                    "do_munmap}}")
                 .find("a second point"),
+            std::string::npos);
+  EXPECT_NE(refused("{hold: first, at: enter do_mmap, until: {second: exit do_munmpa}}")
+                .find("unknown function 'do_munmpa' (nearest: do_munmap, "),
             std::string::npos);
 }
 

@@ -47,6 +47,16 @@ std::function<bool(const hw::ChoicePoint&)> write_into(std::uint64_t queue) {
   };
 }
 
+/// Hears what the SMMU publishes.
+class Observer : public tlm::tlm_analysis_if<hw::Event> {
+ public:
+  explicit Observer(std::function<void(const hw::Event&)> hear) : hear_(std::move(hear)) {}
+  void write(const hw::Event& event) override { hear_(event); }
+
+ private:
+  std::function<void(const hw::Event&)> hear_;
+};
+
 class SmmuDecisionRaceTest : public SmmuInterruptFixture {
  protected:
   SmmuBench bench{with_msi()};
@@ -178,6 +188,56 @@ TEST_F(SmmuDecisionRaceTest, AStallThatIsTerminatedWhileItsEventIsBeingWrittenEn
     EXPECT_TRUE(hold.holding);
     wait_for_device();
     EXPECT_FALSE(bench.board.result(0).ok);
+  });
+}
+
+TEST_F(SmmuDecisionRaceTest, WhatIsWrittenToCr0WhileItDrainsComesNext) {
+  bench.run([&] {
+    bench.stage1_stream(kSid, 7);
+    bench.boot();
+    HoldAt hold(bench.board.simulation(), 1, [](const hw::ChoicePoint& point) {
+      return point.kind == hw::ChoiceKind::kBusRead && point.address >= SmmuBench::kEventQueue;
+    });
+    launch(SmmuBench::access(kSid, kVa, false), hold);
+    bench.set_reg(0x20, 0xc);  // SMMUEN off: an access is on its way
+    bench.pause(100);
+    bench.set_reg(0x20, 0xf);  // on again, with the PRI queue
+    bench.pause(100);
+    ASSERT_TRUE(hold.holding);
+    EXPECT_EQ(bench.reg(0x24), 0xdU) << "the first write has not been acknowledged yet";
+    ASSERT_TRUE(bench.board.wait_until([&] { return bench.reg(0x24) == 0xf; }));
+    EXPECT_TRUE(hold.held);
+    wait_for_device();
+    bench.pause(kHoldCycles);
+    EXPECT_EQ(bench.reg(0x24), 0xfU);
+  });
+}
+
+TEST_F(SmmuDecisionRaceTest, AStallWhoseRecordFoundTheQueueFullIsToldOnce) {
+  bench.queue_log2 = 1;
+  bench.run([&] {
+    bench.stage1_stream(kSid, 7, std::uint64_t{1} << 44);  // CD.S
+    bench.boot();
+    unsigned stalls = 0;
+    Observer observer([&](const hw::Event& event) {
+      const auto* fault = event.get<hw::TranslationFault>();
+      if (fault != nullptr && fault->stalled) ++stalls;
+    });
+    bench.board.smmu().events.bind(observer);
+    // The first takes the last slot but one; two more want the last.
+    HoldAt hold(bench.board.simulation(), 2, write_into(SmmuBench::kEventQueue));
+    for (unsigned i = 0; i < 3; ++i) {
+      bench.board.launch(i, SmmuBench::access(kSid, kVa + 0x1000 * i, false), data_.data(), 4);
+    }
+    ASSERT_TRUE(bench.board.wait_until([&] { return hold.held; }));
+    bench.pause(1000);
+    EXPECT_EQ(stalls, 2U) << "the third waits for room, and has not been reported";
+    bench.submit({{0x45 | std::uint64_t{kSid} << 32, 0}});  // CMD_STALL_TERM
+    bench.events();
+    for (unsigned i = 0; i < 3; ++i) {
+      EXPECT_TRUE(bench.board.wait_until([&] { return bench.board.done(i); })) << i;
+    }
+    bench.board.smmu().events.unbind(observer);
   });
 }
 

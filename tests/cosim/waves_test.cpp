@@ -76,6 +76,18 @@ TEST(WavesTest, HoldSoftwareSystemcAndRtlOnOneAscendingTimeBase) {
   EXPECT_GT(vcd.changes, 1000U);
 }
 
+/// Whose a signal is follows from what the actor is, and not from how it is called.
+TEST(WavesTest, ADeviceNamedLikeACpuIsDrawnAsADevice) {
+  const std::string path =
+      record("shootdown_waves_cpu_dma.vcd", "", "tests/cosim/cases/device_named_cpu.yaml");
+  const Vcd vcd = parse(path);
+  std::filesystem::remove(path);
+  EXPECT_EQ(vcd.signals.count("systemc.cpu_dma.accesses_done"), 1U);
+  for (const std::string& signal : vcd.signals) {
+    EXPECT_NE(signal.rfind("software.cpu_dma", 0), 0U) << signal;
+  }
+}
+
 TEST(WavesTest, SystemcRunWritesTheSameKindOfFile) {
   const std::string path = record("shootdown_waves_systemc.vcd", "");
   const Vcd vcd = parse(path);

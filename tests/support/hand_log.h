@@ -125,7 +125,7 @@ class HandLog {
   }
   static arch::Maintenance sync_command() {
     return {.what = arch::MaintenanceKind::kBarrier,
-            .invalidation = {},
+            .invalidation = std::nullopt,
             .stream_id = {},
             .command = "CMD_SYNC",
             .word0 = {},
@@ -173,7 +173,8 @@ class HandLog {
                                 .va = {va},
                                 .access = access,
                                 .outcome = hw::LookupOutcome::kHit,
-                                .pa = {pa}});
+                                .pa = {pa},
+                                .regime = {}});
     return accesses_;
   }
   void done(cosim::ActorId actor, std::uint64_t id, std::uint64_t va, std::uint64_t pa,

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "cosim/program/load.h"
 #include "cosim/experiment/experiment.h"
+#include "cosim/program/load.h"
 
 namespace shootdown::tests {
 

@@ -27,7 +27,7 @@ void follow_atc(HopSearch& search, const NotifierCall& call, const CommandRecord
   for (const CommandRecord* command : call.commands()) {
     if (command->command.what == arch::MaintenanceKind::kAtc &&
         command->command.stream_id == search.stale.requester.stream_id &&
-        command->command.invalidation.covers(search.first, search.last, {}, false)) {
+        command->command.invalidation->covers(search.first, search.last, {}, false)) {
       atc = command;
       break;
     }

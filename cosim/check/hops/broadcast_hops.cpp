@@ -30,6 +30,8 @@ Found look_for_tlbi(const HopSearch& search) {
       }
       if (search.matches(tlbi.what)) {
         if (found.covering == nullptr) found.covering = &tlbi;
+      } else if (tlbi.at.sequence > search.next_flush) {
+        continue;  // of another flush
       } else if (search.matches_but_for_asid(tlbi.what)) {
         found.wrong_asid = &tlbi;
       } else if (ours) {

@@ -6,10 +6,10 @@ namespace shootdown::cosim {
 
 std::string command_text(const CommandRecord& command) {
   std::string text(command.command.command);
-  const arch::Invalidation& what = command.command.invalidation;
-  const bool by_address = what.scope == arch::Invalidation::Scope::kVa ||
-                          what.scope == arch::Invalidation::Scope::kVaAnyAsid;
-  if (command.command.what == arch::MaintenanceKind::kTlb && by_address) {
+  if (command.command.what != arch::MaintenanceKind::kTlb) return text;
+  const arch::Invalidation& what = *command.command.invalidation;
+  if (what.scope == arch::Invalidation::Scope::kVa ||
+      what.scope == arch::Invalidation::Scope::kVaAnyAsid) {
     text += fmt::format(" ASID {} {} to {}", what.asid.value, hex(what.start), hex(what.last));
   }
   return text;
@@ -21,7 +21,7 @@ const CommandRecord* follow_command(HopSearch& search, const NotifierCall& call)
   const CommandRecord* refused = nullptr;
   for (const CommandRecord* command : call.commands()) {
     if (command->command.what != arch::MaintenanceKind::kTlb) continue;
-    const arch::Invalidation& what = command->command.invalidation;
+    const arch::Invalidation& what = *command->command.invalidation;
     if (command->failed) {
       refused = command;
     } else if (search.matches(what)) {
@@ -41,12 +41,12 @@ const CommandRecord* follow_command(HopSearch& search, const NotifierCall& call)
   } else if (wrong_asid != nullptr) {
     search.happened(ChainRole::kCommand, wrong_asid->submitted, command_text(*wrong_asid),
                     "another ASID");
-    search.missing(
-        Hop::kAsid,
-        fmt::format("the command names ASID {}, the entry has ASID {}",
-                    wrong_asid->command.invalidation.asid.value, search.stale.requester.asid.value),
-        ChainRole::kCommand, driver,
-        fmt::format("CMD_TLBI for ASID {}", search.stale.requester.asid.value));
+    search.missing(Hop::kAsid,
+                   fmt::format("the command names ASID {}, the entry has ASID {}",
+                               wrong_asid->command.invalidation->asid.value,
+                               search.stale.requester.asid.value),
+                   ChainRole::kCommand, driver,
+                   fmt::format("CMD_TLBI for ASID {}", search.stale.requester.asid.value));
   } else if (other != nullptr) {
     search.happened(ChainRole::kCommand, other->submitted, command_text(*other), "another range");
     search.missing(Hop::kRange, "the command covers another address", ChainRole::kCommand, driver,

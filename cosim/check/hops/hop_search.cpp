@@ -19,6 +19,7 @@ FlushInStay choose_due(const HopSearch& search) {
   FlushInStay any;
   for (const FlushInStay& one : stale.store->flushes) {
     const FlushRecord& flush = *one.flush;
+    if (flush.idle) continue;
     if (!search.covers(flush.start, flush.limit)) continue;
     if (stale.due == one.flush.get()) return one;
     const bool same_thread = flush.begin.thread == stale.store->at.thread;
@@ -46,6 +47,12 @@ HopSearch::HopSearch(const Ledger& of, const StaleEntry& what)
   if (what.store != nullptr && what.store->stay && what.store->stay != chosen.stay) {
     stays.push_back(what.store->stay.get());
   }
+  if (due == nullptr) return;
+  for (const auto& flush : chosen.stay->flushes) {
+    if (due->end && flush->begin.sequence > due->end.sequence) {
+      next_flush = std::min(next_flush, flush->begin.sequence);
+    }
+  }
 }
 
 void HopSearch::kept_by_hardware(unsigned removed) {
@@ -55,8 +62,10 @@ void HopSearch::kept_by_hardware(unsigned removed) {
 }
 
 void HopSearch::nobody_flushed() {
-  missing(Hop::kFlush, "nobody flushed after the entry changed", ChainRole::kFlush, store_actor(),
-          "no flush function was called for " + page());
+  const std::string_view until = stale.freed ? " before the frame was freed" : "";
+  missing(Hop::kFlush, fmt::format("nobody flushed after the entry changed{}", until),
+          ChainRole::kFlush, store_actor(),
+          fmt::format("no flush function was called for {}{}", page(), until));
 }
 
 std::string HopSearch::flush_function() const {

@@ -21,8 +21,10 @@ struct HopSearch {
   const StaleEntry& stale;
   std::uint64_t first{};  ///< of what the stale translation maps
   std::uint64_t last{};
-  std::uint64_t since{};           ///< the store that made it stale
-  const FlushRecord* due{};        ///< the flush that owes the rest; null: there is none
+  std::uint64_t since{};     ///< the store that made it stale
+  const FlushRecord* due{};  ///< the flush that owes the rest; null: there is none
+  /// The next flush of its thread, whose hops are not those of `due`; ~0: there is none.
+  std::uint64_t next_flush{~std::uint64_t{0}};
   std::vector<const Stay*> stays;  ///< where its hops are to be found: that of `due`, the store's
   MissingHop result;
 

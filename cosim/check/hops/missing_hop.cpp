@@ -19,12 +19,24 @@ const FlushRecord* flush_of_a_part(const HopSearch& search) {
   const std::uint64_t bytes = arch::page_bytes(arch::vmsa64::level_shift(store->level - 1));
   const std::uint64_t table = store->va.value & ~(bytes - 1);
   for (const auto& flush : store->stay->flushes) {
-    if (flush->begin.sequence <= search.since || !stacks.within(flush->path, caller)) continue;
+    if (flush->idle || flush->begin.sequence <= search.since) continue;
+    if (!stacks.within(flush->path, caller)) continue;
     if (!flush->covers(table, table + (bytes - 1))) continue;
     return search.covers(flush->start, flush->limit) ? nullptr : flush.get();
   }
   return nullptr;
 }
+
+void add_fill(Chain& chain, const CachedEntry& entry, ChainRole role, std::string note) {
+  const hw::TlbFill& fill = entry.fill;
+  chain.add(role, entry.filled,
+            fmt::format("TLB fill  ASID {}, {} -> {}, {}, {}", fill.requester.asid.value,
+                        hex(fill.page), hex(fill.output), page_size_name(fill.page_shift),
+                        fill.permissions.user_write() ? "writable" : "read-only"),
+            std::move(note));
+}
+
+}  // namespace
 
 std::string store_text(const StoreRecord& store) {
   const std::string before = describe_entry(store.before, store.level);
@@ -38,17 +50,6 @@ std::string store_text(const StoreRecord& store) {
   return fmt::format("PTE {} -> {}: {} -> {}", hex(store.raw_before), hex(store.raw_after), before,
                      after);
 }
-
-void add_fill(Chain& chain, const CachedEntry& entry, ChainRole role, std::string note) {
-  const hw::TlbFill& fill = entry.fill;
-  chain.add(role, entry.filled,
-            fmt::format("TLB fill  ASID {}, {} -> {}, {}, {}", fill.requester.asid.value,
-                        hex(fill.page), hex(fill.output), page_size_name(fill.page_shift),
-                        fill.permissions.user_write() ? "writable" : "read-only"),
-            std::move(note));
-}
-
-}  // namespace
 
 MissingHop find_missing_hop(const Ledger& ledger, const StaleEntry& stale) {
   HopSearch search(ledger, stale);

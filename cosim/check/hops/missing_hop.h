@@ -19,6 +19,9 @@ struct MissingHop {
 /// Follows the hops in order and stops at the first that is missing.
 MissingHop find_missing_hop(const Ledger& ledger, const StaleEntry& stale);
 
+/// "PTE 0x... -> 0x...: read-only, clean -> writable, dirty"
+std::string store_text(const StoreRecord& store);
+
 /// The causal chain: fill, store, hops; the caller adds the use.
 Chain build_chain(const Ledger& ledger, const StaleEntry& stale, const MissingHop& missing);
 

@@ -60,7 +60,7 @@ Found look_for_call(const HopSearch& search) {
         found.covering = {.record = &call, .stay = stay};
         return found;
       }
-      if (found.other == nullptr) found.other = &call;
+      if (found.other == nullptr && call.at.sequence < search.next_flush) found.other = &call;
     }
   }
   return found;
