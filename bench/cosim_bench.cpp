@@ -7,8 +7,8 @@
 #include <fstream>
 #include <string>
 
-#include "cosim/program/load.h"
 #include "cosim/experiment/experiment.h"
+#include "cosim/program/load.h"
 #include "cosim/rtl/tlb_dut.h"
 
 namespace shootdown::cosim {

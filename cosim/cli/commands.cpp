@@ -157,7 +157,12 @@ int matrix_command(const Options& options) {
   }
   const auto missed =
       std::count_if(cells.begin(), cells.end(), [](const auto& cell) { return !cell.met; });
-  std::cout << fmt::format("{} cells, {} not as expected\n", cells.size(), missed) << std::flush;
+  const auto left_out = std::count_if(cells.begin(), cells.end(),
+                                      [](const auto& cell) { return !cell.not_run.empty(); });
+  std::cout << fmt::format("{} cells, {} not as expected{}\n",
+                           cells.size() - static_cast<std::size_t>(left_out), missed,
+                           left_out == 0 ? "" : fmt::format(", {} not run", left_out))
+            << std::flush;
   return missed == 0 ? kExitMet : kExitNotMet;
 }
 

@@ -53,6 +53,14 @@ void CachedTranslations::looked_up(const Event& event, const hw::TlbLookup& e,
   }
 }
 
+std::uint64_t CachedTranslations::oldest_open(const OfActor& actor) {
+  std::uint64_t oldest = ~std::uint64_t{0};
+  for (const OpenAccess& access : actor.open) {
+    oldest = std::min(oldest, access.looked_up.sequence);
+  }
+  return oldest;
+}
+
 void CachedTranslations::ended(ActorId tlb, std::uint64_t access_id) {
   last_ended_ = {};
   last_ended_fill_.reset();
@@ -82,11 +90,7 @@ void CachedTranslations::ended(ActorId tlb, std::uint64_t access_id) {
   // Whoever ends without a fill leaves the answer to its translation request.
   if (log_->actor(tlb).role == ActorRole::kAtc) ats_reads_.erase(access_id);
   if (actor.retired.empty()) return;
-  std::uint64_t oldest = ~std::uint64_t{0};
-  for (const OpenAccess& access : actor.open) {
-    oldest = std::min(oldest, access.looked_up.sequence);
-  }
-  oldest = std::min(oldest, last_ended_.looked_up.sequence);
+  const std::uint64_t oldest = std::min(oldest_open(actor), last_ended_.looked_up.sequence);
   std::erase_if(actor.retired,
                 [&](const CachedEntry& entry) { return entry.removed.sequence < oldest; });
 }
@@ -307,11 +311,14 @@ std::uint64_t CachedTranslations::oldest_use(arch::MmId mm, std::uint64_t first,
   };
   for (std::size_t i = 0; i < actors_.size(); ++i) {
     const auto actor = static_cast<ActorId>(i);
-    for (const auto* entries : {&actors_[i].live, &actors_[i].retired}) {
-      for (const CachedEntry& entry : *entries) {
-        consider(actor, entry.fill.requester.asid, entry.first(), entry.last(),
-                 entry.read.at.sequence);
-      }
+    const auto consider_entry = [&](const CachedEntry& entry) {
+      consider(actor, entry.fill.requester.asid, entry.first(), entry.last(),
+               entry.read.at.sequence);
+    };
+    for (const CachedEntry& entry : actors_[i].live) consider_entry(entry);
+    const std::uint64_t oldest_look_up = oldest_open(actors_[i]);
+    for (const CachedEntry& entry : actors_[i].retired) {
+      if (entry.removed.sequence >= oldest_look_up) consider_entry(entry);
     }
     for (const OpenAccess& access : actors_[i].open) {
       const std::uint64_t since =
@@ -327,6 +334,22 @@ std::uint64_t CachedTranslations::oldest_use(arch::MmId mm, std::uint64_t first,
   for (const auto& [id, read] : ats_reads_) {
     if (read.at) oldest = std::min(oldest, read.at.sequence);
   }
+  return oldest;
+}
+
+std::uint64_t CachedTranslations::oldest_stray_use() const {
+  std::uint64_t oldest = ~std::uint64_t{0};
+  const auto consider = [&](const DescriptorRead& read) {
+    if (read.unlinked_table != 0) oldest = std::min(oldest, read.at.sequence);
+  };
+  for (const OfActor& actor : actors_) {
+    for (const CachedEntry& entry : actor.live) consider(entry.read);
+    for (const CachedEntry& entry : actor.retired) consider(entry.read);
+    for (const auto& [id, entry] : actor.filled) consider(entry.read);
+    for (const OpenAccess& access : actor.open) consider(access.hit_read);
+    for (const auto& [id, walk] : actor.walks) consider(walk.last);
+  }
+  for (const auto& [id, read] : ats_reads_) consider(read);
   return oldest;
 }
 

@@ -107,6 +107,8 @@ class CachedTranslations {
 
   /// See OldestUse. No mm: whatever the address space.
   std::uint64_t oldest_use(arch::MmId mm, std::uint64_t first, std::uint64_t last) const;
+  /// See OldestStrayUse.
+  std::uint64_t oldest_stray_use() const;
   /// Entries and accesses that are remembered: of use to the tests of its bounds.
   std::size_t remembered() const;
 
@@ -131,6 +133,8 @@ class CachedTranslations {
     std::map<std::pair<std::uint16_t, std::uint64_t>, std::uint64_t> strays;
   };
   OfActor& of(ActorId actor);
+  /// The first look-up of the accesses on their way; ~0: none is.
+  static std::uint64_t oldest_open(const OfActor& actor);
   const DescriptorRead& read_of_hit(ActorId actor, const hw::TlbLookup& lookup,
                                     std::uint64_t generation);
   void retire(CachedEntry& entry, const Stamp& at);

@@ -7,9 +7,9 @@ namespace shootdown::cosim {
 Ledger::Ledger(const EventLog& log)
     : log_(log),
       spaces_(log),
-      tables_([this](arch::MmId mm, std::uint64_t first, std::uint64_t last) {
-        return cached_.oldest_use(mm, first, last);
-      }),
+      tables_([this](arch::MmId mm, std::uint64_t first,
+                     std::uint64_t last) { return cached_.oldest_use(mm, first, last); },
+              [this] { return cached_.oldest_stray_use(); }),
       cached_(log, spaces_, tables_),
       maintenance_(log, stacks_) {}
 

@@ -66,7 +66,7 @@ std::shared_ptr<const FlushRecord> Maintenance::ended(const Stamp& at, const sw:
 void Maintenance::issued(const Stamp& at, const hw::TlbiIssued& e) {
   auto tlbi = std::make_shared<TlbiRecord>(TlbiRecord{
       .at = at, .completed = {}, .dvm_id = e.dvm_id, .what = e.what, .op = e.op, .effects = {}});
-  tlbi->effects.reserve(log_->actors().size());
+  tlbi->effects.reserve(most_effects_);
   stay_of(at)->tlbis.push_back(tlbi);
   tlbis_.push_back(std::move(tlbi));
   if (tlbis_.size() > kMostOutstanding) tlbis_.pop_front();
@@ -110,6 +110,12 @@ void Maintenance::fetched(const Stamp& at, const hw::CommandFetched& e) {
     if (unit.submitted.empty()) return;
     command = unit.submitted.front();
     unit.submitted.pop_front();
+  }
+  // What is neither an invalidation nor a barrier is done when the next command is taken, and no
+  // barrier may ever come.
+  if (!unit.fetched.empty()) {
+    const auto last = std::prev(unit.fetched.end());
+    if (last->second->command.what == arch::MaintenanceKind::kOther) unit.fetched.erase(last);
   }
   command->fetched = at;
   command->number = e.number;
@@ -165,7 +171,9 @@ void Maintenance::took_effect(const Stamp& at, const hw::TlbInvalidate& e) {
     case hw::InvalidationCause::kDvm: {
       const auto tlbi = std::find_if(tlbis_.begin(), tlbis_.end(),
                                      [&](const auto& one) { return one->dvm_id == e.cause_id; });
-      if (tlbi != tlbis_.end()) (*tlbi)->effects.push_back(effect);
+      if (tlbi == tlbis_.end()) break;
+      (*tlbi)->effects.push_back(effect);
+      most_effects_ = std::max(most_effects_, (*tlbi)->effects.size());
       break;
     }
     case hw::InvalidationCause::kCommand:

@@ -159,7 +159,8 @@ class Maintenance {
   std::map<std::uint32_t, ThreadStay> stays_;  // by thread; of hardware: by actor
   std::vector<std::shared_ptr<FlushRecord>> open_;
   std::deque<std::shared_ptr<TlbiRecord>> tlbis_;  // not complete yet, oldest first
-  std::map<ActorId, Unit> units_;                  // by secondary MMU
+  std::size_t most_effects_{};     // of one TLBI: how many TLBs there are to have one
+  std::map<ActorId, Unit> units_;  // by secondary MMU
   /// mm->tlb_flush_pending, and since when each thread has had a part in it.
   struct Pending {
     int count{};

@@ -25,6 +25,8 @@ std::uint64_t bytes_of(int level) { return arch::page_bytes(vmsa64::level_shift(
 // How many stores to one entry are kept that nobody can ask for by a cached translation: what a
 // dirty page was written after, what a fault was permitted since.
 constexpr std::size_t kStoresKept = 8;
+// How many are kept for a translation that is cached, at most: twice that between two looks.
+constexpr std::size_t kMostStores = 512;
 // Flushes that a store keeps: the first ones decide.
 constexpr std::size_t kFlushesKept = 8;
 // System calls that a store keeps: for each page below an entry at most one has to be remembered.
@@ -132,14 +134,22 @@ void PageTables::remember(const EntryKey& key, const Store& store) {
   const auto needed = std::find_if(stores.begin(), stores.end() - kStoresKept,
                                    [&](const Store& one) { return one->at.sequence > since; });
   stores.erase(stores.begin(), needed);
+  if (stores.size() < kMostStores) return;
+  // A cached entry that nobody uses can be old. What made it stale comes first, what holds now
+  // comes last; of what was in between nobody will ever be told.
+  const auto quarter = static_cast<std::ptrdiff_t>(stores.size() / 4);
+  stores.erase(stores.begin() + quarter, stores.end() - quarter);
 }
 
 void PageTables::remember(arch::PhysAddr table, PlaceChange change) {
   std::vector<PlaceChange>& changes = place_changes_[table.value];
   changes.push_back(std::move(change));
   if (changes.size() < 2 * kStoresKept || (changes.size() & (changes.size() - 1)) != 0) return;
-  // What is asked for is the last change of a place before a walk.
-  const std::uint64_t since = oldest_use_({}, 0, ~std::uint64_t{0});
+  // What is asked for is the last change of a place before a walk, and when the table came out
+  // last.
+  const std::uint64_t since = oldest_stray_use_();
+  const auto last_out = std::find_if(changes.rbegin(), changes.rend(),
+                                     [](const PlaceChange& one) { return !one.linked; });
   std::vector<PlaceChange> kept;
   for (std::size_t i = 0; i < changes.size(); ++i) {
     const auto again = [&](const PlaceChange& later) {
@@ -147,7 +157,8 @@ void PageTables::remember(arch::PhysAddr table, PlaceChange change) {
     };
     const bool superseded =
         std::any_of(changes.begin() + static_cast<std::ptrdiff_t>(i) + 1, changes.end(), again);
-    if (!superseded) kept.push_back(changes[i]);
+    const bool out = last_out != changes.rend() && &*last_out == &changes[i];
+    if (!superseded || out) kept.push_back(changes[i]);
   }
   changes = std::move(kept);
 }

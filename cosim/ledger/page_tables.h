@@ -64,6 +64,9 @@ struct StoreRecord {
 using OldestUse =
     std::function<std::uint64_t(arch::MmId mm, std::uint64_t first, std::uint64_t last)>;
 
+/// Likewise for the moment at which a table was taken out: of what was read below it afterwards.
+using OldestStrayUse = std::function<std::uint64_t()>;
+
 class PageTables {
  public:
   struct Leaf {
@@ -73,8 +76,9 @@ class PageTables {
     bool permits(arch::Access access) const;  ///< for user accesses, to hardware
   };
 
-  explicit PageTables(OldestUse oldest_use) : oldest_use_(std::move(oldest_use)) {}
-  void reset() { *this = PageTables(oldest_use_); }
+  PageTables(OldestUse oldest_use, OldestStrayUse oldest_stray_use)
+      : oldest_use_(std::move(oldest_use)), oldest_stray_use_(std::move(oldest_stray_use)) {}
+  void reset() { *this = PageTables(oldest_use_, oldest_stray_use_); }
 
   // What happens.
   void created(const sw::MmCreated& e);
@@ -177,6 +181,7 @@ class PageTables {
                         Action&& action);
 
   OldestUse oldest_use_;
+  OldestStrayUse oldest_stray_use_;
   arch::TableFormat format_{};
   std::unordered_map<std::uint64_t, Table> tables_;                  // by page
   std::map<std::uint64_t, std::vector<PlaceChange>> place_changes_;  // by table, oldest first

@@ -2,9 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <ostream>
 #include <string>
+#include <vector>
 
 #include "support/hand_log.h"
+#include "support/scenario.h"
 
 namespace shootdown::tests {
 namespace {
@@ -395,6 +398,121 @@ TEST(LedgerTest, AnOldTranslationKeepsWhatMadeItStale) {
   }
   EXPECT_TRUE(kept);
 }
+
+TEST(LedgerTest, AnOldTranslationKeepsNoMoreThanItTakes) {
+  HandLog log;
+  log.store(kVa, 3, 0, kPa | HandLog::kLeaf);
+  log.fill(log.cpu, kVa, kPa);  // and is never used again
+  for (std::uint64_t i = 0; i < 20'000; ++i) {
+    log.store(kVa, 3, kPa | HandLog::kLeaf, kPa | HandLog::kReadOnly);
+    log.store(kVa, 3, kPa | HandLog::kReadOnly, kPa | HandLog::kLeaf);
+  }
+  const auto stores = log.ledger.tables().stores(HandLog::kMm, {kVa});
+  EXPECT_LT(stores.size(), 1200U);
+  EXPECT_EQ(stores.back()->at.sequence, log.log.events());
+  const auto first = std::find_if(stores.begin(), stores.end(), [](const auto* store) {
+    return store->after == (kPa | HandLog::kReadOnly);
+  });
+  EXPECT_EQ((*first)->at.sequence, 4U) << "the first that made it stale";
+}
+
+TEST(LedgerTest, TablesThatComeAndGoAreForgottenWhileATranslationIsCached) {
+  HandLog log;
+  log.store(kVa, 3, 0, kPa | HandLog::kLeaf);
+  log.fill(log.cpu, kVa, kPa);
+  constexpr std::uint64_t kBase = 0x20'0000;
+  const auto rounds = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      log.store(kBase, 2, 0, 0xa000 | HandLog::kTable);
+      log.store(kBase, 2, 0xa000 | HandLog::kTable, 0);
+      log.flush_begin(kBase, 2 * kBase, true);
+      log.flush_end();
+    }
+    return log.ledger.tables().remembered();
+  };
+  const std::size_t few = rounds(100);
+  EXPECT_LE(rounds(10'000), few + 32);
+  ASSERT_NE(log.ledger.tables().unhooked({0xa000}), nullptr);
+}
+
+struct LongRun {
+  const char* name;
+  const char* hardware;
+  std::vector<std::string> set;
+};
+std::ostream& operator<<(std::ostream& out, const LongRun& run) { return out << run.name; }
+
+class BoundedTest : public testing::TestWithParam<LongRun> {};
+
+/// What a ledger remembers when two CPUs and a device have used, dropped and protected pages, in
+/// `times` rounds, and all is quiet.
+std::size_t remembered_after(const LongRun& run, unsigned times) {
+  const std::string rounds = "{repeat: {times: " + std::to_string(times) + ", steps: ";
+  const auto config = load_text(small_machine(std::string("hardware: ") + run.hardware + R"(
+threads:
+  one:
+    on: cpu0
+    process: app
+    steps:
+      - write: {at: heap, count: 4, stride_bytes: 4096}
+      - signal: go
+      - )" + rounds +
+                                              R"([{write: {at: heap, count: 4, stride_bytes: 4096}},
+                        {mprotect: {at: heap, pages: 4, protection: read_only}},
+                        {mprotect: {at: heap, pages: 4, protection: read_write}},
+                        {madvise: {at: heap, pages: 4, advice: dontneed}}]}}
+  two:
+    on: cpu1
+    process: app
+    steps:
+      - wait_for: go
+      - )" + rounds +
+                                              R"([{read: {at: heap, count: 4, stride_bytes: 4096}},
+                        {write: {at: file, count: 4, stride_bytes: 4096}}, {writeback: file}]}}
+  dma:
+    on: nic0
+    steps:
+      - wait_for: go
+      - )" + rounds +
+                                              R"([{read: {at: heap, count: 4, stride_bytes: 4096}},
+                        {write: {at: file, count: 4, stride_bytes: 4096}}]}}
+)"),
+                                run.set);
+  cosim::Experiment experiment(config);
+  cosim::Ledger ledger(experiment.platform().log());
+  experiment.platform().log().subscribe(ledger);
+  const auto result = experiment.run();
+  EXPECT_NE(result.verdict, cosim::Verdict::kLimit) << result.limit;
+  EXPECT_TRUE(result.violations.empty()) << testing::PrintToString(violations_of(result));
+  for (std::size_t i = 0; i < experiment.platform().log().actors().size(); ++i) {
+    const auto actor = static_cast<cosim::ActorId>(i);
+    EXPECT_TRUE(ledger.cached().open_accesses(actor).empty())
+        << experiment.platform().log().name(actor) << " has a look-up that never ended";
+  }
+  experiment.platform().log().unsubscribe(ledger);
+  return ledger.cached().remembered() + ledger.maintenance().outstanding() +
+         ledger.tables().remembered();
+}
+
+TEST_P(BoundedTest, ARunTenTimesAsLongLeavesNoMore) {
+  const std::size_t once = remembered_after(GetParam(), 40);
+  const std::size_t longer = remembered_after(GetParam(), 400);
+  EXPECT_LE(longer, once + once / 2) << "of " << once;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Machines, BoundedTest,
+    testing::Values(
+        LongRun{"Stall", "{}", {}},
+        LongRun{"Terminate", "{smmu: {faults: terminate}}", {"devices.nic0.retry={attempts: 3}"}},
+        LongRun{"Atc", "{}", {"devices.nic0.atc=true"}},
+        LongRun{
+            "SmallAtc", "{smmu: {tlb: {entries: 2, ways: 2}}}", {"devices.nic0.atc={entries: 2}"}},
+        LongRun{"Broadcast", "{smmu: {broadcast_tlb_maintenance: true}}", {}},
+        LongRun{"SecondStage", "{smmu: {stage2: true}}", {}},
+        LongRun{"X86", "{}", {"architecture=x86", "devices.nic0.atc=true"}},
+        LongRun{"Generic", "{}", {"architecture=generic"}}),
+    [](const auto& test) { return test.param.name; });
 
 TEST(LedgerTest, ResetForgetsEverything) {
   HandLog log;
