@@ -32,6 +32,13 @@ constexpr std::size_t kFlushesKept = 8;
 // System calls that a store keeps: for each page below an entry at most one has to be remembered.
 constexpr std::size_t kRemovalsKept = 512;
 
+/// Whether so many are looked through for what nobody can ask for: now and then, not at every
+/// store.
+constexpr bool worth_a_look(std::size_t count) {
+  if (count < 2 * kStoresKept) return count == kStoresKept + kStoresKept / 2;
+  return (count & (count - 1)) == 0;
+}
+
 /// The flushes of a store are few: one that found nothing to do gives way, and so does one for CPUs
 /// only when devices are told.
 void keep_flush(std::vector<FlushInStay>& flushes, const FlushInStay& began) {
@@ -128,8 +135,7 @@ void PageTables::stored(const sw::PteStore& e, const Stamp& at, CallPath path,
 void PageTables::remember(const EntryKey& key, const Store& store) {
   std::vector<Store>& stores = stores_[key];
   stores.push_back(store);
-  // Twice as many as had to be kept: looked through now and then, not at every store.
-  if (stores.size() < 2 * kStoresKept || (stores.size() & (stores.size() - 1)) != 0) return;
+  if (!worth_a_look(stores.size())) return;
   const std::uint64_t since = oldest_use_(key.mm, key.va, key.last());
   const auto needed = std::find_if(stores.begin(), stores.end() - kStoresKept,
                                    [&](const Store& one) { return one->at.sequence > since; });
@@ -144,7 +150,7 @@ void PageTables::remember(const EntryKey& key, const Store& store) {
 void PageTables::remember(arch::PhysAddr table, PlaceChange change) {
   std::vector<PlaceChange>& changes = place_changes_[table.value];
   changes.push_back(std::move(change));
-  if (changes.size() < 2 * kStoresKept || (changes.size() & (changes.size() - 1)) != 0) return;
+  if (!worth_a_look(changes.size())) return;
   // What is asked for is the last change of a place before a walk, and when the table came out
   // last.
   const std::uint64_t since = oldest_stray_use_();
