@@ -1,7 +1,5 @@
 #include "cosim/ledger/kernel_stacks.h"
 
-#include <algorithm>
-
 namespace shootdown::cosim {
 
 void KernelStacks::entered(const Stamp& at, const char* function) {
@@ -10,17 +8,11 @@ void KernelStacks::entered(const Stamp& at, const char* function) {
   Thread& thread = threads_[at.thread];
   if (thread.path == 0) thread.entered = at;
   const auto [call, added] = calls_.try_emplace({thread.path, function}, CallPath{});
-  if (added) call->second = node(thread.path, function);
+  if (added) {
+    call->second = static_cast<CallPath>(nodes_.size());
+    nodes_.push_back({.caller = thread.path, .function = function});
+  }
   thread.path = call->second;
-}
-
-CallPath KernelStacks::node(CallPath caller, std::string_view function) {
-  const auto same = std::find_if(nodes_.begin() + 1, nodes_.end(), [&](const Node& node) {
-    return node.caller == caller && node.function == function;
-  });
-  if (same != nodes_.end()) return static_cast<CallPath>(same - nodes_.begin());
-  nodes_.push_back({.caller = caller, .function = function});
-  return static_cast<CallPath>(nodes_.size() - 1);
 }
 
 void KernelStacks::left(ThreadId thread) {

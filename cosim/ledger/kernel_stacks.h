@@ -49,12 +49,9 @@ class KernelStacks {
     CallPath path{};
     Stamp entered;
   };
-  /// The number of a path: by the name, of which the program may hold several copies.
-  CallPath node(CallPath caller, std::string_view function);
-
   std::vector<Node> nodes_{1};
-  std::map<std::pair<CallPath, const char*>, CallPath> calls_;  // known by their copy of the name
-  std::vector<Thread> threads_;                                 // by ThreadId
+  std::map<std::pair<CallPath, std::string_view>, CallPath> calls_;
+  std::vector<Thread> threads_;  // by ThreadId
 };
 
 }  // namespace shootdown::cosim

@@ -215,7 +215,7 @@ void PageTables::link(arch::PhysAddr page, const Place& place, const Store& caus
   table.places.push_back(place);
   remember(page, {.store = cause, .place = place, .linked = true});
   for (unsigned i = 0; i < table.slots.size(); ++i) {
-    const Slot slot = tables_[page.value].slots[i];
+    const Slot slot = table.slots[i];
     if (slot.raw == 0) continue;
     auto store = std::make_shared<StoreRecord>(*cause);
     store->va = {place.base + i * bytes_of(place.level)};

@@ -23,6 +23,8 @@ void RandomSchedule::set_seed(std::uint64_t seed) {
     if (!software || thread->label() != hw::SimThread::kNoLabel) threads.push_back(thread);
   }
   slow_ = threads.empty() ? nullptr : threads[next() % threads.size()];
+  left_ = points_to_next(one_in_);
+  left_of_slow_ = points_to_next(kSlowOneIn);
 }
 
 // splitmix64 (Steele, Lea, Flood 2014): the same on every machine.
@@ -34,10 +36,16 @@ std::uint64_t RandomSchedule::next() {
   return z ^ (z >> 31);
 }
 
+unsigned RandomSchedule::points_to_next(unsigned one_in) {
+  return 1 + static_cast<unsigned>(next() % (2 * one_in - 1));
+}
+
 void RandomSchedule::choose(const hw::ChoicePoint& point) {
-  const std::uint64_t draw = next();
   const bool slow = &point.thread == slow_;
-  if (draw % (slow ? std::max(one_in_ / 8, kSlowOneIn) : one_in_) != 0) return;
+  unsigned& left = slow ? left_of_slow_ : left_;
+  if (--left != 0) return;
+  left = points_to_next(slow ? std::max(one_in_ / 8, kSlowOneIn) : one_in_);
+  const std::uint64_t draw = next();
   // Short delays as likely as long ones: the logarithm is uniform.
   const unsigned bits = 1 + static_cast<unsigned>((draw >> 32) % log2_longest_);
   const std::uint64_t cycles = next() & ((std::uint64_t{1} << bits) - 1);

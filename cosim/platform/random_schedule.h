@@ -22,11 +22,14 @@ class RandomSchedule : public hw::Chooser {
 
  private:
   std::uint64_t next();
+  unsigned points_to_next(unsigned one_in);
 
   hw::Simulation& simulation_;
   std::uint64_t state_{};
-  unsigned one_in_{};            ///< a point in so many is one of delay
+  unsigned one_in_{};            ///< a point in so many is one of delay, on average
   unsigned log2_longest_{};      ///< of the delays, in cycles
+  unsigned left_{};              ///< points until the next delay
+  unsigned left_of_slow_{};      ///< likewise of the slow thread
   const hw::SimThread* slow_{};  ///< which thread is slow
 };
 
