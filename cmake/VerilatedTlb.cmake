@@ -46,7 +46,8 @@ function(add_verilated_tlbs target)
         ${arg_FOLDER}/tlb_match.sv
         ${arg_FOLDER}/tlb_plru.sv
         ${arg_FOLDER}/tlb.sv
-        ${arg_FOLDER}/tlb_sva.sv
+        ${arg_FOLDER}/tlb_port_sva.sv
+        ${arg_FOLDER}/tlb_inner_sva.sv
       VERILATOR_ARGS -Wall --assert --no-timing -O3 --trace-max-array 128
         -GNumEntries=${entries} -GNumWays=${ways}
       ${optimize})

@@ -221,9 +221,8 @@ Dropped CachedTranslations::invalidated(const Stamp& at, const hw::TlbInvalidate
   };
   std::vector<CachedEntry>& live = of(at.actor).live;
   Dropped dropped;
-  if (e.removed < static_cast<std::size_t>(std::count_if(live.begin(), live.end(), covered))) {
-    return dropped;
-  }
+  const auto filled = static_cast<std::size_t>(std::count_if(live.begin(), live.end(), covered));
+  if (e.removed < filled && !log_->actor(at.actor).silent_evictions) return dropped;
   std::erase_if(live, [&](CachedEntry& entry) {
     if (!covered(entry)) return false;
     ++dropped.dropped;
@@ -265,6 +264,7 @@ std::vector<std::pair<ActorId, const CachedEntry*>> CachedTranslations::live_int
     arch::PhysAddr page, std::uint64_t bytes) const {
   std::vector<std::pair<ActorId, const CachedEntry*>> result;
   for (std::size_t i = 0; i < actors_.size(); ++i) {
+    if (log_->actor(static_cast<ActorId>(i)).silent_evictions) continue;
     for (const CachedEntry& entry : actors_[i].live) {
       const std::uint64_t first = entry.fill.output.value;
       const std::uint64_t last = first + (arch::page_bytes(entry.fill.page_shift) - 1);
@@ -283,6 +283,7 @@ std::vector<std::pair<ActorId, const CachedEntry*>> CachedTranslations::live_at(
   const std::uint64_t last = va.value + (arch::page_bytes(vmsa64::level_shift(level)) - 1);
   for (std::size_t i = 0; i < actors_.size(); ++i) {
     const auto actor = static_cast<ActorId>(i);
+    if (log_->actor(actor).silent_evictions) continue;
     for (const CachedEntry& entry : actors_[i].live) {
       if (entry.first() > last || va.value > entry.last()) continue;
       if (spaces_->mm_of(actor, entry.fill.requester.asid) != mm) continue;

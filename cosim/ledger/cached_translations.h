@@ -83,6 +83,8 @@ class CachedTranslations {
   /// The entry that `actor` used for (va, asid): a live one, else the last one removed, as long as
   /// an access that may have used it is on its way.
   const CachedEntry* cached(ActorId actor, arch::VirtAddr va, arch::Asid asid) const;
+  // A TLB that does not tell of evictions may or may not hold what it has filled: it is asked by
+  // cached() only.
   /// Live entries of `mm` that translate a part of what the entry of `level` at `va` maps, and that
   /// their TLB can use.
   std::vector<std::pair<ActorId, const CachedEntry*>> live_at(arch::MmId mm, arch::VirtAddr va,

@@ -45,6 +45,8 @@ struct Actor {
   ActorId parent{kNoActor};
   std::uint32_t stream_id{};  ///< of a device: what its transactions carry
   std::string name;           ///< for people only
+  /// Of a TLB that may drop entries without a TlbEvict: what it holds is not known.
+  bool silent_evictions{};
 };
 
 }  // namespace shootdown::cosim

@@ -12,7 +12,8 @@ ActorId EventLog::add_actor(ActorRole role, const std::string& name, ActorId par
                      .index = static_cast<unsigned>(alike),
                      .parent = parent,
                      .stream_id = stream_id,
-                     .name = name});
+                     .name = name,
+                     .silent_evictions = false});
   return static_cast<ActorId>(actors_.size() - 1);
 }
 

@@ -61,6 +61,8 @@ class EventLog {
   /// Declares an actor; only before the first run. Its index counts those of its role.
   ActorId add_actor(ActorRole role, const std::string& name, ActorId parent = kNoActor,
                     std::uint32_t stream_id = 0);
+  /// See Actor::silent_evictions.
+  void set_silent_evictions(ActorId tlb) { actors_[tlb].silent_evictions = true; }
   const Actor& actor(ActorId actor) const { return actors_[actor]; }
   const std::string& name(ActorId actor) const { return actors_[actor].name; }
   const std::vector<Actor>& actors() const { return actors_; }

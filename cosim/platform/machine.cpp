@@ -45,6 +45,7 @@ hw::TlbEngine* Machine::engine_for(const std::string& name, TlbModel model,
   rtl_.push_back(std::make_unique<RtlTlbEngine>(*simulation_, *rtl_context_, name, geometry,
                                                 model == TlbModel::kLockstep));
   probe(rtl_.back()->events, actor);
+  if (!rtl_.back()->reports_evictions()) log_->set_silent_evictions(actor);
   return rtl_.back().get();
 }
 

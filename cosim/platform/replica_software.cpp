@@ -41,16 +41,15 @@ void ReplicaSoftware::build_tasks() {
   };
   boot_ = std::make_unique<Task>("boot", place(0, false), Priority::kUser,
                                  [this](Task& task) { boot(task); });
-  event_thread_ = std::make_unique<Task>("evtq", place(kInterruptCpu, false),
-                                         Priority::kInterruptThread, [this](Task& task) {
-                                           for (;;) {
-                                             while (!stack_->event_pending)
-                                               task.sleep_on(stack_->event_interrupt());
-                                             stack_->event_pending = false;
-                                             stack_->smmu().evtq_thread(task, stack_->faults());
-                                             stack_->smmu().priq_thread(task);
-                                           }
-                                         });
+  event_thread_ = std::make_unique<Task>(
+      "evtq", place(kInterruptCpu, false), Priority::kInterruptThread, [this](Task& task) {
+        for (;;) {
+          while (!stack_->event_pending) task.sleep_on(stack_->event_interrupt());
+          stack_->event_pending = false;
+          stack_->smmu().evtq_thread(task, stack_->stalled_events());
+          stack_->smmu().priq_thread(task);
+        }
+      });
   fault_worker_ = std::make_unique<Task>("iopf", place(kInterruptCpu, false), Priority::kWorker,
                                          [this](Task& task) { stack_->faults().worker(task); });
   gerror_ = std::make_unique<Task>("gerror", place(kInterruptCpu, true), Priority::kInterruptThread,

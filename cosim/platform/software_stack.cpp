@@ -72,7 +72,7 @@ SoftwareStack::SoftwareStack(const Config& config, arch::PhysAddr registers)
                       .host = host_of(config),
                       .use_broadcast = config.hardware.smmu.features.broadcast}),
       sva_(smmu_),
-      faults_(smmu_, sva_) {}
+      stalled_events_(smmu_, sva_, faults_) {}
 
 sw::File* SoftwareStack::file(std::size_t process, std::size_t region) {
   // A fork shares the files of its parent.

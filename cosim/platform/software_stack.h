@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cosim/config/config.h"
+#include "sw/iommu/iopf.h"
 #include "sw/mm/arch_mmu.h"
 #include "sw/mm/mm_types.h"
 #include "sw/smmu/arm_smmu_v3.h"
@@ -43,7 +44,8 @@ class SoftwareStack {
   sw::KernelState& kernel() { return kernel_; }
   sw::Mm& mm(std::size_t process) { return *mms_[process]; }
   sw::smmu::ArmSmmuDevice& smmu() { return smmu_; }
-  sw::smmu::IopfQueue& faults() { return faults_; }
+  sw::smmu::StalledEvents& stalled_events() { return stalled_events_; }
+  sw::iommu::IopfQueue& faults() { return faults_; }
   sw::WaitQueue& event_interrupt() { return event_interrupt_; }
   bool event_pending{};
 
@@ -53,7 +55,8 @@ class SoftwareStack {
   std::unique_ptr<sw::ArchMmu> arch_;
   sw::smmu::ArmSmmuDevice smmu_;
   sw::smmu::Sva sva_;
-  sw::smmu::IopfQueue faults_;
+  sw::iommu::IopfQueue faults_;
+  sw::smmu::StalledEvents stalled_events_;
   sw::WaitQueue event_interrupt_;
   std::unique_ptr<sw::Mm> create_mm(sw::Cpu& cpu, std::size_t process);
   void attach(sw::Cpu& cpu, const DeviceConfig& device);

@@ -154,7 +154,7 @@ const hw::TlbEntry* RtlTlbEngine::lookup(arch::VirtAddr va, const arch::Translat
   return &result_;
 }
 
-hw::TlbFillResult RtlTlbEngine::fill(const hw::TlbEntry& entry, std::uint64_t epoch) {
+hw::TlbFillResult RtlTlbEngine::fill(const hw::TlbEntry& entry) {
   TlbRequest request{.operation = TlbOperation::kFill};
   request.va_page = page_number(entry.page.value);
   request.asid = entry.space.asid.value;
@@ -163,11 +163,11 @@ hw::TlbFillResult RtlTlbEngine::fill(const hw::TlbEntry& entry, std::uint64_t ep
   request.pa_page = entry.output.value >> arch::kPageShift;
   request.permissions = pack(entry.permissions);
   request.attributes = entry.attributes;
-  request.epoch = static_cast<std::uint32_t>(epoch);
+  request.epoch = epoch_;
   std::optional<hw::TlbFillResult> expected;
   hw::TlbEntry expected_evicted;
   if (model_) {
-    expected = model_->fill(entry, epoch);
+    expected = model_->fill(entry, model_->epoch());
     if (expected->evicted != nullptr) expected_evicted = *expected->evicted;
   }
   const TlbResponse response = execute(request);
@@ -202,6 +202,7 @@ unsigned RtlTlbEngine::invalidate(const arch::Invalidation& what) {
   request.va_page = page_number(out_of_gap(what.start, /*up=*/true));
   request.last_page = page_number(out_of_gap(what.last, /*up=*/false));
   request.asid = what.asid.value;
+  ++epoch_;
   std::optional<unsigned> expected;
   if (model_) {
     expected = model_->invalidate(what);
@@ -239,6 +240,7 @@ void RtlTlbEngine::reset() {
   waiting_.clear();
   accepted_.clear();
   dut_->reset();
+  epoch_ = 0;
   if (model_) model_->reset();
 }
 

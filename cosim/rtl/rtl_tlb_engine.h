@@ -29,9 +29,8 @@ class RtlTlbEngine : public hw::TlbEngine {
                const hw::TlbGeometry& geometry, bool lockstep);
 
   const hw::TlbEntry* lookup(arch::VirtAddr va, const arch::TranslationSpace& space) override;
-  hw::TlbFillResult fill(const hw::TlbEntry& entry, std::uint64_t epoch) override;
+  hw::TlbFillResult fill(const hw::TlbEntry& entry) override;
   unsigned invalidate(const arch::Invalidation& what) override;
-  std::uint64_t epoch() const override { return dut_->epoch(); }
   unsigned occupancy() const override { return dut_->occupancy(); }
   void reset() override;
 
@@ -73,6 +72,7 @@ class RtlTlbEngine : public hw::TlbEngine {
   hw::TlbEntry result_;
   hw::TlbEntry evicted_;
   std::uint64_t cycles_{};
+  std::uint32_t epoch_{};  ///< what the RTL's will be when it has accepted all that was called
   unsigned unreported_{};
 };
 

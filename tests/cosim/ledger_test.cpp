@@ -136,6 +136,17 @@ TEST(CachedTranslationsTest, ATlbThatRemovedTooFewIsNotBelieved) {
   EXPECT_EQ(log.ledger.cached().live_into({kPa}, 0x1000).size(), 1U);
 }
 
+TEST(CachedTranslationsTest, ATlbThatTellsOfNoEvictionsMayHoldWhatItFilled) {
+  HandLog log;
+  log.log.set_silent_evictions(log.cpu);
+  log.fill(log.cpu, kVa, kPa);
+  EXPECT_TRUE(log.ledger.cached().live_into({kPa}, 0x1000).empty()) << "it need not be there";
+  EXPECT_NE(log.ledger.cached().cached(log.cpu, {kVa}, HandLog::kAsid), nullptr) << "it may";
+  log.invalidate(log.cpu, hw::InvalidationCause::kDvm, 1, HandLog::by_address(kVa), 0);
+  EXPECT_EQ(log.ledger.cached().cached(log.cpu, {kVa}, HandLog::kAsid), nullptr)
+      << "how many went is for the reader only";
+}
+
 TEST(CachedTranslationsTest, WhatAnAccessOnItsWayHasUsedIsKept) {
   HandLog log;
   log.fill(log.cpu, kVa, kPa);

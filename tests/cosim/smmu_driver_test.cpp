@@ -68,7 +68,7 @@ struct Machine {
         cpu_mmu({}, behaviour),
         smmu(state, {.registers = kRegisters, .host = host(behaviour), .use_broadcast = false}),
         sva(smmu),
-        faults(smmu, sva) {
+        stalled(smmu, sva, faults) {
     if (!smmu.probe(board)) throw std::runtime_error("the driver refuses this SMMU");
   }
 
@@ -111,7 +111,7 @@ struct Machine {
     }
     board.mmio_write(kRegisters + kProd, ++events_, 4);
     board.actions.clear();
-    smmu.evtq_thread(board, faults);
+    smmu.evtq_thread(board, stalled);
     try {
       faults.worker(board);
     } catch (const conform::DriverSleeps&) {
@@ -142,7 +142,8 @@ struct Machine {
   sw::Arm64Mmu cpu_mmu;
   ArmSmmuDevice smmu;
   Sva sva;
-  IopfQueue faults;
+  sw::iommu::IopfQueue faults;
+  StalledEvents stalled;
   std::deque<Master> masters;
   std::deque<sw::Mm> processes;
 

@@ -22,7 +22,7 @@ attempt() {
         cd "$folder"
         verilator --cc --trace --assert --no-timing -Wno-fatal --prefix Vtlb_mutant --Mdir obj \
             --top-module tlb -GNumEntries=32 -GNumWays=4 \
-            rtl/lint.vlt rtl/tlb_pkg.sv rtl/tlb_match.sv rtl/tlb_plru.sv rtl/tlb.sv rtl/tlb_sva.sv
+            rtl/lint.vlt rtl/tlb_pkg.sv rtl/tlb_match.sv rtl/tlb_plru.sv rtl/tlb.sv rtl/tlb_port_sva.sv rtl/tlb_inner_sva.sv
         # One translation unit: each takes longer to read its headers than to compile.
         for file in obj/*.cpp "$source/tests/rtl/mutant_main.cpp"; do
             echo "#include \"$file\""
