@@ -166,7 +166,8 @@ TEST(CommandLineTest, ACellThatTheRtlCannotServeSaysSoAndTheRestRuns) {
   const auto result = run_program("matrix tests/cosim/cases/stage2_matrix.yaml");
   EXPECT_EQ(result.status, 0) << result.err;
   EXPECT_NE(result.out.find("not run"), std::string::npos) << result.out;
-  EXPECT_NE(result.out.find("8 cells, 0 not as expected, 2 not run"), std::string::npos) << result.out;
+  EXPECT_NE(result.out.find("8 cells, 0 not as expected, 2 not run"), std::string::npos)
+      << result.out;
 }
 
 TEST(CommandLineTest, EventsCanBeChosen) {
