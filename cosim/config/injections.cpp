@@ -13,11 +13,22 @@ void software(Config& config) {
 
 using sw::SoftwareInjections;
 
+const char* needs_broadcast(const Config& config) {
+  return config.architecture.broadcast ? nullptr : "CPUs are told by IPIs here";
+}
+const char* needs_ipis(const Config& config) {
+  return config.architecture.broadcast ? "CPUs are told by broadcast TLBI here" : nullptr;
+}
+const char* needs_generations(const Config& config) {
+  return config.architecture.kind == ArchitectureConfig::Kind::kX86 ? nullptr
+                                                                    : "only x86 has generations";
+}
+
 constexpr std::array kInjections{
     Injection{"skip_cpu_tlbi", "the kernel's flush functions issue no TLBI",
               software<&SoftwareInjections::skip_cpu_tlbi>},
     Injection{"skip_dsb", "the kernel's flush functions do not wait for their TLBIs",
-              software<&SoftwareInjections::skip_dsb>},
+              software<&SoftwareInjections::skip_dsb>, needs_broadcast},
     Injection{"wrong_asid_cpu_tlbi", "the kernel's TLBIs name another ASID",
               software<&SoftwareInjections::wrong_asid_cpu_tlbi>},
     Injection{"skip_notifier", "the secondary-TLB callback is never called",
@@ -59,16 +70,16 @@ constexpr std::array kInjections{
               software<&SoftwareInjections::skip_madvise_free_flush>},
     Injection{"no_break_before_make", "copy-on-write replaces a live entry directly",
               software<&SoftwareInjections::no_break_before_make>},
-    Injection{"skip_ipi", "flush functions invalidate on their own CPU alone",
-              software<&SoftwareInjections::skip_ipi>},
+    Injection{"skip_ipi", "flush functions invalidate on their own CPU only",
+              software<&SoftwareInjections::skip_ipi>, needs_ipis},
     Injection{"skip_generation_check", "a switch to an mm does not look for missed flushes (x86)",
-              software<&SoftwareInjections::skip_generation_check>},
+              software<&SoftwareInjections::skip_generation_check>, needs_generations},
     Injection{"double_rmap_removal", "zap removes the rmap of a delayed page at once, too",
               software<&SoftwareInjections::double_rmap_removal>},
     Injection{"cpu_tlb_ignores_tlbi", "the CPU TLBs acknowledge a TLBI and keep the entries",
               [](Config& c) { c.hardware.cpu.ignore_invalidations = true; }},
     Injection{"cpu_dsb_completes_early", "DSB does not wait for walks and accesses in flight",
-              [](Config& c) { c.hardware.cpu.complete_without_drain = true; }},
+              [](Config& c) { c.hardware.cpu.complete_without_drain = true; }, needs_broadcast},
     Injection{"cpu_overtaken_fill", "a CPU walk that a TLBI has overtaken is installed",
               [](Config& c) { c.hardware.cpu.install_overtaken_fills = true; }},
     Injection{"smmu_tlb_ignores_tlbi", "the SMMU executes CMD_TLBI_* and keeps the entries",

@@ -13,6 +13,8 @@ struct Injection {
   std::string_view name;
   std::string_view what;
   void (*plant)(Config&);
+  /// Why it can do nothing on a machine; null: it can on every one.
+  const char* (*obstacle)(const Config&){};
 };
 
 std::span<const Injection> injections();

@@ -39,6 +39,11 @@ void read_injections(const YamlValue& value, Config& config) {
       for (const Injection& known : injections()) names.emplace_back(known.name);
       element.fail("unknown injection '" + element.text() + "'", join(names, ", "));
     }
+    if (injection->obstacle != nullptr) {
+      if (const char* why = injection->obstacle(config)) {
+        element.fail("'" + element.text() + "' can do nothing", std::string(why));
+      }
+    }
     injection->plant(config);
     config.injections.emplace_back(injection->name);
   }

@@ -144,10 +144,14 @@ Master* ArmSmmuDevice::find_master(arch::StreamId sid) const {
 
 // ---- Invalidation ----------------------------------------------------------------------------
 
+void ArmSmmuDevice::issue_invalidation(Cpu& cpu, std::span<const Command> commands) {
+  cmdq_.issue_batch(cpu, commands, !kernel_.inject.skip_cmd_sync);
+}
+
 void ArmSmmuDevice::tlb_inv_asid(Cpu& cpu, arch::Asid asid) {
   const FunctionTrace trace(cpu, "arm_smmu_tlb_inv_asid");
   const Command command = tlbi(features_.e2h ? Opcode::kTlbiEl2Asid : Opcode::kTlbiNhAsid, asid);
-  cmdq_.issue_batch(cpu, {&command, 1}, !kernel_.inject.skip_cmd_sync);
+  issue_invalidation(cpu, {&command, 1});
 }
 
 void ArmSmmuDevice::tlb_inv_range_asid(Cpu& cpu, arch::Asid asid, std::uint64_t iova,
@@ -159,7 +163,7 @@ void ArmSmmuDevice::tlb_inv_range_asid(Cpu& cpu, arch::Asid asid, std::uint64_t 
                                       {.leaf_shift = leaf_shift,
                                        .granule_shift = config_.host.page_shift,
                                        .range_invalidation = features_.range_invalidation});
-  cmdq_.issue_batch(cpu, commands, !kernel_.inject.skip_cmd_sync);
+  issue_invalidation(cpu, commands);
 }
 
 void ArmSmmuDevice::tlb_inv_range_domain(Cpu& cpu, Domain& domain, std::uint64_t iova,
@@ -216,7 +220,7 @@ void ArmSmmuDevice::atc_inv_domain(Cpu& cpu, Domain& domain, arch::SubstreamId s
       commands.push_back(atc_inv(sid, pasid, iova, size));
     }
   }
-  cmdq_.issue_batch(cpu, commands, !kernel_.inject.skip_cmd_sync);
+  issue_invalidation(cpu, commands);
 }
 
 void ArmSmmuDevice::atc_inv_master(Cpu& cpu, Master& master, arch::SubstreamId ssid) {

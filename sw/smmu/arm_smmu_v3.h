@@ -115,6 +115,8 @@ class ArmSmmuDevice {
   void tlb_inv_range_domain(Cpu& cpu, Domain& domain, std::uint64_t iova, std::uint64_t size,
                             unsigned granule_shift, bool leaf);
   void handle_event(Cpu& cpu, FaultSink& sink, const arch::smmuv3::EventRecord& event);
+  /// A batch and its CMD_SYNC, which a planted defect leaves out.
+  void issue_invalidation(Cpu& cpu, std::span<const arch::smmuv3::Command> commands);
   void handle_page_request(Cpu& cpu, std::uint64_t dw0, std::uint64_t dw1);
 
   KernelState& kernel_;

@@ -6,14 +6,10 @@
 #include "sw/smmu/attach_v6_11.h"
 #include "sw/smmu/context_descriptors.h"
 #include "sw/smmu/entries.h"
+#include "sw/smmu/faulty_sva.h"
 #include "sw/smmu/install.h"
 
 namespace shootdown::sw::smmu {
-
-namespace {
-/// A planted defect: a range of the 4 KiB granule with NUM = SCALE = TTL = 0.
-constexpr unsigned kReservedRangeTg = 1;
-}  // namespace
 
 // ---- Invalidation ----------------------------------------------------------------------------
 
@@ -30,11 +26,13 @@ void SvaDomain::arch_invalidate_secondary_tlbs(Cpu& cpu, Mm&, arch::VirtAddr sta
     const unsigned page_shift = smmu_.host().page_shift;
     if (size >= std::uint64_t{1} << (page_shift - 3 + page_shift)) size = 0;
   }
+  invalidate(cpu, start, size);
+}
+
+void SvaDomain::invalidate(Cpu& cpu, arch::VirtAddr start, std::uint64_t size) {
   // TLBs first: an ATC that is emptied before them refills from what they still hold.
-  const SoftwareInjections& inject = mm_.kernel.inject;
-  if (inject.atc_inv_before_tlbi) atc_inv(cpu, start, size);
-  if (!follows_broadcasts()) tlb_inv(cpu, start, size);
-  if (!inject.atc_inv_before_tlbi) atc_inv(cpu, start, size);
+  if (!follows_broadcasts()) tlb_inv(cpu, asid(), start, size);
+  atc_inv(cpu, start, size);
 }
 
 void SvaDomain::release(Cpu& cpu, Mm&) {
@@ -63,31 +61,19 @@ void SvaDomain::release(Cpu& cpu, Mm&) {
   } else {
     quiet_ctx_desc(cpu, smmu_, *stream_domain_, pasid_);
   }
-  tlb_inv(cpu, {}, 0);
+  tlb_inv(cpu, asid(), {}, 0);
   atc_inv(cpu, {}, 0);
 }
 
-void SvaDomain::tlb_inv(Cpu& cpu, arch::VirtAddr start, std::uint64_t size) {
-  const SoftwareInjections& inject = mm_.kernel.inject;
-  if (inject.skip_smmu_tlbi) return;
-  arch::Asid asid_named = asid();
-  if (inject.wrong_asid_smmu_tlbi) asid_named.value ^= 0x8000;
-  if (inject.short_smmu_tlbi && size != 0) {
-    start = start + size;
-    size = arch::kPageSize;
-  }
-  if (inject.reserved_range_command && size != 0) {
-    smmu_.cmdq().issue_with_sync(
-        cpu, tlbi(TlbiTarget{.asid = asid_named}, start.value, {.tg = kReservedRangeTg}));
-  } else if (size == 0) {
-    smmu_.tlb_inv_asid(cpu, asid_named);
+void SvaDomain::tlb_inv(Cpu& cpu, arch::Asid named, arch::VirtAddr start, std::uint64_t size) {
+  if (size == 0) {
+    smmu_.tlb_inv_asid(cpu, named);
   } else {
-    smmu_.tlb_inv_range_asid(cpu, asid_named, start.value, size, domain().leaf_shift);
+    smmu_.tlb_inv_range_asid(cpu, named, start.value, size, domain().leaf_shift);
   }
 }
 
 void SvaDomain::atc_inv(Cpu& cpu, arch::VirtAddr start, std::uint64_t size) {
-  if (mm_.kernel.inject.skip_atc_inv) return;
   smmu_.atc_inv_domain(cpu, domain(), pasid_, start.value, size);
 }
 
@@ -114,7 +100,7 @@ SvaDomain* Sva::find(arch::SubstreamId pasid, const Master& master) {
 SvaDomain* Sva::find_or_make(Cpu& cpu, Mm& mm, arch::SubstreamId pasid, Master& master) {
   if (SvaDomain* found = find(mm, master)) return found;
   const bool own_asid = smmu_.behaviour().smmu_sva_domains;
-  auto made = std::make_unique<SvaDomain>(smmu_, mm, pasid, own_asid ? nullptr : master.domain);
+  auto made = make_sva_domain(smmu_, mm, pasid, own_asid ? nullptr : master.domain);
   if (own_asid) {
     const auto asid = smmu_.asids().allocate(nullptr);
     if (!asid) return nullptr;

@@ -39,16 +39,23 @@ class SvaDomain : public MmuNotifier {
   arch::SubstreamId pasid() const { return pasid_; }
   arch::Asid asid() const { return stream_domain_ != nullptr ? mm_.asid : own_.asid; }
 
- private:
-  friend class Sva;
+ protected:
+  // What the callbacks send: a seam for planted defects (FaultySvaDomain). Size 0: everything.
+  /// CMD_TLBI_*, where the SMMU needs it, and then CMD_ATC_INV.
+  virtual void invalidate(Cpu& cpu, arch::VirtAddr start, std::uint64_t size);
+  virtual void tlb_inv(Cpu& cpu, arch::Asid named, arch::VirtAddr start, std::uint64_t size);
+  virtual void atc_inv(Cpu& cpu, arch::VirtAddr start, std::uint64_t size);
   /// The CPUs' TLBI reach what the SMMU holds: only by an ASID that is theirs.
   bool follows_broadcasts() const {
     return stream_domain_ != nullptr && smmu_.features().broadcast;
   }
+  const SoftwareInjections& inject() const { return mm_.kernel.inject; }
+  ArmSmmuDevice& device() { return smmu_; }
+
+ private:
+  friend class Sva;
   /// Whose devices share the mm.
   Domain& domain() { return stream_domain_ != nullptr ? *stream_domain_ : own_; }
-  void tlb_inv(Cpu& cpu, arch::VirtAddr start, std::uint64_t size);
-  void atc_inv(Cpu& cpu, arch::VirtAddr start, std::uint64_t size);
 
   ArmSmmuDevice& smmu_;
   Mm& mm_;

@@ -223,6 +223,8 @@ devices:
     {"BadKernelCondition", "\"< v6.6\"", "\"~ v6.6\"", "24:", "expect[0].kernel", "with HASH"},
     {"UnknownInjection", "expect:\n", "inject: [skip_everything]\nexpect:\n", "23:", "inject[0]",
      "skip_notifier"},
+    {"InjectionThatCanDoNothing", "expect:\n", "inject: [skip_ipi]\nexpect:\n", "23:", "inject[0]",
+     "can do nothing"},
     {"ArchitectureOfNobody", "architecture: arm64", "architecture: mips", "4:15", "architecture",
      "arm64, x86, generic"},
     {"UnknownShape", "architecture: arm64", "architecture: {base: generic, shape: vax}",
