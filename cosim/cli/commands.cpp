@@ -119,7 +119,7 @@ int run_command(const Options& options) {
                *options.events);
   }
   if (json) {
-    json->stream() << json_report(config, result);
+    json->stream() << json_report(config, result, experiment.counters());
     json->commit();
   }
   std::cout << text_report(config, result) << std::flush;

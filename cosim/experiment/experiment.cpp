@@ -51,7 +51,6 @@ RunResult Experiment::run() {
   result.violations = findings_.violations();
   result.notes = findings_.notes();
   result.remarks = platform_.remarks();
-  result.counters = counters_.values();
   result.totals = counters_.totals();
   result.events = platform_.log().events();
   result.simulated_ps = platform_.simulated_ps();

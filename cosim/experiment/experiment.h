@@ -29,6 +29,8 @@ class Experiment {
   explicit Experiment(const Config& config);
   /// May be called again: each run starts from the same state.
   RunResult run();
+  /// Of the last run, by actor.
+  CounterValues counters() const { return counters_.values(); }
   Platform& platform() { return platform_; }
   /// Called for each violation as it is found, in the middle of a run.
   void on_violation(std::function<void(const Violation&)> found) {

@@ -2,17 +2,26 @@
 
 namespace shootdown::cosim {
 
+CallPath KernelStacks::call(CallPath caller, const char* function) {
+  for (CallPath one = nodes_[caller].callees; one != 0; one = nodes_[one].next) {
+    if (nodes_[one].function == function) return one;
+  }
+  for (CallPath one = nodes_[caller].callees; one != 0; one = nodes_[one].next) {
+    if (std::string_view(nodes_[one].function) == function) return one;
+  }
+  const auto added = static_cast<CallPath>(nodes_.size());
+  nodes_.push_back(
+      {.caller = caller, .function = function, .callees = 0, .next = nodes_[caller].callees});
+  nodes_[caller].callees = added;
+  return added;
+}
+
 void KernelStacks::entered(const Stamp& at, const char* function) {
   if (at.thread == kNoThread) return;
   if (at.thread >= threads_.size()) threads_.resize(at.thread + std::size_t{1});
   Thread& thread = threads_[at.thread];
   if (thread.path == 0) thread.entered = at;
-  const auto [call, added] = calls_.try_emplace({thread.path, function}, CallPath{});
-  if (added) {
-    call->second = static_cast<CallPath>(nodes_.size());
-    nodes_.push_back({.caller = thread.path, .function = function});
-  }
-  thread.path = call->second;
+  thread.path = call(thread.path, function);
 }
 
 void KernelStacks::left(ThreadId thread) {

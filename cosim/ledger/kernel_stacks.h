@@ -5,10 +5,8 @@
 #ifndef SHOOTDOWN_COSIM_LEDGER_KERNEL_STACKS_H
 #define SHOOTDOWN_COSIM_LEDGER_KERNEL_STACKS_H
 
-#include <map>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "cosim/ledger/stamp.h"
@@ -41,16 +39,20 @@ class KernelStacks {
   void reset() { *this = {}; }
 
  private:
+  /// A call: what the same function calls is a list. Calls are found by the address of the name,
+  /// which is nearly always the same, and made by its text.
   struct Node {
     CallPath caller{};
-    std::string_view function;
+    const char* function{""};
+    CallPath callees{};  // the first; 0: none
+    CallPath next{};     // of the same caller
   };
+  CallPath call(CallPath caller, const char* function);
   struct Thread {
     CallPath path{};
     Stamp entered;
   };
   std::vector<Node> nodes_{1};
-  std::map<std::pair<CallPath, std::string_view>, CallPath> calls_;
   std::vector<Thread> threads_;  // by ThreadId
 };
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 
 namespace shootdown::cosim {
@@ -71,12 +72,19 @@ void Counters::on_event(const Event& event) {
   OfActor& actor = actors_[event.actor];
   event.payload.visit(Adder{actor.counts});
   if (const auto* fetched = event.payload.get<hw::CommandFetched>()) {
-    ++actor.commands[fetched->command.command];
+    const std::string_view name = fetched->command.command;
+    const auto known = std::find_if(actor.commands.begin(), actor.commands.end(),
+                                    [&](const auto& one) { return one.first == name; });
+    if (known != actor.commands.end()) {
+      ++known->second;
+    } else {
+      actor.commands.emplace_back(name, 1);
+    }
   }
 }
 
-std::map<std::string, std::uint64_t> Counters::values() const {
-  std::map<std::string, std::uint64_t> result;
+CounterValues Counters::values() const {
+  CounterValues result;
   for (std::size_t i = 0; i < actors_.size(); ++i) {
     const std::string prefix = log_.name(static_cast<ActorId>(i)) + ".";
     for (std::size_t kind = 0; kind < kCounterKinds; ++kind) {
@@ -108,7 +116,7 @@ Cost cost_of(const Totals& totals) {
 }
 
 std::string to_string(const Cost& cost) {
-  return fmt::format("{} flushes, {} TLBIs, {} IPIs, {} SMMU commands, {} translations dropped",
+  return fmt::format("{} flushes, {} TLBIs, {} IPIs, {} IOMMU commands, {} translations dropped",
                      cost[0], cost[1], cost[2], cost[3], cost[4]);
 }
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "cosim/observe/event_log.h"
@@ -36,6 +37,8 @@ enum class CounterKind : std::uint8_t {
   kCommands,
 };
 inline constexpr std::size_t kCounterKinds = 19;
+/// By name, in alphabetical order.
+using CounterValues = std::map<std::string, std::uint64_t>;
 /// Totals over all actors, by CounterKind.
 using Totals = std::array<std::uint64_t, kCounterKinds>;
 
@@ -43,15 +46,15 @@ class Counters : public EventSubscriber {
  public:
   explicit Counters(const EventLog& log) : log_(log) {}
   void on_event(const Event& event) override;
-  /// "cpu0.tlb_hits" and the like, in alphabetical order; commands by their own names.
-  std::map<std::string, std::uint64_t> values() const;
+  /// "cpu0.tlb_hits" and the like; commands by their own names.
+  CounterValues values() const;
   Totals totals() const;
   void reset();
 
  private:
   struct OfActor {
     Totals counts{};
-    std::map<std::string_view, std::uint64_t> commands;  // by name
+    std::vector<std::pair<std::string_view, std::uint64_t>> commands;  // by name
   };
   const EventLog& log_;
   std::vector<OfActor> actors_;

@@ -51,7 +51,8 @@ Json violation_json(const Violation& violation) {
 
 }  // namespace
 
-std::string json_report(const Config& config, const RunResult& result) {
+std::string json_report(const Config& config, const RunResult& result,
+                        const CounterValues& counters) {
   Json json;
   json["schema_version"] = 1;
   json["config"] = config.path;
@@ -75,7 +76,7 @@ std::string json_report(const Config& config, const RunResult& result) {
   json["remarks"] = result.remarks;
   json["expected"] = result.expected;
   json["met"] = result.met;
-  json["counters"] = result.counters;
+  json["counters"] = counters;
   json["events"] = result.events;
   json["simulated_ps"] = result.simulated_ps;
   json["wall_seconds"] = result.wall_seconds;

@@ -10,7 +10,8 @@
 namespace shootdown::cosim {
 
 /// One object; docs/output.md describes it.
-std::string json_report(const Config& config, const RunResult& result);
+std::string json_report(const Config& config, const RunResult& result,
+                        const CounterValues& counters);
 
 }  // namespace shootdown::cosim
 

@@ -3,7 +3,6 @@
 #define SHOOTDOWN_COSIM_REPORT_RUN_RESULT_H
 
 #include <cstdint>
-#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -33,8 +32,7 @@ struct RunResult {
   std::vector<Violation> violations;
   std::vector<Note> notes;
   std::vector<std::string> remarks;  ///< programs that ended early, accesses that failed
-  std::map<std::string, std::uint64_t> counters;
-  Totals totals{};
+  Totals totals{};                   ///< of the counters
   std::uint64_t events{};
   std::uint64_t simulated_ps{};
   double wall_seconds{};

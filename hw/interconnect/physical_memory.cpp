@@ -3,16 +3,17 @@
 #include <sys/mman.h>
 
 #include <bit>
+#include <cstddef>
 #include <cstring>
 #include <new>
-#include <vector>
+#include <utility>
 
 namespace shootdown::hw {
 
 static_assert(std::endian::native == std::endian::little, "simulated memory is little-endian");
 
 PhysicalMemory::PhysicalMemory(arch::PhysAddr base, std::uint64_t size_bytes)
-    : base_(base), size_(size_bytes) {
+    : base_(base), size_(size_bytes), resident_(size_bytes / arch::kPageSize) {
   SHOOTDOWN_CHECK(base.value % arch::kPageSize == 0 && size_bytes % arch::kPageSize == 0,
                   "memory must be page-aligned");
   void* mapping = ::mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE,
@@ -28,21 +29,30 @@ PhysicalMemory::~PhysicalMemory() { ::munmap(bytes_, size_); }
 void PhysicalMemory::reset() {
   // What the host holds is cleared where it is: to give it back and to fault it in again would cost
   // ten times as much. The rest, if there is any, the host takes back.
-  std::vector<unsigned char> resident(size_ / arch::kPageSize);
-  SHOOTDOWN_CHECK(::mincore(bytes_, size_, resident.data()) == 0, "cannot look at the memory");
-  constexpr unsigned char kResident = 1;
-  for (std::size_t first = 0; first < resident.size();) {
-    const bool held = (resident[first] & kResident) != 0;
-    std::size_t end = first + 1;
-    while (end < resident.size() && ((resident[end] & kResident) != 0) == held) ++end;
-    std::uint8_t* const start = bytes_ + first * arch::kPageSize;
-    const std::size_t bytes = (end - first) * arch::kPageSize;
-    if (held) {
-      std::memset(start, 0, bytes);
-    } else {
+  constexpr unsigned char kResident = 1;  // the bits above are not defined
+  SHOOTDOWN_CHECK(::mincore(bytes_, size_, resident_.data()) == 0, "cannot look at the memory");
+  for (unsigned char& page : resident_) page &= kResident;
+  const unsigned char* const pages = resident_.data();
+  const unsigned char* const end = pages + resident_.size();
+  const auto next = [&](const unsigned char* from, unsigned char state) {
+    const void* found = std::memchr(from, state, static_cast<std::size_t>(end - from));
+    return found == nullptr ? end : static_cast<const unsigned char*>(found);
+  };
+  const auto range_of = [&](const unsigned char* from, const unsigned char* to) {
+    return std::pair(bytes_ + (from - pages) * static_cast<std::ptrdiff_t>(arch::kPageSize),
+                     static_cast<std::size_t>(to - from) * arch::kPageSize);
+  };
+  for (const unsigned char* page = pages; page != end;) {
+    const unsigned char* const held = next(page, kResident);
+    if (held != page) {
+      const auto [start, bytes] = range_of(page, held);
       SHOOTDOWN_CHECK(::madvise(start, bytes, MADV_DONTNEED) == 0, "cannot clear the memory");
     }
-    first = end;
+    page = next(held, 0);
+    if (page != held) {
+      const auto [start, bytes] = range_of(held, page);
+      std::memset(start, 0, bytes);
+    }
   }
 }
 

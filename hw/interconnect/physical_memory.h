@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <vector>
 
 #include "hw/arch/check.h"
 #include "hw/arch/types.h"
@@ -52,6 +53,7 @@ class PhysicalMemory {
   arch::PhysAddr base_;
   std::uint64_t size_;
   std::uint8_t* bytes_;
+  std::vector<unsigned char> resident_;  // of reset(): by page
 };
 
 }  // namespace shootdown::hw

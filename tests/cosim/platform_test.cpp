@@ -45,10 +45,11 @@ TEST(PlatformTest, RunsHundredsOfTimesFromTheSameState) {
   const auto config = load_text(hits(10));
   cosim::Experiment experiment(config);
   const auto first = experiment.run();
+  const auto counters = experiment.counters();
   for (int i = 0; i < 300; ++i) {
     const auto again = experiment.run();
     ASSERT_EQ(again.simulated_ps, first.simulated_ps);
-    ASSERT_EQ(again.counters, first.counters);
+    ASSERT_EQ(experiment.counters(), counters);
   }
 }
 
@@ -96,9 +97,9 @@ threads:
   killed: {on: cpu0, process: a, steps: [{write: heap}]}
   other: {on: cpu1, process: b, steps: [{write: {at: heap, count: 50}}, {write: {at: heap, count: 50}}]}
 )");
-  const auto result = run(config);
-  EXPECT_EQ(result.remarks.size(), 1U);
-  EXPECT_EQ(result.counters.at("cpu1.accesses"), 100U);
+  cosim::Experiment experiment(config);
+  EXPECT_EQ(experiment.run().remarks.size(), 1U);
+  EXPECT_EQ(experiment.counters().at("cpu1.accesses"), 100U);
 }
 
 TEST(PlatformTest, TooLittleMemoryIsTheUsersMistake) {
@@ -132,17 +133,20 @@ threads:
   first: {on: cpu0, process: a, steps: [{write: {at: heap, value: 1, count: 64}}, {delay_cycles: 500}, {read: {at: heap, count: 64}}]}
   second: {on: cpu0, process: b, steps: [{write: {at: heap, value: 2, count: 64}}, {delay_cycles: 700}, {read: {at: heap, count: 64}}]}
 )");
-  const auto result = run(config);
-  EXPECT_EQ(result.verdict, cosim::Verdict::kPass);
-  EXPECT_GT(result.counters.at("cpu0.tlb_hits"), 100U);
+  cosim::Experiment experiment(config);
+  EXPECT_EQ(experiment.run().verdict, cosim::Verdict::kPass);
+  EXPECT_GT(experiment.counters().at("cpu0.tlb_hits"), 100U);
 }
 
 TEST(PlatformTest, QuantumKeepsResultsOfIndependentWork) {
   // Run-ahead changes the order between initiators, not what one of them does.
-  const auto exact = run(load_text(hits(500)));
-  const auto ahead = run(load_text(hits(500), {"hardware.quantum_cycles=1000"}));
-  EXPECT_EQ(ahead.verdict, cosim::Verdict::kPass);
-  EXPECT_EQ(ahead.counters.at("smmu0.accesses"), exact.counters.at("smmu0.accesses"));
+  const auto exactly = load_text(hits(500));
+  const auto running_ahead = load_text(hits(500), {"hardware.quantum_cycles=1000"});
+  cosim::Experiment exact(exactly);
+  exact.run();
+  cosim::Experiment ahead(running_ahead);
+  EXPECT_EQ(ahead.run().verdict, cosim::Verdict::kPass);
+  EXPECT_EQ(ahead.counters().at("smmu0.accesses"), exact.counters().at("smmu0.accesses"));
 }
 
 TEST(PlatformTest, RtlRunningAheadAnswersTheDeviceThatAsked) {
@@ -162,10 +166,11 @@ threads:
   two: {on: nic1, steps: [{wait_for: mapped}, {read: {at: heap + 0x3000, count: 40, stride_bytes: 0}}]}
 )",
                                   {"hardware.quantum_cycles=" + std::to_string(quantum)});
-    const auto result = run(config);
+    cosim::Experiment experiment(config);
+    const auto result = experiment.run();
     EXPECT_EQ(result.verdict, cosim::Verdict::kPass)
         << "quantum " << quantum << testing::PrintToString(violations_of(result));
-    EXPECT_GE(result.counters.at("smmu0.tlb_hits"), 70U);
+    EXPECT_GE(experiment.counters().at("smmu0.tlb_hits"), 70U);
   }
 }
 
