@@ -125,7 +125,7 @@ void SyncOrderChecker::report(const Event& completion, ActorId tlb, arch::VirtAd
                               const std::string& text) {
   if (findings_.repeats(ViolationKind::kSyncOrder, tlb, va)) return;
   const bool dsb = completion.payload.get<hw::DsbCompleted>() != nullptr;
-  const std::string completed = dsb ? "DSB" : "CMD_SYNC";
+  const std::string completed(dsb ? "DSB" : ledger_.log().actor(completion.actor).words.barrier);
   Chain story = chain();
   story.add(ChainRole::kBarrier, stamp_of(completion), completed + " completes");
   story.add_missing(ChainRole::kEffect, tlb, text);

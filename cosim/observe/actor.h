@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "hw/arch/maintenance.h"
+
 namespace shootdown::cosim {
 
 /// Number of an actor in its log.
@@ -47,6 +49,7 @@ struct Actor {
   std::string name;           ///< for people only
   /// Of a TLB that may drop entries without a TlbEvict: what it holds is not known.
   bool silent_evictions{};
+  arch::MaintenanceWords words;  ///< of a secondary MMU
 };
 
 }  // namespace shootdown::cosim

@@ -13,7 +13,8 @@ ActorId EventLog::add_actor(ActorRole role, const std::string& name, ActorId par
                      .parent = parent,
                      .stream_id = stream_id,
                      .name = name,
-                     .silent_evictions = false});
+                     .silent_evictions = false,
+                     .words = {}});
   return static_cast<ActorId>(actors_.size() - 1);
 }
 
@@ -22,6 +23,13 @@ ActorId EventLog::find(ActorRole role, unsigned index) const {
     return actor.role == role && actor.index == index;
   });
   return found == actors_.end() ? kNoActor : static_cast<ActorId>(found - actors_.begin());
+}
+
+ActorId EventLog::mmu_of(ActorId actor) const {
+  while (actor != kNoActor && actors_[actor].role != ActorRole::kSecondaryMmu) {
+    actor = actors_[actor].parent;
+  }
+  return actor;
 }
 
 void EventLog::subscribe(EventSubscriber& subscriber) {

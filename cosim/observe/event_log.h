@@ -63,6 +63,12 @@ class EventLog {
                     std::uint32_t stream_id = 0);
   /// See Actor::silent_evictions.
   void set_silent_evictions(ActorId tlb) { actors_[tlb].silent_evictions = true; }
+  void set_words(ActorId secondary_mmu, const arch::MaintenanceWords& words) {
+    actors_[secondary_mmu].words = words;
+  }
+  /// The secondary MMU that a TLB belongs to or an ATC's device is behind, itself of itself;
+  /// kNoActor: there is none.
+  ActorId mmu_of(ActorId actor) const;
   const Actor& actor(ActorId actor) const { return actors_[actor]; }
   const std::string& name(ActorId actor) const { return actors_[actor].name; }
   const std::vector<Actor>& actors() const { return actors_; }

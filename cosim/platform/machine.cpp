@@ -88,6 +88,7 @@ void Machine::build_mmus() {
        .registers = {}});
   arch::PhysAddr registers = kMmuRegisters;
   for (MmuInMachine& mmu : mmus_) {
+    log_->set_words(mmu.actor, mmu.model->words());
     mmu.registers = registers;
     registers = registers + mmu.model->register_bytes();
     mmu.model->memory_bus().out.bind(interconnect_->in);

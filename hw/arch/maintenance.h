@@ -36,6 +36,14 @@ constexpr std::string_view name_of(MaintenanceKind kind) {
   return "?";
 }
 
+/// What an architecture calls its own, for reports. Static storage.
+struct MaintenanceWords {
+  std::string_view mmu{"MMU"};
+  std::string_view tlb{"invalidation"};  ///< the usual command of kTlb for a process's page
+  std::string_view atc{"ATC invalidation"};
+  std::string_view barrier{"barrier"};
+};
+
 struct Maintenance {
   SHOOTDOWN_FIELDS((MaintenanceKind, what),
                    // Of kTlb and kAtc: what has to go. Others have none.

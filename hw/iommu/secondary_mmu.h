@@ -12,6 +12,7 @@
 #include <string_view>
 #include <tlm>
 
+#include "hw/arch/maintenance.h"
 #include "hw/arch/types.h"
 #include "hw/events.h"
 #include "hw/interconnect/bus.h"
@@ -33,6 +34,8 @@ class SecondaryMmu {
   /// Its own accesses to memory: structures, tables, queues, messages.
   virtual BusMaster& memory_bus() = 0;
   virtual EventPort& event_port() = 0;
+  /// What reports call it and its commands.
+  virtual arch::MaintenanceWords words() const = 0;
   /// Connects a wire by its name ("event", "pri", "gerror"). False: it has no such wire. `handler`
   /// must not block.
   virtual bool connect_interrupt(std::string_view wire, std::function<void()> handler) = 0;

@@ -47,6 +47,9 @@ class Smmu : public sc_core::sc_module, public SecondaryMmu, private DvmTarget {
   std::uint64_t register_bytes() const override { return arch::smmuv3::kRegisterBytes; }
   BusMaster& memory_bus() override { return bus; }
   EventPort& event_port() override { return events; }
+  arch::MaintenanceWords words() const override {
+    return {"SMMU", "CMD_TLBI_NH_VA", "CMD_ATC_INV", "CMD_SYNC"};
+  }
   bool connect_interrupt(std::string_view wire, std::function<void()> handler) override;
   void attach_atc(arch::StreamId stream_id, AtcPort& atc) override {
     commands_.attach_atc(stream_id, atc);

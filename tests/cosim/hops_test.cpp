@@ -472,5 +472,19 @@ TEST(HopsTest, AFlushThatFoundNothingToDoOwesNothing) {
   EXPECT_NE(found.text.find("nobody flushed"), std::string::npos) << found.text;
 }
 
+TEST(HopsTest, EachKindOfMmuIsToldOfInItsOwnWords) {
+  Story story(&HandLog::atc);
+  story.log.set_words(story.smmu, {.mmu = "IOMMU",
+                                   .tlb = "INVALIDATE_IOMMU_PAGES",
+                                   .atc = "INVALIDATE_IOTLB_PAGES",
+                                   .barrier = "COMPLETION_WAIT"});
+  story.unmap();
+  story.flushed([](Story& s) { s.commands({HandLog::tlbi_command(HandLog::by_address(kVa))}); });
+  const cosim::MissingHop found = story.look();
+  EXPECT_EQ(found.hop, Hop::kAtc);
+  EXPECT_EQ(found.text, "the IOMMU's TLB was emptied, the device's ATC was not");
+  EXPECT_EQ(found.items.items().back().text, "INVALIDATE_IOTLB_PAGES: not sent");
+}
+
 }  // namespace
 }  // namespace shootdown::tests

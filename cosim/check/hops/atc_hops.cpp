@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include "cosim/check/hops/hop_search.h"
 
 namespace shootdown::cosim {
@@ -7,8 +9,7 @@ namespace {
 /// Under broadcast maintenance: whether a covering TLBI had taken effect in the MMU before the ATC
 /// was told.
 bool broadcast_done_before(const HopSearch& search, const CommandRecord& atc) {
-  const ActorId device = search.ledger.log().actor(search.stale.tlb).parent;
-  const ActorId mmu = device == kNoActor ? kNoActor : search.ledger.log().actor(device).parent;
+  const ActorId mmu = search.ledger.log().mmu_of(search.stale.tlb);
   for (const Stay* stay : search.stays) {
     for (const auto& tlbi : stay->tlbis) {
       if (tlbi->at.sequence < search.since || !search.matches(tlbi->what)) continue;
@@ -33,22 +34,28 @@ void follow_atc(HopSearch& search, const NotifierCall& call, const CommandRecord
     }
   }
   const ActorId driver = call.record->at.actor;
+  const arch::MaintenanceWords& words = search.words();
   if (atc == nullptr) {
-    search.missing(Hop::kAtc, "the SMMU's TLB was emptied, the device's ATC was not",
-                   ChainRole::kCommand, driver, "CMD_ATC_INV: not sent");
+    search.missing(Hop::kAtc,
+                   fmt::format("the {}'s TLB was emptied, the device's ATC was not", words.mmu),
+                   ChainRole::kCommand, driver, fmt::format("{}: not sent", words.atc));
     return;
   }
   search.happened(ChainRole::kCommand, atc->submitted, command_text(*atc));
   if (tlbi == nullptr && !broadcast_done_before(search, *atc)) {
-    search.missing(Hop::kAtcOrder,
-                   "the ATC was emptied before the broadcast TLBI had reached the SMMU's TLB",
-                   ChainRole::kCommand, driver, "CMD_ATC_INV after the DSB");
+    search.missing(
+        Hop::kAtcOrder,
+        fmt::format("the ATC was emptied before the broadcast TLBI had reached the {}'s TLB",
+                    words.mmu),
+        ChainRole::kCommand, driver, fmt::format("{} after the DSB", words.atc));
     return;
   }
   if (tlbi != nullptr && atc->submitted.sequence < tlbi->submitted.sequence) {
-    search.missing(Hop::kAtcOrder,
-                   "the ATC was emptied before the SMMU's TLB and filled again from it",
-                   ChainRole::kCommand, driver, "CMD_ATC_INV after the CMD_TLBI has completed");
+    search.missing(
+        Hop::kAtcOrder,
+        fmt::format("the ATC was emptied before the {}'s TLB and filled again from it", words.mmu),
+        ChainRole::kCommand, driver,
+        fmt::format("{} after the {} has completed", words.atc, tlbi->command.command));
     return;
   }
   follow_sync(search, call, *atc);

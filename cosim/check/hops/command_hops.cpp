@@ -32,12 +32,13 @@ const CommandRecord* follow_command(HopSearch& search, const NotifierCall& call)
     }
   }
   const ActorId driver = call.record->at.actor;
+  const arch::MaintenanceWords& words = search.words();
   if (refused != nullptr) {
     search.happened(
         ChainRole::kCommand, refused->submitted, command_text(*refused),
         fmt::format("refused at {}: {}", microseconds(refused->failed.time_ps), refused->error));
-    search.missing(Hop::kCommand, "the SMMU refused the invalidation", ChainRole::kCommand, driver,
-                   "a legal CMD_TLBI_NH_VA");
+    search.missing(Hop::kCommand, fmt::format("the {} refused the invalidation", words.mmu),
+                   ChainRole::kCommand, driver, fmt::format("a legal {}", words.tlb));
   } else if (wrong_asid != nullptr) {
     search.happened(ChainRole::kCommand, wrong_asid->submitted, command_text(*wrong_asid),
                     "another ASID");
@@ -46,14 +47,14 @@ const CommandRecord* follow_command(HopSearch& search, const NotifierCall& call)
                                wrong_asid->command.invalidation->asid.value,
                                search.stale.requester.asid.value),
                    ChainRole::kCommand, driver,
-                   fmt::format("CMD_TLBI for ASID {}", search.stale.requester.asid.value));
+                   fmt::format("{} for ASID {}", words.tlb, search.stale.requester.asid.value));
   } else if (other != nullptr) {
     search.happened(ChainRole::kCommand, other->submitted, command_text(*other), "another range");
     search.missing(Hop::kRange, "the command covers another address", ChainRole::kCommand, driver,
-                   "CMD_TLBI for " + search.page());
+                   fmt::format("{} for {}", words.tlb, search.page()));
   } else {
     search.missing(Hop::kCommand, "the driver's callback sent no invalidation", ChainRole::kCommand,
-                   driver, "CMD_TLBI_NH_VA: not sent");
+                   driver, fmt::format("{}: not sent", words.tlb));
   }
   return nullptr;
 }

@@ -72,6 +72,12 @@ std::string HopSearch::flush_function() const {
   return due == nullptr ? std::string() : std::string(ledger.stacks().innermost(due->path));
 }
 
+const arch::MaintenanceWords& HopSearch::words() const {
+  static constexpr arch::MaintenanceWords kOfNoMmu;
+  const ActorId mmu = ledger.log().mmu_of(stale.tlb);
+  return mmu == kNoActor ? kOfNoMmu : ledger.log().actor(mmu).words;
+}
+
 std::string range_text(arch::VirtAddr start, arch::VirtAddr limit) {
   return limit.value == ~std::uint64_t{0} ? hex(start) + " to the end"
                                           : hex(start) + " to " + hex(limit);

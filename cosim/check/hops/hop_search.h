@@ -44,6 +44,8 @@ struct HopSearch {
   ActorId store_actor() const { return stale.store != nullptr ? stale.store->at.actor : kNoActor; }
   /// The innermost function of the due flush, or nothing.
   std::string flush_function() const;
+  /// What the secondary MMU of the stale translation calls its commands.
+  const arch::MaintenanceWords& words() const;
 
   bool covers(arch::VirtAddr start, arch::VirtAddr limit) const {
     return start.value <= last && (first < limit.value || limit.value == ~std::uint64_t{0});

@@ -85,8 +85,9 @@ void follow_notifier(HopSearch& search) {
     } else if (search.due == nullptr) {
       search.nobody_flushed();
     } else {
-      search.missing(Hop::kNotifier, "the CPUs were told, the SMMU was not", ChainRole::kNotifier,
-                     search.due->begin.actor,
+      search.missing(Hop::kNotifier,
+                     fmt::format("the CPUs were told, the {} was not", search.words().mmu),
+                     ChainRole::kNotifier, search.due->begin.actor,
                      "mmu_notifier_arch_invalidate_secondary_tlbs: not called");
     }
     return;

@@ -15,7 +15,8 @@ void follow_sync(HopSearch& search, const NotifierCall& call, const CommandRecor
   }
   if (sync == nullptr) {
     search.missing(Hop::kSync, "nobody waited for the invalidation", ChainRole::kBarrier,
-                   invalidation.submitted.actor, "CMD_SYNC: not sent");
+                   invalidation.submitted.actor,
+                   fmt::format("{}: not sent", search.words().barrier));
     return;
   }
   const std::string name(sync->command.command);
