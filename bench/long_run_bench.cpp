@@ -14,7 +14,7 @@
 
 namespace {
 
-constexpr unsigned kWritesAStep = 1000;  // to one page, which is then dropped
+constexpr unsigned kWritesAStep = 100;  // to one page, which is then dropped
 
 /// `accesses` in all, shared by `cpus` threads of one process, each with pages of its own.
 std::string configuration(std::int64_t accesses, std::int64_t cpus) {
@@ -29,11 +29,10 @@ std::string configuration(std::int64_t accesses, std::int64_t cpus) {
   text += "threads:\n";
   for (std::int64_t cpu = 0; cpu < cpus; ++cpu) {
     const std::string number = std::to_string(cpu);
-    const std::string times = std::to_string(accesses / kWritesAStep * 10 / cpus);
+    const std::string times = std::to_string(accesses / kWritesAStep / cpus);
     text += "  t" + number + ":\n    on: cpu" + number +
             "\n    process: app\n    steps:\n      - repeat: {times: " + times +
-            ", steps: [{write: {at: heap" + number +
-            ", count: " + std::to_string(kWritesAStep / 10) +
+            ", steps: [{write: {at: heap" + number + ", count: " + std::to_string(kWritesAStep) +
             ", stride_bytes: 0}}, {madvise: {at: heap" + number + ", advice: dontneed}}]}\n";
   }
   return text + "expect: [{kernel: any, violation: none}]\n";

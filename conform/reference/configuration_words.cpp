@@ -25,7 +25,7 @@ constexpr std::uint64_t kSteEntry2 = field(56, 32);
 constexpr std::uint64_t kSteEntry3 = field(55, 4);
 // Of these, where the tables are: S2T0SZ, S2SL0, S2TG, S2AA64.
 constexpr std::uint64_t kSteTables2 = field(39, 32) | field(47, 46) | field(51, 51);
-// Of a CD all but S, R and A.
+// All of a CD except S, R and A.
 constexpr std::uint64_t kCdLookup0 = field(46, 44);
 // Where the tables are: T0SZ, TG0, EPD0, T1SZ, TG1, EPD1, the tags ASET and ASID, and TTB0 and
 // TTB1.

@@ -26,7 +26,7 @@ struct Cached {
   std::uint32_t substream_id{};
   unsigned block_shift{};
 
-  // kStage1 (with what it got from stage 2, if there is one) and kStage2 (IPA to PA alone).
+  // kStage1 (with what it got from stage 2, if there is one) and kStage2 (only IPA to PA).
   Fetch::World world{};
   std::uint16_t vmid{};
   std::uint16_t asid{};

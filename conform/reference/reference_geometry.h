@@ -31,7 +31,7 @@ struct Geometry {
   std::uint64_t start_table(std::uint64_t ttb) const;
 };
 
-/// Start level of stage 1, where TxSZ alone decides.
+/// Start level of stage 1, where only TxSZ decides.
 int stage1_start_level(unsigned granule_shift, unsigned input_bits);
 
 /// Start level that S2SL0 stands for; negative if the encoding is not available (S2InvalidSL).

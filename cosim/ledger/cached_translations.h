@@ -1,5 +1,5 @@
 // What TLBs, ATCs and walk caches hold, as the log tells of fills, evictions and invalidations, and
-// the accesses that are on their way. Entries of stage 2 alone are no translations of a process,
+// the accesses that are on their way. Entries of only stage 2 are no translations of a process,
 // and are left out.
 //
 // Memory: what the TLBs hold, what accesses on their way have used, and the tables that walkers
@@ -65,7 +65,7 @@ class CachedTranslations {
       : log_(&log), spaces_(&spaces), tables_(&tables) {}
 
   // What happens.
-  /// `generation` changes whenever anything but a look-up or an access happens.
+  /// `generation` changes with every event except look-ups and accesses.
   void looked_up(const Event& event, const hw::TlbLookup& e, std::uint64_t generation);
   void walk_began(const Stamp& at, const hw::WalkBegin& e);
   void walk_read(const Stamp& at, const hw::WalkRead& e);

@@ -1,4 +1,4 @@
-// What has happened in a run, by subject, built from the event log alone. One instance serves all
+// What has happened in a run, by subject, built only from the event log. One instance serves all
 // checkers; it has to subscribe to the log before them. What nothing live can ask for is forgotten.
 #ifndef SHOOTDOWN_COSIM_LEDGER_LEDGER_H
 #define SHOOTDOWN_COSIM_LEDGER_LEDGER_H
@@ -29,7 +29,7 @@ class Ledger : public EventSubscriber {
   bool local_invalidation() const { return local_invalidation_; }
 
   const EventLog& log() const { return log_; }
-  /// Changes whenever anything but a look-up or an access happens.
+  /// Changes with every event except look-ups and accesses.
   std::uint64_t generation() const { return generation_; }
 
   const AddressSpaces& spaces() const { return spaces_; }

@@ -108,8 +108,8 @@ class PageTables {
   std::map<std::uint64_t, int> mapped_frames() const;
   /// Whether a leaf in [start, limit) has changed for hardware since a flush last covered it.
   bool changed_since_flush(arch::MmId mm, arch::VirtAddr start, arch::VirtAddr limit) const;
-  /// Whether a frame is mapped by others than `mm` alone since it was allocated, or is not a page
-  /// for users at all.
+  /// Whether a frame has been mapped by anybody other than `mm` since it was allocated, or is not a
+  /// page for users at all.
   bool belongs_to_another(arch::PhysAddr page, arch::MmId mm) const;
   bool is_file_page(arch::PhysAddr page) const;
 

@@ -1,4 +1,4 @@
-// The RTL TLB in simulated time, alone or in lockstep with the SystemC model.
+// The RTL TLB in simulated time, by itself or in lockstep with the SystemC model.
 //
 // Its clock runs only while there is work. Operations queue up in the order of the calls and are
 // accepted one a cycle. If the simulation may run ahead and nothing is queued, the model is stepped

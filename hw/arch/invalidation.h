@@ -18,8 +18,8 @@ namespace shootdown::arch {
 /// Which tables a cached translation came from, and at which exception level they are used (the
 /// SMMU's StreamWorld).
 enum class Regime : std::uint8_t {
-  kEl1,     ///< EL1&0: stage 1, alone or combined with stage 2
-  kStage2,  ///< stage 2 alone: from IPA to PA
+  kEl1,     ///< EL1&0: stage 1, with or without stage 2
+  kStage2,  ///< only stage 2: from IPA to PA
   kEl2,     ///< EL2 without E2H: no ASID
   kEl2E2h,  ///< EL2&0
 };
@@ -113,7 +113,7 @@ struct Invalidation {
   constexpr bool hints_spare_leaf(const EntryTag& entry) const {
     return (granule && *granule != entry.granule) || (level && *level != entry.level);
   }
-  /// The same for a table descriptor: those above the level named have to go.
+  /// Likewise for a table descriptor: those above the level named have to go.
   constexpr bool hints_spare_table(const EntryTag& entry) const {
     return (granule && *granule != entry.granule) || (level && entry.level >= *level);
   }

@@ -272,8 +272,8 @@ constexpr Permissions leaf_permissions(std::uint64_t descriptor, TableRestrictio
 }
 
 /// What a stage 2 leaf permits: S2AP makes no difference between privileged and not. XN[54:53]: 0
-/// all may execute, 1 unprivileged alone, 2 nobody, 3 privileged alone (FEAT_XNX; without it bit 54
-/// alone counts).
+/// all may execute, 1 only unprivileged, 2 nobody, 3 only privileged (FEAT_XNX; without it only
+/// bit 54 counts).
 constexpr Permissions stage2_permissions(std::uint64_t descriptor, bool xnx) {
   const bool read = desc::S2Read::get(descriptor) != 0;
   const bool write = desc::S2Write::get(descriptor) != 0;

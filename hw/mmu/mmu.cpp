@@ -132,7 +132,7 @@ void Mmu::translate_ipa(Walker& walker) {
 
 void Mmu::install_stage2(const Walker& walker) {
   const auto& found = walker.walk.found_stage2();
-  // With stage 2 alone the entry is installed at the end, like any other.
+  // Without stage 1 the entry is installed at the end, like any other.
   if (!found || !config_.cache_stage2 || !walker.context.has_stage1) return;
   const TlbEntry entry = *found;
   publish_fill(walker.access_id, walker.requester, entry,

@@ -41,7 +41,7 @@ class Mmu {
 
   /// Takes effect in TLB and walk cache after the invalidation latency, and blocks for it.
   void invalidate(const arch::Invalidation& what, InvalidationCause cause, std::uint64_t cause_id);
-  /// The same at once, unseen by listeners. For test benches.
+  /// Takes effect at once, without an event. For test benches.
   void drop(const arch::Invalidation& what) { translator_.invalidate(what); }
   /// Blocks until every access that has entered so far is done.
   void drain();

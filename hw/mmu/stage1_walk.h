@@ -35,7 +35,7 @@ class Stage1Walk {
   arch::PhysAddr descriptor_address() const { return descriptor_address(level_, granule_); }
   /// Takes the descriptor that was read there.
   void feed(std::uint64_t descriptor) { feed(descriptor, level_, granule_); }
-  // The same with level and granule known to the compiler, for a caller that unrolls the walk.
+  // As above, with level and granule known to the compiler, for a caller that unrolls the walk.
   arch::PhysAddr descriptor_address(int level, arch::vmsa64::Granule granule) const {
     return table_ + std::uint64_t{arch::vmsa64::table_index(request_.va.value, level, granule)} * 8;
   }

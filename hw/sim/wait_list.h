@@ -15,7 +15,7 @@ class WaitList {
   explicit WaitList(Simulation& simulation) : simulation_(simulation) {}
   /// Blocks the running thread until the next wake_all().
   void wait();
-  /// The same for at most `duration_ps`.
+  /// As wait(), for at most `duration_ps`.
   void wait_for_ps(std::uint64_t duration_ps);
   void wake_all();
   void reset() { waiting_.clear(); }

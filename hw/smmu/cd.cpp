@@ -102,7 +102,7 @@ std::optional<ContextEntry> decode_cd(const smmuv3::Cd& cd, const StreamEntry& s
   if (!decode_updates(cd, features, context)) return std::nullopt;
   if (!decode_halves(cd, features, context)) return std::nullopt;
   const bool walks = !context.half[0].walks_disabled || !context.half[1].walks_disabled;
-  // TTENDIAN: little-endian tables alone.
+  // TTENDIAN: only little-endian tables.
   if (walks && cd0::Endi::get(cd[0]) != 0) return std::nullopt;
   return entry;
 }

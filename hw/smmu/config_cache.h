@@ -33,7 +33,7 @@ class ConfigCache {
   const StreamConfig* lookup(arch::StreamId sid, std::optional<arch::SubstreamId> ssid) {
     return decoded(key_of(sid, ssid));
   }
-  /// The same of what the STE alone says.
+  /// As above, for what the STE says without a CD.
   const StreamConfig* lookup_stream_entry(arch::StreamId sid) const {
     return decoded(stream_entry_key(sid));
   }

@@ -23,7 +23,7 @@ class ConfigUnit {
   /// The configuration, copied: what is cached may change while an access is on its way. Blocks.
   ConfigResult find(std::uint64_t access_id, arch::StreamId sid,
                     std::optional<arch::SubstreamId> ssid);
-  /// What the STE alone says: no CD is read, and of the context only stage 2 is there. Blocks.
+  /// What the STE says by itself: no CD is read, and of the context only stage 2 is there. Blocks.
   ConfigResult find_stream_entry(std::uint64_t access_id, arch::StreamId sid);
   ConfigCache& cache() { return cache_; }
   void reset() { cache_.reset(); }

@@ -53,8 +53,8 @@ using ConfigResult = std::variant<StreamConfig, ConfigFault>;
 ConfigResult walk_configuration(const StructureRules& rules, const StreamTable& table,
                                 arch::StreamId sid, std::optional<arch::SubstreamId> ssid,
                                 StructureSource& source);
-/// What the STE alone says, as translated traffic is checked (section 3.9.1.3): no CD is read. Of
-/// the context only stage 2 is there.
+/// What the STE says without a CD, as translated traffic is checked (section 3.9.1.3): no CD is
+/// read. Of the context only stage 2 is there.
 ConfigResult walk_stream_entry(const StructureRules& rules, const StreamTable& table,
                                arch::StreamId sid, StructureSource& source);
 

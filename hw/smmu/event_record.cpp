@@ -48,7 +48,7 @@ EventRecord translation_event(const EventSource& source, const TranslationProble
   }
   if (problem.stage2) {
     add_stage2(record, problem.ipa);
-    // TTRnW means something of permission faults alone (section 7.3.16).
+    // TTRnW means something only for permission faults (section 7.3.16).
     if (problem.type == arch::FaultKind::kPermission && problem.table_walk) {
       record[1] |= event1::Ttrnw::of(!problem.table_write);
     }

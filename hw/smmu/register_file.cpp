@@ -224,7 +224,7 @@ void RegisterFile::write_word(std::uint32_t offset, std::uint32_t value) {
   }
   std::uint32_t changes = (get(offset) ^ value) & writable;
   if (page_offset == reg::kGerrorN && (changes & ~active_errors()) != 0) {
-    // What there is no error to acknowledge for is left alone: one of the permitted choices.
+    // What there is no error to acknowledge for stays as it is: one of the permitted choices.
     illegal_("GERRORN bit toggled although its error is not active (IHI 0070, 6.3.20)", offset);
     changes &= active_errors();
   }

@@ -56,7 +56,7 @@ bool decode_stage2_geometry(const smmuv3::Ste& ste, const SmmuFeatures& features
 bool decode_stage2(const smmuv3::Ste& ste, const SmmuFeatures& features, StreamEntry& entry) {
   Stage2Context& context = entry.stage2_context;
   if (ste2::S2Aa64::get(ste[2]) == 0) return false;
-  if (ste2::S2Endi::get(ste[2]) != 0) return false;  // TTENDIAN: little-endian tables alone
+  if (ste2::S2Endi::get(ste[2]) != 0) return false;  // TTENDIAN: only little-endian tables
   if (!decode_stage2_geometry(ste, features, context)) return false;
   const bool ha = ste2::S2Ha::get(ste[2]) != 0;
   const bool hd = ste2::S2Hd::get(ste[2]) != 0;

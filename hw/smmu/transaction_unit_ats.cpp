@@ -108,7 +108,7 @@ void TransactionUnit::translation_request(tlm::tlm_generic_payload& trans,
 
 void TransactionUnit::answer_translation(Attempt& attempt, const StreamConfig& config) {
   StreamExtension& stream = attempt.stream;
-  // Priv and Exe come with a PASID alone (section 13.7.1); Exe is asked for beside an access.
+  // Priv and Exe come only with a PASID (section 13.7.1); Exe is asked for beside an access.
   const bool has_pasid = stream.substream_id.has_value();
   const bool execute = has_pasid && stream.instruction;
   attempt.requester.asid = config.context.stage1.space.asid;

@@ -47,7 +47,7 @@ class Cpu {
   virtual void tlbi(arch::TlbiOp op, std::uint64_t operand) = 0;
   virtual void dsb(Barrier barrier) = 0;
   virtual void isb() = 0;
-  /// Invalidates in this CPU's TLB and walk cache alone, and is complete when it returns: INVLPG,
+  /// Invalidates only in this CPU's TLB and walk cache, and is complete when it returns: INVLPG,
   /// INVPCID, SFENCE.VMA, TLBIEL.
   virtual void tlbi_local(const arch::Invalidation& what) = 0;
 

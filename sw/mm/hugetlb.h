@@ -5,7 +5,7 @@
 // same part of the file at the same offset in such a range, with the same protection. The reference
 // count of the table's page counts the entries above it (59d9094df3d7, v6.13, gave it a count of
 // its own). Two locks keep tables where they are, in every release here: hugetlb_vma_lock of the
-// area, then the i_mmap lock (before v6.1 the kernel had the latter alone). Faults hold the first
+// area, then the i_mmap lock (before v6.1 the kernel had only the latter). Faults hold the first
 // for reading. Who unshares a table clears its entry above, under the i_mmap lock for writing; then
 // others may change the table or free it, so that the flush has to come before the lock is dropped
 // (a4a118f2eead, before v5.18).

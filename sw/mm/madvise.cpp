@@ -67,7 +67,7 @@ void madvise_free(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end) {
     gather.tlb.tlb_start_vma(vma);
     gather.tlb.tlb_change_page_size(arch::kPageSize);
     for_each_leaf(cpu, mm, from, to, [&](const PteSlot& slot) {
-      // Huge pages are left alone here: they are written as a whole.
+      // Huge pages are passed over here: they are written as a whole.
       if (slot.level != kPteLevel) return;
       const SpinGuard ptl(pte_lockptr(mm, slot), cpu);
       flush_tlb_batched_pending(cpu, mm);

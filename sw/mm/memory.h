@@ -16,7 +16,7 @@ enum class VmFault : std::uint8_t {
   kHandled,
   kSigsegv,
   kOom,
-  // Of handle_mm_fault() alone; fault_in() waits.
+  // Only of handle_mm_fault(); fault_in() waits.
   kWaitUserfault,
   kWaitMigration,
 };

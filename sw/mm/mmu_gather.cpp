@@ -124,7 +124,7 @@ void MmuGather::arch_tlb_start_vma(const Vma& vma) {
 void MmuGather::arch_tlb_end_vma() {
   if (config_.knobs.merge_vmas) {
     host_.vma_hook("tlb_end_vma(arch: empty)");
-    // b67fbebd4cf9 alone, as single changes can be applied: what it adds.
+    // b67fbebd4cf9 applied by itself: what it adds.
     if (!fullmm && vma_pfn && config_.force_flush_pfnmap) tlb_flush_mmu_tlbonly();
     return;
   }

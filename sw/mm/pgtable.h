@@ -17,8 +17,8 @@ namespace shootdown::sw {
 PteSlot slot_in(arch::PhysAddr table, arch::VirtAddr va, int level);
 /// The slot of `level` for `va`, if the tables above it exist.
 std::optional<PteSlot> pte_offset(Cpu& cpu, Mm& mm, arch::VirtAddr va, int level);
-/// The same, building missing tables. Ends early at a leaf of a level above. Null only if memory is
-/// exhausted.
+/// As above, but builds missing tables. Ends early at a leaf of a level above. Null only if memory
+/// is exhausted.
 std::optional<PteSlot> pte_alloc(Cpu& cpu, Mm& mm, arch::VirtAddr va, int level);
 /// The slot of the leaf that maps `va`, or of the last level if none does; nothing if there is no
 /// table of the last level.
@@ -64,7 +64,7 @@ Pte ptep_get(Cpu& cpu, const PteSlot& slot);
 void set_pte_at(Cpu& cpu, Mm& mm, const PteSlot& slot, Pte pte);
 /// Atomically reads and clears.
 Pte ptep_get_and_clear(Cpu& cpu, Mm& mm, const PteSlot& slot);
-/// The same of an entry that was `seen` a moment ago: hardware may have set flags since.
+/// As above, for an entry that was `seen` a moment ago: hardware may have set flags since.
 Pte ptep_get_and_clear(Cpu& cpu, Mm& mm, const PteSlot& slot, Pte seen);
 /// Makes a huge entry invalid to hardware, and flushes it, while software still sees a huge page.
 /// x86 does not flush: a valid entry that is not present can gain no flags.

@@ -33,7 +33,7 @@ void rmap_walk(Cpu& cpu, Page& page,
 void page_vma_mapped_walk(Cpu& cpu, Mm& mm, Page& page, arch::VirtAddr start, arch::VirtAddr end,
                           const std::function<void(const PteSlot&)>& action);
 
-/// The same for a page that was unmapped, to find what stands in its place.
+/// As above, for a page that was unmapped, to find what stands in its place.
 void rmap_walk_unmapped(
     Cpu& cpu, Page& page,
     const std::function<void(Mm&, arch::VirtAddr start, arch::VirtAddr end)>& action);
@@ -50,10 +50,10 @@ using ReplacementPte = std::function<Pte(Mm&, Pte old)>;
 /// try_to_unmap(): removes every entry of a page. `replacement` that returns
 /// the old entry keeps it. With `batch` (TTU_BATCH_FLUSH) the caller owes try_to_unmap_flush().
 void try_to_unmap(Cpu& cpu, Page& page, UnmapBatch* batch, const ReplacementPte& replacement);
-/// The same, to move the page (migrate.cpp).
+/// As above, to move the page (migrate.cpp).
 void try_to_migrate(Cpu& cpu, Page& page, UnmapBatch* batch, const ReplacementPte& replacement);
 void try_to_unmap_flush(Cpu& cpu, UnmapBatch& batch);
-/// The same if a dirty entry is among them: before the contents of a page are taken.
+/// As above, if a dirty entry is among them: before the contents of a page are taken.
 void try_to_unmap_flush_dirty(Cpu& cpu, UnmapBatch& batch);
 /// Called under a page-table lock by who relies on an empty entry being flushed.
 void flush_tlb_batched_pending(Cpu& cpu, Mm& mm);

@@ -25,7 +25,7 @@ void write_cache_pages(Cpu& cpu, KernelState& kernel, File& file, std::uint64_t 
 /// and drops what is then clean and unused.
 void shrink_file_pages(Cpu& cpu, KernelState& kernel, File& file, std::uint64_t offset,
                        std::uint64_t end);
-/// The same on anonymous pages: unmapped with deferred flushes, written to swap, freed.
+/// Likewise for anonymous pages: unmapped with deferred flushes, written to swap, freed.
 void shrink_anonymous_pages(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end);
 
 }  // namespace shootdown::sw

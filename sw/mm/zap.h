@@ -13,7 +13,7 @@ namespace shootdown::sw {
 /// unmap_single_vma(): the part of an area that lies in [start, end), with the hooks around it.
 void unmap_single_vma(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma, arch::VirtAddr start,
                       arch::VirtAddr end);
-/// The same with a gather and a notifier section of its own, of part of one area. mmap_lock held,
+/// As above, with a gather and a notifier section of its own, of part of one area. mmap_lock held,
 /// or the area found through its file.
 void zap_page_range_single(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr start,
                            arch::VirtAddr end);

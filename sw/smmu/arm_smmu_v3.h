@@ -2,8 +2,8 @@
 // and empties its queues. Attaching devices: attach.h; sharing page tables with processes: sva.h.
 //
 // Mirrors drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c of v5.18 to v6.12, what differs between the
-// releases by KernelBehaviour. Simplified: no locks but the command queue's (devices are attached
-// before programs run), no power management, little-endian CPUs, wired interrupts.
+// releases by KernelBehaviour. Simplified: no locks except the command queue's (devices are
+// attached before programs run), no power management, little-endian CPUs, wired interrupts.
 #ifndef SHOOTDOWN_SW_SMMU_ARM_SMMU_V3_H
 #define SHOOTDOWN_SW_SMMU_ARM_SMMU_V3_H
 

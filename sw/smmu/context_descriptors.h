@@ -14,7 +14,7 @@ namespace shootdown::sw::smmu {
 /// Installs `cd` for SubstreamID `ssid`; all zero: removes it. False: out of range or of memory.
 bool write_ctx_desc(Cpu& cpu, ArmSmmuDevice& smmu, Domain& domain, arch::SubstreamId ssid,
                     const Entry& cd);
-/// The same in the table of one master alone (v6.7 on).
+/// As above, but only in the table of one master (v6.7 on).
 bool write_ctx_desc(Cpu& cpu, ArmSmmuDevice& smmu, Master& master, arch::SubstreamId ssid,
                     const Entry& cd);
 /// Whether an access of a process that has gone stalls as before: until b41932f54458, and where the

@@ -38,7 +38,7 @@ struct Master {
   bool ste_ats_enabled{};  ///< STE.EATS
 };
 
-/// A master in a domain, by its StreamIDs alone or by a PASID (struct arm_smmu_master_domain).
+/// A master in a domain, by its StreamIDs or by a PASID (struct arm_smmu_master_domain).
 struct Attachment {
   Master* master{};
   arch::SubstreamId ssid{kNoPasid};

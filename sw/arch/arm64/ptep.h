@@ -40,7 +40,7 @@ bool ptep_set_access_flags(PteContext& context, arch::PhysAddr entry, arch::Virt
                            bool dirty);
 /// Clears the access flag. Returns whether it was set.
 bool ptep_test_and_clear_young(PteContext& context, arch::PhysAddr entry, arch::VirtAddr va);
-/// The same, with a flush whose DSB is elided: a stale young entry costs accuracy, nothing else.
+/// As above, with a flush whose DSB is elided: a stale young entry costs accuracy, nothing else.
 bool ptep_clear_flush_young(PteContext& context, arch::PhysAddr entry, arch::VirtAddr va);
 
 }  // namespace shootdown::sw::arm64

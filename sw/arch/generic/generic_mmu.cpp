@@ -145,7 +145,7 @@ void GenericMmu::pte_cleared(Cpu& cpu, Mm& mm, const PteSlot& slot, Pte old_pte)
 
 bool GenericMmu::pte_needs_flush(Pte old_pte, Pte new_pte, int) const {
   if (shape_.rule != TlbFlushRule::kPowerpcRadix) return true;
-  // powerpc radix: an upgrade alone needs none.
+  // powerpc radix: an upgrade by itself needs none.
   const bool lost = (pte_write(old_pte) && !pte_write(new_pte)) ||
                     (pte_dirty(old_pte) && !pte_dirty(new_pte)) ||
                     (pte_young(old_pte) && !pte_young(new_pte));

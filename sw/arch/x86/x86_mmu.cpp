@@ -187,7 +187,7 @@ void X86Mmu::tlbbatch_flush(Cpu& cpu, UnmapBatch& batch) {
 bool X86Mmu::pte_needs_flush(Pte old_pte, Pte new_pte, int level) const {
   if (!pte_valid(old_pte)) return false;
   if (pte_address(old_pte) != pte_address(new_pte)) return true;
-  // flags_need_flush(): what software alone looks at does not count.
+  // flags_need_flush(): what only software looks at does not count.
   constexpr std::uint64_t kOnClear = e::Dirty::kMask | e::Present::kMask | e::Accessed::kMask;
   constexpr std::uint64_t kOnChange = e::Rw::kMask | e::User::kMask | e::Global::kMask |
                                       e::Nx::kMask | e::Pwt::kMask | e::Pcd::kMask | e::Pse::kMask;
