@@ -255,7 +255,10 @@ TransactionUnit::End TransactionUnit::hold(Attempt& attempt) {
 
 TransactionUnit::End TransactionUnit::stall(Attempt& attempt, const smmuv3::EventRecord& event,
                                             TranslationFault published) {
-  if (attempt.stag) return wait_for_answer(attempt);  // a failed early retry says nothing
+  if (attempt.stag) {  // a failed early retry is not reported again
+    parts_.events.write(AccessHeld{.access_id = attempt.stream.access_id});
+    return wait_for_answer(attempt);
+  }
   if (!parts_.event_queue.writable()) return hold(attempt);
   const StallKey key{.stream_id = attempt.stream.stream_id,
                      .substream_id = attempt.stream.substream_id,
