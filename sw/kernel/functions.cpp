@@ -112,6 +112,7 @@ constexpr auto kFunctions = std::to_array<std::string_view>({
     "pagetable_free",
     "pin_user_pages_fast",
     "pmdp_collapse_flush",
+    "pmdp_huge_clear_flush",
     "pmdp_invalidate",
     "pte_free",
     "pte_free_defer",

@@ -55,4 +55,9 @@ Page* File::find_page(std::uint64_t offset) const {
   return inside ? page : nullptr;
 }
 
+bool File::caches_any(std::uint64_t offset, std::uint64_t end) const {
+  const auto found = pages.lower_bound(offset);
+  return found != pages.end() && found->first < end;
+}
+
 }  // namespace shootdown::sw

@@ -59,6 +59,8 @@ class File : public AddressSpace {
  public:
   /// The cached page that holds `offset`, or null.
   Page* find_page(std::uint64_t offset) const;
+  /// Whether a page is cached that begins in [offset, end).
+  bool caches_any(std::uint64_t offset, std::uint64_t end) const;
   std::map<std::uint64_t, Page*> pages;  ///< the page cache, by offset in bytes
   /// PG_locked of [offset, offset + 2 MiB): being collapsed, nobody may map its pages.
   std::optional<std::uint64_t> locked;

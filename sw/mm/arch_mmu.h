@@ -23,6 +23,7 @@ class MmuGather;
 /// struct tlbflush_unmap_batch: flushes that unmapping has left pending, of one thread.
 struct UnmapBatch {
   std::vector<std::pair<Mm*, arch::VirtAddr>> pages;  ///< unmapped since the last flush
+  std::vector<std::uint64_t> flushes;                 ///< begun for them, by number (arm64)
   CpuMask cpumask{};                                  ///< to be interrupted (x86)
   bool writable{};  ///< an entry was dirty: flush before the contents are written
 };

@@ -41,6 +41,7 @@ void copy_present_pte(Cpu& cpu, Mm& parent, Mm& child, const Vma& vma, const Pte
                       const PteSlot& to) {
   Pte pte = ptep_get(cpu, from);
   const ArchMmu& format = parent.arch;
+  if (format.pte_table(pte, from.level)) return;  // split meanwhile: the child faults
   if (!format.pte_present(pte)) {
     copy_nonpresent_pte(cpu, parent, child, vma, from, to, pte);
     return;

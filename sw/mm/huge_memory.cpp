@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "hw/arch/check.h"
+#include "sw/mm/memory.h"
 #include "sw/mm/mmu_notifier.h"
 #include "sw/mm/pgtable.h"
 #include "sw/mm/rmap.h"
@@ -80,6 +81,25 @@ void fill_with_parts(Cpu& cpu, Mm& mm, const Page& table, arch::VirtAddr start, 
   }
 }
 
+/// __split_huge_zero_page_pmd(): 512 entries of the small zero page. PMD lock held.
+void split_huge_zero_pmd(Cpu& cpu, Mm& mm, const PteSlot& pmd, const Page& table) {
+  const FunctionTrace trace(cpu, "pmdp_huge_clear_flush");
+  ptep_get_and_clear(cpu, mm, pmd);
+  mm.arch.flush_tlb_range(cpu, mm, pmd.va, pmd.va + kPmdSize, kPmdShift);
+  mmu_notifier_invalidate_range(cpu, mm, pmd.va, pmd.va + kPmdSize);
+  Page& zero = *mm.kernel.zero_page;
+  for (unsigned i = 0; i < kPtesPerPmd; ++i) {
+    mm.kernel.pages.get_page(zero);
+    page_add_rmap(cpu, zero);
+    set_pte_at(cpu, mm, slot_in(table.address, pmd.va + i * arch::kPageSize, kPteLevel),
+               mm.arch.mk_pte(zero.address, kPteLevel));
+  }
+  page_remove_rmap(cpu, *mm.kernel.huge_zero_page);
+  mm.kernel.pages.put_page(cpu, *mm.kernel.huge_zero_page);
+  cpu.dsb(Barrier::kIshst);
+  set_pte_at(cpu, mm, pmd, mm.arch.mk_table(table.address));
+}
+
 /// __split_huge_pmd_locked(): PMD lock held. Takes the table that was kept with the huge entry, or
 /// else `spare`, which is null afterwards.
 void split_huge_pmd_locked(Cpu& cpu, Mm& mm, const Vma& vma, const PteSlot& pmd, Page*& spare) {
@@ -91,6 +111,10 @@ void split_huge_pmd_locked(Cpu& cpu, Mm& mm, const Vma& vma, const PteSlot& pmd,
     return;
   }
   Page* page = vm_normal_page(mm, vma, old);
+  if (page != nullptr && page == mm.kernel.huge_zero_page) {
+    split_huge_zero_pmd(cpu, mm, pmd, *table);
+    return;
+  }
   if (page != nullptr && page->use == PageUse::kFile) {
     unmap_file_pmd(cpu, mm, pmd, *page);
     pte_free(cpu, mm, *table);
@@ -116,15 +140,19 @@ void split_huge_pmd_locked(Cpu& cpu, Mm& mm, const Vma& vma, const PteSlot& pmd,
 
 }  // namespace
 
-void split_huge_pmd(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr pmd_va) {
+bool split_huge_pmd(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr pmd_va) {
   const FunctionTrace trace(cpu, "__split_huge_pmd");
   const auto pmd = pte_offset(cpu, mm, pmd_va, kPmdLevel);
-  if (!pmd) return;
+  if (!pmd) return true;
+  if (mm.kernel.huge_zero_page != nullptr && get_zero_page(cpu, mm.kernel, 0) == nullptr) {
+    return false;
+  }
   const MmuNotifierRange range{.mm = mm, .start = pmd->va, .end = pmd->va + kPmdSize};
   mmu_notifier_invalidate_range_start(cpu, range);
   // A table of its own, unless one was kept: memory may have to be waited for, so before the lock.
-  Page* spare =
-      mm.deposited_tables.contains(pmd->va.value) ? nullptr : pagetable_alloc(cpu, mm, kPteLevel);
+  const bool kept = mm.deposited_tables.contains(pmd->va.value);
+  Page* spare = kept ? nullptr : pagetable_alloc(cpu, mm, kPteLevel);
+  const bool enough = kept || spare != nullptr;
   {
     const SpinGuard ptl(pte_lockptr(mm, *pmd), cpu);
     split_huge_pmd_locked(cpu, mm, vma, *pmd, spare);
@@ -132,6 +160,7 @@ void split_huge_pmd(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr pmd_va) {
   if (spare != nullptr) pte_free(cpu, mm, *spare);
   // What had to be invalidated was, under the lock.
   mmu_notifier_invalidate_range_only_end(cpu, range);
+  return enough;
 }
 
 // ---- Collapse of anonymous memory ------------------------------------------------------------

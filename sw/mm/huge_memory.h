@@ -12,8 +12,8 @@ namespace shootdown::sw {
 void zap_deposited_table(Cpu& cpu, Mm& mm, arch::VirtAddr pmd);
 
 /// __split_huge_pmd(): 512 small entries in the place of a huge one; the page stays whole. Does
-/// nothing if there is no huge entry.
-void split_huge_pmd(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr pmd);
+/// nothing if there is no huge entry. False: no memory for a table, and the entry stays.
+bool split_huge_pmd(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr pmd);
 
 /// collapse_huge_page() of anonymous memory: copies 512 small pages into a huge one and maps that.
 /// Returns false, and changes nothing, unless all of them are there, alone and not pinned.

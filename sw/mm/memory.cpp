@@ -1,5 +1,6 @@
 #include "sw/mm/memory.h"
 
+#include "sw/mm/huge_memory.h"
 #include "sw/mm/hugetlb.h"
 #include "sw/mm/mmu_notifier.h"
 #include "sw/mm/pgtable.h"
@@ -21,6 +22,7 @@ struct FaultContext {
   Pte orig_pte{};
   std::string_view how{};  // for the tracepoint
   bool page_locked{};      // file_page() found nothing because khugepaged is at work
+  bool fallback{};         // VM_FAULT_FALLBACK: no huge page after all; to be served in parts
 
   unsigned page_shift() const { return level_shift(slot.level); }
   unsigned order() const { return page_shift() - arch::kPageShift; }
@@ -30,26 +32,17 @@ struct FaultContext {
   KernelState& kernel() const { return mm.kernel; }
 };
 
-Page* alloc_zeroed(FaultContext& vmf, PageUse use) {
-  Page* page = vmf.kernel().pages.alloc_pages(vmf.cpu, vmf.order(), use);
+Page* alloc_zeroed(Cpu& cpu, KernelState& kernel, unsigned order, PageUse use) {
+  Page* page = kernel.pages.alloc_pages(cpu, order, use);
   if (page == nullptr) return nullptr;
-  for (std::uint64_t offset = 0; offset < arch::page_bytes(vmf.page_shift());
-       offset += arch::kPageSize) {
-    vmf.cpu.clear_page(page->address + offset);
+  for (std::uint64_t i = 0; i < std::uint64_t{1} << order; ++i) {
+    cpu.clear_page(page->address + i * arch::kPageSize);
   }
   return page;
 }
 
-/// Fills `slot` with a new page, unless another CPU does so while this one clears it.
-Page* share_page(FaultContext& vmf, Page*& slot) {
-  if (slot != nullptr) return slot;
-  Page* page = alloc_zeroed(vmf, PageUse::kFile);
-  if (slot == nullptr) {
-    slot = page;
-  } else if (page != nullptr) {
-    vmf.kernel().pages.put_page(vmf.cpu, *page);
-  }
-  return slot;
+Page* alloc_zeroed(FaultContext& vmf, PageUse use) {
+  return alloc_zeroed(vmf.cpu, vmf.kernel(), vmf.order(), use);
 }
 
 /// From here on rmap walks find the page.
@@ -63,12 +56,6 @@ Page* alloc_anonymous(FaultContext& vmf) {
   Page* page = vmf.kernel().pages.alloc_pages(vmf.cpu, vmf.order(), PageUse::kAnonymous);
   if (page != nullptr) make_anonymous(vmf, *page);
   return page;
-}
-
-/// The read-only page of zeroes behind untouched anonymous memory.
-Page* zero_page(FaultContext& vmf) {
-  Page*& slot = vmf.order() == 0 ? vmf.kernel().zero_page : vmf.kernel().huge_zero_page;
-  return share_page(vmf, slot);
 }
 
 /// Whether khugepaged holds the lock of the file's page.
@@ -94,17 +81,26 @@ Page* file_page(FaultContext& vmf) {
     }
     if (cached != nullptr) {
       vmf.kernel().pages.put_page(vmf.cpu, *page);
+    } else if (vmf.vma.file->caches_any(offset, offset + arch::page_bytes(vmf.page_shift()))) {
+      vmf.kernel().pages.put_page(vmf.cpu, *page);
+      vmf.fallback = true;
+      return nullptr;
     } else {
       page->mapping = vmf.vma.file;
       page->index = offset;
       vmf.vma.file->pages[offset] = cached = page;
     }
   }
+  if (cached->order < vmf.order()) {  // a small page has come where the huge one was to stand
+    vmf.fallback = true;
+    return nullptr;
+  }
   vmf.kernel().pages.get_page(*cached);
   return cached;
 }
 
 VmFault no_file_page(const FaultContext& vmf) {
+  if (vmf.fallback) return VmFault::kHandled;
   return vmf.page_locked ? VmFault::kWaitMigration : VmFault::kOom;
 }
 
@@ -143,7 +139,7 @@ VmFault do_anonymous_page(FaultContext& vmf) {
   const FunctionTrace trace(vmf.cpu, "do_anonymous_page");
   if (!vmf.flags.write) {
     vmf.how = "zero page";
-    Page* zero = zero_page(vmf);
+    Page* zero = get_zero_page(vmf.cpu, vmf.kernel(), vmf.order());
     if (zero == nullptr) return VmFault::kOom;
     vmf.kernel().pages.get_page(*zero);
     return finish_or_drop(vmf, *zero, mk_pte(vmf, *zero));
@@ -255,10 +251,19 @@ Page* get_wp_page(FaultContext& vmf) {
   return page;
 }
 
+/// do_huge_pmd_wp_page() where the page cannot be used on: the entry becomes small ones, of which
+/// one is copied (since v5.8).
+VmFault split_for_write(FaultContext& vmf) {
+  vmf.how = "huge entry split";
+  if (!split_huge_pmd(vmf.cpu, vmf.mm, vmf.vma, vmf.slot.va)) return VmFault::kOom;
+  vmf.fallback = true;
+  return VmFault::kHandled;
+}
+
 /// A write met a present entry without write permission.
 VmFault do_wp_page(FaultContext& vmf) {
   const FunctionTrace trace(vmf.cpu, "do_wp_page");
-  if (vmf.mm.uffd_wp.contains(vmf.slot.va.value)) return handle_userfault(vmf);
+  if (vmf.mm.uffd_protects(vmf.slot.va)) return handle_userfault(vmf);
   // Protected and resolved again, with the flush still owed: a CPU may write to the page meanwhile.
   if (vmf.mm.uffd_registered && vmf.mm.tlb_flush_pending > 0) {
     vmf.arch().flush_tlb_page(vmf.cpu, vmf.mm, vmf.slot.va);
@@ -282,7 +287,9 @@ VmFault do_wp_page(FaultContext& vmf) {
       vmf.kernel().pages.put_page(vmf.cpu, *page);
       return VmFault::kHandled;
     }
+    if (vmf.slot.level == kPmdLevel) vmf.kernel().pages.put_page(vmf.cpu, *page);
   }
+  if (vmf.slot.level == kPmdLevel) return split_for_write(vmf);
   return wp_page_copy(vmf, *page);
 }
 
@@ -351,6 +358,10 @@ VmFault do_fault(FaultContext& vmf) {
 VmFault handle_pte_fault(FaultContext& vmf) {
   vmf.orig_pte = ptep_get(vmf.cpu, vmf.slot);
   if (vmf.orig_pte == Pte{}) return do_fault(vmf);
+  if (vmf.arch().pte_table(vmf.orig_pte, vmf.slot.level)) {  // split since it was chosen
+    vmf.fallback = true;
+    return VmFault::kHandled;
+  }
   if (vmf.arch().pte_protnone(vmf.orig_pte)) return do_numa_page(vmf);
   if (!vmf.arch().pte_present(vmf.orig_pte)) return do_swap_page(vmf);
   if (vmf.flags.write && !vmf.arch().pte_write(vmf.orig_pte)) return do_wp_page(vmf);
@@ -369,36 +380,58 @@ VmFault handle_pte_fault(FaultContext& vmf) {
   return VmFault::kHandled;
 }
 
-/// The level at which the fault is served: that of the area's pages, or of a huge page of the cache
-/// that can be mapped as one (do_set_pmd()).
-int fault_level(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr address) {
-  if (vma.leaf_level() == kPmdLevel || vma.file == nullptr || vma.pfnmap || !vma.shared) {
-    return vma.leaf_level();
-  }
+/// Whether an empty PMD is filled by a huge page: the area has room for it, and asks for one or
+/// finds one in the cache (create_huge_pmd(), do_set_pmd()).
+bool wants_huge_page(const Vma& vma, arch::VirtAddr address, bool write) {
   const arch::VirtAddr start = level_start(address, kPmdLevel);
-  if (start < vma.start || start + kPmdSize > vma.end) return kPteLevel;
+  if (vma.pfnmap || start < vma.start || start + kPmdSize > vma.end) return false;
+  if (vma.file == nullptr) return vma.leaf_level() == kPmdLevel;
   const std::uint64_t offset = vma.file_offset + (start.value - vma.start.value);
+  if (offset % kPmdSize != 0) return false;
+  // A private mapping copies what it writes, page by page.
+  if (!vma.shared && (write || vma.leaf_level() != kPmdLevel)) return false;
   const Page* page = vma.file->find_page(offset);
-  if (page == nullptr || page->order + arch::kPageShift != kPmdShift || page->index != offset) {
-    return kPteLevel;
-  }
-  const auto pmd = pte_offset(cpu, mm, address, kPmdLevel);
-  return pmd && ptep_get(cpu, *pmd) != Pte{} ? kPteLevel : kPmdLevel;
+  if (page != nullptr) return page->order + arch::kPageShift == kPmdShift;
+  return vma.leaf_level() == kPmdLevel && !vma.file->caches_any(offset, offset + kPmdSize);
 }
 
-/// __handle_mm_fault()
+/// __handle_mm_fault(): what stands in the PMD says at which level the fault is served, whatever
+/// the area asks for.
 VmFault handle_page_fault(Cpu& cpu, Mm& mm, Vma& vma, arch::VirtAddr address, FaultFlags flags,
                           std::string_view& how) {
-  const auto slot = pte_alloc(cpu, mm, address, fault_level(cpu, mm, vma, address));
-  if (!slot) return VmFault::kOom;
-  FaultContext vmf{
-      .cpu = cpu, .mm = mm, .vma = vma, .address = slot->va, .flags = flags, .slot = *slot};
-  const VmFault result = handle_pte_fault(vmf);
-  how = vmf.how;
-  return result;
+  bool fallback = false;
+  for (;;) {
+    const bool huge = !fallback && wants_huge_page(vma, address, flags.write);
+    auto slot = pte_alloc(cpu, mm, address, huge ? kPmdLevel : kPteLevel);
+    if (!slot) return VmFault::kOom;
+    if (huge) {
+      const Pte pmd = ptep_get(cpu, *slot);
+      if (mm.arch.pte_table(pmd, kPmdLevel)) {
+        slot = slot_in(mm.arch.pte_address(pmd), address, kPteLevel);
+      }
+    }
+    FaultContext vmf{
+        .cpu = cpu, .mm = mm, .vma = vma, .address = slot->va, .flags = flags, .slot = *slot};
+    const VmFault result = handle_pte_fault(vmf);
+    how = vmf.how;
+    if (!vmf.fallback) return result;
+    fallback = true;
+  }
 }
 
 }  // namespace
+
+Page* get_zero_page(Cpu& cpu, KernelState& kernel, unsigned order) {
+  Page*& slot = order == 0 ? kernel.zero_page : kernel.huge_zero_page;
+  if (slot != nullptr) return slot;
+  Page* page = alloc_zeroed(cpu, kernel, order, PageUse::kFile);
+  if (slot == nullptr) {
+    slot = page;
+  } else if (page != nullptr) {
+    kernel.pages.put_page(cpu, *page);  // another CPU was first while this one cleared it
+  }
+  return slot;
+}
 
 VmFault handle_mm_fault(Cpu& cpu, Mm& mm, Vma& vma, arch::VirtAddr address, FaultFlags flags) {
   const FunctionTrace trace(cpu, "handle_mm_fault");

@@ -26,6 +26,10 @@ struct FaultFlags {
   bool remote{};  ///< FAULT_FLAG_REMOTE: on behalf of a device
 };
 
+/// The page of zeroes, of 4 KiB or of 2 MiB, that stands behind untouched anonymous memory, made at
+/// its first use. Null: no memory.
+Page* get_zero_page(Cpu& cpu, KernelState& kernel, unsigned order);
+
 /// Makes `address` accessible in `vma`. mmap_lock held for reading.
 VmFault handle_mm_fault(Cpu& cpu, Mm& mm, Vma& vma, arch::VirtAddr address, FaultFlags flags);
 

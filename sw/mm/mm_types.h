@@ -99,10 +99,9 @@ class Mm {
     }
     return nullptr;
   }
-  /// Whether userfaultfd protects the page, small or huge, that holds `address`.
+  /// Whether userfaultfd protects the page that holds `address`.
   bool uffd_protects(arch::VirtAddr address) const {
-    return uffd_wp.contains(arch::page_of(address).value) ||
-           uffd_wp.contains(level_start(address, kPmdLevel).value);
+    return uffd_wp.contains(arch::page_of(address).value);
   }
   KernelState& kernel;
   ArchMmu& arch;
@@ -122,7 +121,7 @@ class Mm {
   bool s390_flush_mm{};          ///< mm->context.flush_mm of s390
   /// pmd_huge_pte: tables kept for the day a huge entry is split, by the address it maps.
   std::map<std::uint64_t, Page*> deposited_tables;
-  std::set<std::uint64_t> uffd_wp;  ///< pages that userfaultfd has write-protected
+  std::set<std::uint64_t> uffd_wp;  ///< pages of 4 KiB that userfaultfd has write-protected
   WaitQueue uffd_waiters;           ///< threads that wrote to one
   bool uffd_registered{};           ///< userfaultfd has protected something in it
 };

@@ -86,7 +86,11 @@ void change_entry(Cpu& cpu, Mm& mm, MmuGather& tlb, const Vma& vma, const PteSlo
   const Pte old_pte = huge ? pmdp_invalidate(cpu, mm, slot) : ptep_get_and_clear(cpu, mm, slot);
   const Pte new_pte = changed(mm, vma, old_pte, change);
   set_pte_at(cpu, mm, slot, new_pte);
-  if (change == Change::kUffdWp) mm.uffd_wp.insert(slot.va.value);
+  if (change == Change::kUffdWp) {
+    for (std::uint64_t i = 0; i < level_bytes(slot.level); i += arch::kPageSize) {
+      mm.uffd_wp.insert(slot.va.value + i);
+    }
+  }
   if (!flush_is_needed(mm, old_pte, new_pte, slot.level)) return;
   tlb.tlb_change_page_size(level_bytes(slot.level));
   if (slot.level == kPteLevel) {

@@ -117,8 +117,16 @@ void Arm64Mmu::flush_tlb_range(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::Vir
                          .level = pmd ? 2 : unknown_level()});
 }
 
-void Arm64Mmu::tlbbatch_add_pending(Cpu& cpu, Mm& mm, arch::VirtAddr address, UnmapBatch&) {
+void Arm64Mmu::tlbbatch_add_pending(Cpu& cpu, Mm& mm, arch::VirtAddr address, UnmapBatch& batch) {
   const FunctionTrace trace(cpu, "arch_tlbbatch_add_pending");
+  // The flush of this page begins here, and ends with the DSB for all: what changes in between, by
+  // others, is not its concern.
+  batch.flushes.push_back(++mm.kernel.flushes);
+  cpu.trace(FlushBegin{.flush = batch.flushes.back(),
+                       .mm = mm.id,
+                       .start = address,
+                       .end = address + arch::kPageSize,
+                       .secondary = true});
   flush_tlb_page_nosync(cpu, mm, address);
 }
 
@@ -126,9 +134,8 @@ void Arm64Mmu::tlbbatch_flush(Cpu& cpu, UnmapBatch& batch) {
   const FunctionTrace trace(cpu, "arch_tlbbatch_flush");
   CpuFlushPort port(cpu, *batch.pages.front().first);
   flush_.tlbbatch_flush(port);
-  // One DSB completes them all.
-  for (const auto& [mm, va] : batch.pages) {
-    const FlushScope scope(cpu, *mm, va, va + arch::kPageSize, /*secondary=*/true);
+  for (const std::uint64_t flush : batch.flushes) {
+    cpu.trace(FlushEnd{.flush = flush, .done = true});
   }
 }
 
