@@ -30,12 +30,25 @@ void BbmChecker::on_event(const Event& event) {
   }
 }
 
+bool BbmChecker::flush_is_owed(arch::MmId mm, arch::VirtAddr va) const {
+  return ledger_.maintenance().flush_pending(mm) || ledger_.flush_in_progress(mm, va);
+}
+
 void BbmChecker::on_fill(const Event& event, const hw::TlbFill& fill) {
   const auto mm = ledger_.spaces().mm_of(event.actor, fill.requester.asid);
   if (!mm || fill.dropped) return;
   for (const auto& [tlb, entry] :
        ledger_.cached().live_at(*mm, fill.page, level_of(fill.page_shift))) {
     if (tlb != event.actor || entry->fill.page_shift == fill.page_shift) continue;
+    if (flush_is_owed(*mm, fill.page)) {
+      // What a fault has made meanwhile got here first: on_store().
+      if (findings_.noted(NoteKind::kEarlyMake)) return;
+      findings_.note({.kind = NoteKind::kEarlyMake,
+                      .text = fmt::format("{} holds two translations of {}, of different sizes, "
+                                          "while the flush of one is under way or owed",
+                                          name(event.actor), hex(fill.page))});
+      return;
+    }
     if (findings_.repeats(ViolationKind::kBreakBeforeMake, event.actor, fill.page)) return;
     const StaleEntry stale = stale_entry(ledger_, tlb, *entry, *mm);
     const MissingHop missing = find_missing_hop(ledger_, stale);
@@ -73,8 +86,7 @@ void BbmChecker::on_store(const Event& event, const sw::PteStore& store) {
     const PageTables::Leaf made{.entry = after, .level = store.level};
     const std::uint64_t offset = va.value - entry->first();
     if (made.output(va).value == entry->fill.output.value + offset) continue;
-    const bool owed = ledger_.maintenance().flush_pending(store.mm) ||
-                      ledger_.flush_in_progress(store.mm, store.va);
+    const bool owed = flush_is_owed(store.mm, store.va);
     findings_.note({.kind = NoteKind::kEarlyMake,
                     .text = fmt::format(
                         "{} maps {} anew while {} still has the old translation, {}",

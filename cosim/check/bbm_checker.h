@@ -21,6 +21,7 @@ class BbmChecker : public Checker {
  private:
   void on_store(const Event& event, const sw::PteStore& store);
   void on_fill(const Event& event, const hw::TlbFill& fill);
+  bool flush_is_owed(arch::MmId mm, arch::VirtAddr va) const;
   void report_replacement(const Event& event, const sw::PteStore& store);
 };
 

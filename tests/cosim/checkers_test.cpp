@@ -303,6 +303,20 @@ TEST(BbmCheckerTest, TwoTranslationsInOneTlb) {
   EXPECT_TRUE(bench.end()[0].starts_with("break-before-make/"));
 }
 
+TEST(BbmCheckerTest, TwoTranslationsWhileTheFlushOfOneIsUnderWayAreANote) {
+  Bbm bench;
+  bench.store(0x200000, 2, 0, 0x400000 | (kLeaf & ~2));
+  bench.fill(bench.cpu, 0x200000, 0x400000, true, 21);
+  bench.say(sw::FlushPending{.mm = kMm, .count = 1});
+  bench.store(0x200000, 2, 0x400000 | (kLeaf & ~2), 0);
+  bench.say(sw::FlushBegin{.flush = 1, .mm = kMm, .start = {0x200000}, .end = {0x400000}});
+  bench.store(0x200000, 2, 0, 0x4000 | kTable);
+  bench.store(0x200000, 3, 0, 0x8000 | kLeaf);
+  bench.fill(bench.cpu, 0x200000, 0x8000, true, 12);
+  EXPECT_EQ(bench.end(), Names{});
+  EXPECT_EQ(bench.notes().size(), 1U);
+}
+
 // ---- over-invalidation -----------------------------------------------------------------------
 
 using CostBench = Bench<cosim::CostChecker>;
