@@ -12,6 +12,7 @@ int bisect_command(const Options& options);
 int check_command(const Options& options);
 int list_command(const Options& options);
 int conform_command(const Options& options);
+int fuzz_command(const Options& options);
 
 }  // namespace shootdown::cosim
 

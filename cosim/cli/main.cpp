@@ -35,6 +35,8 @@ int main(int argc, char** argv) {
         return check_command(*options);
       case Options::Command::kList:
         return list_command(*options);
+      case Options::Command::kFuzz:
+        return fuzz_command(*options);
       case Options::Command::kConform:
         return conform_command(*options);
     }

@@ -81,6 +81,26 @@ std::optional<Options> parse_options(int argc, const char* const* argv, int& exi
       ->required();
   conform->add_option("--junit", options.junit, "write the results as JUnit XML");
 
+  CLI::App* fuzz =
+      app.add_subcommand("fuzz", "run random legal experiments and take apart what goes wrong");
+  fuzz->add_option("--experiments", options.experiments, "how many")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000'000}));
+  fuzz->add_option("--seconds", options.seconds, "for how long (60 if nothing is said)")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000}));
+  fuzz->add_option("--first", options.first_experiment, "number of the first experiment, its seed")
+      ->capture_default_str();
+  fuzz->add_option("--schedules", options.schedules,
+                   "random schedules for each, beside the undisturbed order")
+      ->check(CLI::Range(0U, 1000U))
+      ->capture_default_str();
+  fuzz->add_option("--kernel", options.kernel,
+                   "kernel release (with every known change if not given)");
+  fuzz->add_option("--inject", options.inject, "plant defects: NAME,NAME")->delimiter(',');
+  fuzz->add_option("--out", options.out, "write a configuration of each kind of failure to DIR");
+  fuzz->add_option("--print", options.print, "print this experiment and run nothing")
+      ->excludes("--experiments")
+      ->excludes("--seconds");
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -92,6 +112,7 @@ std::optional<Options> parse_options(int argc, const char* const* argv, int& exi
                     : bisect->parsed() ? Options::Command::kBisect
                     : check->parsed()  ? Options::Command::kCheck
                     : list->parsed()   ? Options::Command::kList
+                    : fuzz->parsed()   ? Options::Command::kFuzz
                                        : Options::Command::kConform;
   return options;
 }

@@ -17,7 +17,7 @@ inline constexpr int kExitUsage = 2;
 inline constexpr int kExitLimit = 3;
 
 struct Options {
-  enum class Command : std::uint8_t { kRun, kMatrix, kBisect, kCheck, kList, kConform };
+  enum class Command : std::uint8_t { kRun, kMatrix, kBisect, kCheck, kList, kConform, kFuzz };
   Command command{Command::kRun};
   std::string config;
   std::optional<std::string> kernel;
@@ -35,6 +35,14 @@ struct Options {
   std::vector<std::string> configs;  ///< of the matrix; empty: all in configs/
   std::vector<std::string> folders;  ///< of recorded cases
   std::optional<std::string> junit;
+  // Of fuzz.
+  std::optional<std::uint64_t> experiments;
+  std::optional<std::uint64_t> seconds;
+  std::uint64_t first_experiment{1};
+  unsigned schedules{3};
+  std::vector<std::string> inject;
+  std::optional<std::string> out;  ///< a folder for what fails
+  std::optional<std::uint64_t> print;
 };
 
 /// Parses the command line. Nothing: the program is done (help, version or an error was printed)

@@ -198,24 +198,16 @@ void YamlMap::read(const std::string& key, bool& target) {
   if (const auto value = find(key)) target = value->boolean();
 }
 
-YAML::Node load_yaml(const std::string& path) {
-  const auto fail = [&](const std::string& problem, const std::string& allowed) {
-    throw ConfigError(fmt::format("{}:1:1: file: {} ({})", path, problem, allowed));
-  };
-  std::error_code error;
-  const auto status = std::filesystem::status(path, error);
-  if (!std::filesystem::exists(status)) fail("does not exist", "a readable YAML file");
-  if (!std::filesystem::is_regular_file(status)) fail("is not a file", "a readable YAML file");
-  const auto size = std::filesystem::file_size(path, error);
-  if (error || size > kMaxFileBytes) fail("is too large", "a YAML file of at most 1 MiB");
-  std::ifstream stream(path, std::ios::binary);
-  std::ostringstream content;
-  content << stream.rdbuf();
-  if (!stream || content.fail()) {
-    // An empty file sets failbit on the copy without being an error.
-    if (size != 0) fail("cannot be read", "a readable YAML file");
-  }
-  const std::string text = content.str();
+namespace {
+
+[[noreturn]] void fail_file(const std::string& name, const std::string& problem,
+                            const std::string& allowed) {
+  throw ConfigError(fmt::format("{}:1:1: file: {} ({})", name, problem, allowed));
+}
+
+}  // namespace
+
+YAML::Node parse_yaml(const std::string& text, const std::string& name) {
   const auto binary = std::find_if(text.begin(), text.end(), [](char c) {
     return static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\r' && c != '\t';
   });
@@ -225,16 +217,38 @@ YAML::Node load_yaml(const std::string& path) {
     const auto column = (binary - text.begin()) -
                         (start == std::string::npos ? -1 : static_cast<std::ptrdiff_t>(start));
     throw ConfigError(
-        fmt::format("{}:{}:{}: file: holds a control character (a text file)", path, line, column));
+        fmt::format("{}:{}:{}: file: holds a control character (a text file)", name, line, column));
   }
   try {
     YAML::Node root = YAML::Load(text);
-    if (!root.IsMap()) fail("holds no configuration", "a map of keys, starting schema_version: 1");
+    if (!root.IsMap()) {
+      fail_file(name, "holds no configuration", "a map of keys, starting schema_version: 1");
+    }
     return root;
   } catch (const YAML::Exception& exception) {
     throw ConfigError(
-        fmt::format("{}: file: {} (YAML)", place(path, exception.mark), exception.msg));
+        fmt::format("{}: file: {} (YAML)", place(name, exception.mark), exception.msg));
   }
+}
+
+YAML::Node load_yaml(const std::string& path) {
+  std::error_code error;
+  const auto status = std::filesystem::status(path, error);
+  const char* const allowed = "a readable YAML file";
+  if (!std::filesystem::exists(status)) fail_file(path, "does not exist", allowed);
+  if (!std::filesystem::is_regular_file(status)) fail_file(path, "is not a file", allowed);
+  const auto size = std::filesystem::file_size(path, error);
+  if (error || size > kMaxFileBytes) {
+    fail_file(path, "is too large", "a YAML file of at most 1 MiB");
+  }
+  std::ifstream stream(path, std::ios::binary);
+  std::ostringstream content;
+  content << stream.rdbuf();
+  if (!stream || content.fail()) {
+    // An empty file sets failbit on the copy without being an error.
+    if (size != 0) fail_file(path, "cannot be read", allowed);
+  }
+  return parse_yaml(content.str(), path);
 }
 
 std::string set_in_yaml(YAML::Node& root, const std::string& assignment) {

@@ -103,6 +103,8 @@ class YamlMap {
 
 /// Reads a file. Directories, binary files and files over 1 MiB are errors.
 YAML::Node load_yaml(const std::string& path);
+/// From a text that messages call `name`.
+YAML::Node parse_yaml(const std::string& text, const std::string& name);
 /// Replaces or adds the value at a dotted path of keys, which is returned.
 std::string set_in_yaml(YAML::Node& root, const std::string& assignment);
 std::string join(const std::vector<std::string>& words, std::string_view separator);

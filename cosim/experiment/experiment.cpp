@@ -10,15 +10,28 @@
 
 namespace shootdown::cosim {
 
+namespace {
+
+LoadOptions what_there_is() {
+  LoadOptions options;
+  options.rtl_geometries = tlb_dut_geometries();
+  for (const std::string_view name : Payload::names()) options.event_kinds.emplace_back(name);
+  return options;
+}
+
+}  // namespace
+
+Config load_experiment_text(const std::string& text, const std::string& name) {
+  return load_config_text(text, name, what_there_is());
+}
+
 Config load_experiment(const std::string& path, const std::vector<std::string>& set,
                        const std::optional<std::string>& kernel,
                        std::optional<std::uint64_t> seed) {
-  LoadOptions options{.set = set,
-                      .kernel = kernel,
-                      .seed = seed,
-                      .rtl_geometries = tlb_dut_geometries(),
-                      .event_kinds = {}};
-  for (const std::string_view name : Payload::names()) options.event_kinds.emplace_back(name);
+  LoadOptions options = what_there_is();
+  options.set = set;
+  options.kernel = kernel;
+  options.seed = seed;
   return load_config(path, options);
 }
 

@@ -23,6 +23,9 @@ Config load_experiment(const std::string& path, const std::vector<std::string>& 
                        const std::optional<std::string>& kernel = std::nullopt,
                        std::optional<std::uint64_t> seed = std::nullopt);
 
+/// Likewise from a text.
+Config load_experiment_text(const std::string& text, const std::string& name);
+
 class Experiment {
  public:
   /// `config` outlives the experiment.

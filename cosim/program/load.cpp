@@ -49,10 +49,7 @@ void read_injections(const YamlValue& value, Config& config) {
   }
 }
 
-}  // namespace
-
-Config load_config(const std::string& path, const LoadOptions& options) {
-  YAML::Node root = load_yaml(path);
+Config read_config(YAML::Node root, const std::string& path, const LoadOptions& options) {
   YamlSource source{.file = path, .assigned = {}};
   for (const std::string& assignment : options.set) {
     source.assigned.push_back(set_in_yaml(root, assignment));
@@ -124,6 +121,17 @@ Config load_config(const std::string& path, const LoadOptions& options) {
   if (const auto limits = map.find("limits")) read_limits(*limits, config.limits);
   if (const auto expect = map.find("expect")) config.expect = read_expectations(*expect);
   return config;
+}
+
+}  // namespace
+
+Config load_config(const std::string& path, const LoadOptions& options) {
+  return read_config(load_yaml(path), path, options);
+}
+
+Config load_config_text(const std::string& text, const std::string& name,
+                        const LoadOptions& options) {
+  return read_config(parse_yaml(text, name), name, options);
 }
 
 }  // namespace shootdown::cosim

@@ -22,6 +22,9 @@ struct LoadOptions {
 
 /// Throws ConfigError.
 Config load_config(const std::string& path, const LoadOptions& options);
+/// Likewise from a text that stands in no file; messages call it `name`.
+Config load_config_text(const std::string& text, const std::string& name,
+                        const LoadOptions& options);
 
 }  // namespace shootdown::cosim
 

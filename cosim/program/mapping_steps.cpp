@@ -122,6 +122,30 @@ MemoryOperation read_whole_process(const YamlValue& value, const StepContext&) {
   return {};
 }
 
+// ---- What a generator gives them -------------------------------------------------------------
+
+std::string draw_mprotect(StepDraw& draw) {
+  return fmt::format("{{{}, protection: {}}}", draw.pages_of(draw.region()),
+                     draw.random().one_in(2) ? "read_only" : "read_write");
+}
+
+std::string draw_madvise(StepDraw& draw) {
+  return fmt::format("{{{}, advice: {}}}", draw.pages_of(draw.region()),
+                     draw.random().one_in(3) ? "free" : "dontneed");
+}
+
+std::string draw_mremap(StepDraw& draw) {
+  return fmt::format("{{{}, to: {}}}", draw.pages_of(draw.region()), draw.free_address());
+}
+
+std::string draw_pin(StepDraw& draw) {
+  return fmt::format("{{{}, write: {}}}", draw.pages_of(draw.region()), draw.random().one_in(2));
+}
+
+std::string draw_region(StepDraw& draw) { return draw.region().name; }
+
+std::string draw_process(StepDraw&) { return "process"; }
+
 // ---- What they do ----------------------------------------------------------------------------
 
 StepEnd succeeded(bool good) { return good ? StepEnd::kDone : StepEnd::kFailed; }
@@ -201,6 +225,7 @@ constexpr StepKind kSteps[]{
      .what = "maps a region that is `mapped: by_step`",
      .read = read_mmap,
      .perform = mmap,
+     .draw = draw_region,
      .for_hugetlb = "mmap"},
     {.name = "munmap",
      .what = "unmaps pages",
@@ -212,33 +237,39 @@ constexpr StepKind kSteps[]{
      .read = read_mprotect,
      .perform = mprotect,
      .failure = "mprotect met a hole after {}",
+     .draw = draw_mprotect,
      .for_hugetlb = "mprotect"},
     {.name = "madvise",
      .what = "advice `dontneed` or `free`",
      .read = read_madvise,
      .perform = madvise,
+     .draw = draw_madvise,
      .for_hugetlb = "madvise dontneed"},
     {.name = "mremap",
      .what = "moves pages to another address",
      .read = read_mremap,
      .perform = mremap,
      .failure_at = &MemoryOperation::to,
+     .draw = draw_mremap,
      .for_hugetlb = "mremap"},
     {.name = "fork",
      .what = "makes a child process",
      .read = read_fork,
      .perform = fork_process,
-     .life = Life::kBirth},
+     .life = Life::kBirth,
+     .draw = draw_process},
     {.name = "exit",
      .what = "ends the process, when its other threads have ended",
      .read = read_whole_process,
      .perform = exit_process,
-     .life = Life::kDeath},
+     .life = Life::kDeath,
+     .draw = draw_process},
     {.name = "pin",
      .what = "pins pages (pin_user_pages_fast)",
      .read = read_pin,
      .perform = pin,
      .failure = "could not pin all from {} on",
+     .draw = draw_pin,
      .for_hugetlb = "pin"},
     {.name = "unpin",
      .what = "unpins what this thread has pinned",
@@ -252,7 +283,8 @@ constexpr StepKind kSteps[]{
     {.name = "clear_soft_dirty",
      .what = "clears the soft-dirty bits of the process",
      .read = read_whole_process,
-     .perform = clear_soft_dirty}};
+     .perform = clear_soft_dirty,
+     .draw = draw_process}};
 
 }  // namespace
 

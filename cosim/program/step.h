@@ -10,6 +10,7 @@
 
 #include "cosim/config/config.h"
 #include "cosim/config/strict_yaml.h"
+#include "cosim/program/step_draw.h"
 #include "sw/kernel/cpu.h"
 #include "sw/mm/mm_types.h"
 
@@ -53,6 +54,9 @@ enum class StepEnd : std::uint8_t {
 /// What a step does to a process; each happens once in the life of one.
 enum class Life : std::uint8_t { kNone, kBirth, kDeath };
 
+/// "{at: heap + 0x1000, pages: 3}": what most steps are given.
+std::string draw_pages(StepDraw& draw);
+
 struct StepKind {
   std::string_view name;
   std::string_view what;  ///< in one line, for `shootdown list steps`
@@ -63,6 +67,11 @@ struct StepKind {
   std::string_view failure{"the kernel refused to map at {}"};
   arch::VirtAddr MemoryOperation::*failure_at{&MemoryOperation::start};
   Life life{Life::kNone};
+  /// Makes up a value for a generator of experiments; `read` may still refuse it.
+  std::string (*draw)(StepDraw& draw){draw_pages};
+  /// A step that, named right after this one with the same value, undoes what would make others
+  /// wait for ever; empty: there is none.
+  std::string_view undone_by{};
   /// How the step is called in what may be done to a region of kind hugetlb; empty: not for one.
   std::string_view for_hugetlb{};
 };

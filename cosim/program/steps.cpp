@@ -26,6 +26,10 @@ const StepKind* find_step(std::string_view name) {
   return found == kinds.end() ? nullptr : &*found;
 }
 
+std::string draw_pages(StepDraw& draw) {
+  return fmt::format("{{{}}}", draw.pages_of(draw.region()));
+}
+
 std::string failure_of(const MemoryOperation& step) {
   return fmt::format(fmt::runtime(step.kind->failure), hex(step.*step.kind->failure_at));
 }

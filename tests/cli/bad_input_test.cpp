@@ -438,5 +438,19 @@ TEST(BadInputTest, AMistakeOfTheFileIsNotBlamedOnSet) {
   expect_refused(run_program("run " + file + " --set hardware.memory.size_bytes=0x4000000"), file);
 }
 
+TEST(BadInputTest, FuzzSaysWhatItCannotDoBeforeItStarts) {
+  const auto refused = [](const std::string& arguments, const std::string& part) {
+    const auto result = run_program("fuzz " + arguments);
+    EXPECT_EQ(result.status, 2) << arguments;
+    EXPECT_EQ(result.out, "") << arguments;
+    EXPECT_NE(result.err.find(part), std::string::npos) << result.err;
+  };
+  refused("--kernel v9.9", "--kernel:1:1: kernel: unknown kernel 'v9.9' (v5.18, ");
+  refused("--inject skip_everything", "unknown injection 'skip_everything'");
+  refused("--out /proc/nowhere", "/proc/nowhere:1:1: --out: cannot be written to (a folder)");
+  refused("--experiments 0", "--experiments");
+  refused("--print 1 --seconds 5", "excludes");
+}
+
 }  // namespace
 }  // namespace shootdown::tests

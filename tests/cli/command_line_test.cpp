@@ -232,5 +232,28 @@ TEST(CommandLineTest, BisectFallsBackOnTheEvents) {
       << result.out;
 }
 
+TEST(CommandLineTest, FuzzWritesWhatFailsAndItFailsAgain) {
+  const ScratchFolder scratch;
+  const auto result = run_program(
+      "fuzz --kernel v6.7 --inject skip_notifier --experiments 40 --out " + (scratch / "found"));
+  EXPECT_EQ(result.status, 1) << result.out << result.err;
+  EXPECT_NE(result.out.find("injected: [skip_notifier]"), std::string::npos) << result.out;
+  // The lines at the end are commands.
+  const auto last = result.out.rfind("shootdown run ");
+  ASSERT_NE(last, std::string::npos) << result.out;
+  const std::string command = result.out.substr(last + std::string("shootdown ").size());
+  const auto again = run_program(command.substr(0, command.find('\n')));
+  EXPECT_EQ(again.status, 1) << again.out << again.err;
+  EXPECT_NE(again.out.find("NOT AS EXPECTED"), std::string::npos) << again.out;
+}
+
+TEST(CommandLineTest, FuzzPrintsAnExperimentThatCheckTakes) {
+  const ScratchFolder scratch;
+  const auto printed = run_program("fuzz --print 7");
+  EXPECT_EQ(printed.status, 0);
+  std::ofstream(scratch / "seven.yaml") << printed.out;
+  EXPECT_EQ(run_program("check " + (scratch / "seven.yaml")).status, 0);
+}
+
 }  // namespace
 }  // namespace shootdown::tests
