@@ -93,8 +93,8 @@ struct Worker {
 };
 
 /// What a child writes: JSON lines. {"at": seed}; {"done": seed, "runs": n}; a failure.
-void work(const FuzzOptions& options, std::uint64_t first, std::uint64_t step, std::FILE* out) {
-  const auto start = Clock::now();
+void work(const FuzzOptions& options, std::uint64_t first, std::uint64_t step,
+          Clock::time_point start, std::FILE* out) {
   const auto out_of_time = [&] {
     return options.seconds_at_most > 0 &&
            std::chrono::duration<double>(Clock::now() - start).count() > options.seconds_at_most;
@@ -140,7 +140,8 @@ void work(const FuzzOptions& options, std::uint64_t first, std::uint64_t step, s
   }
 }
 
-Worker start_worker(const FuzzOptions& options, std::uint64_t first, std::uint64_t step) {
+Worker start_worker(const FuzzOptions& options, std::uint64_t first, std::uint64_t step,
+                    Clock::time_point start) {
   int ends[2];
   if (::pipe(ends) != 0) throw std::runtime_error("cannot make a pipe for a worker");
   std::fflush(nullptr);
@@ -151,7 +152,7 @@ Worker start_worker(const FuzzOptions& options, std::uint64_t first, std::uint64
     std::FILE* out = ::fdopen(ends[1], "w");
     int status = 1;
     try {
-      work(options, first, step, out);
+      work(options, first, step, start, out);
       status = 0;
     } catch (const std::exception& error) {
       fmt::print(stderr, "shootdown: {}\n", error.what());
@@ -186,8 +187,8 @@ void take_line(Worker& worker, FuzzResult& result) {
   }
 }
 
-/// Reads what has come; closes at the end.
-void read_from(Worker& worker, FuzzResult& result) {
+/// Reads what has come; closes at the end. The seed at which it crashed, if it did.
+std::optional<std::uint64_t> read_from(Worker& worker, FuzzResult& result) {
   char buffer[4096];
   const ssize_t got = ::read(worker.results, buffer, sizeof buffer);
   for (ssize_t i = 0; i < got; ++i) {
@@ -197,13 +198,15 @@ void read_from(Worker& worker, FuzzResult& result) {
       worker.line += buffer[i];
     }
   }
-  if (got > 0) return;
+  if (got > 0) return std::nullopt;
   worker.open = false;
   ::close(worker.results);
   int status = 0;
   ::waitpid(worker.process, &status, 0);
   const bool good = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-  if (!good) result.crashed.push_back(worker.at.value_or(0));
+  if (good || !worker.at) return std::nullopt;
+  result.crashed.push_back(*worker.at);
+  return worker.at;
 }
 
 }  // namespace
@@ -213,7 +216,9 @@ FuzzResult run_fuzz(const FuzzOptions& options) {
   FuzzResult result;
   const std::uint64_t count = std::max(1U, std::thread::hardware_concurrency());
   std::vector<Worker> workers;
-  for (std::uint64_t i = 0; i < count; ++i) workers.push_back(start_worker(options, i, count));
+  for (std::uint64_t i = 0; i < count; ++i) {
+    workers.push_back(start_worker(options, i, count, start));
+  }
   while (std::any_of(workers.begin(), workers.end(), [](const auto& one) { return one.open; })) {
     std::vector<pollfd> ready;
     for (const Worker& worker : workers) {
@@ -221,7 +226,11 @@ FuzzResult run_fuzz(const FuzzOptions& options) {
     }
     ::poll(ready.data(), ready.size(), -1);
     for (std::size_t i = 0; i < workers.size(); ++i) {
-      if (ready[i].revents != 0) read_from(workers[i], result);
+      if (ready[i].revents == 0) continue;
+      // The next one goes on behind what has crashed.
+      if (const auto crashed = read_from(workers[i], result)) {
+        workers[i] = start_worker(options, *crashed - options.first_seed + count, count, start);
+      }
     }
   }
   result.wall_seconds = std::chrono::duration<double>(Clock::now() - start).count();

@@ -63,9 +63,11 @@ class Generator {
   unsigned cpus_{};
   bool x86_{};
   bool whole_gib_{};  // some region has 1 GiB
+  bool dense_{};      // many threads with long programs on little memory
 };
 
 void Generator::make_machine() {
+  dense_ = draw_.one_in(5);
   const std::uint64_t kind = draw_.below(10);
   x86_ = kind >= 5 && kind < 8;
   if (kind >= 8) {
@@ -80,7 +82,7 @@ void Generator::make_machine() {
   } else if (draw_.one_in(2)) {
     draft_.architecture = "arm64";
   }
-  cpus_ = static_cast<unsigned>(draw_.between(1, draw_.one_in(3) ? 8 : 3));
+  cpus_ = static_cast<unsigned>(draw_.between(dense_ ? 3 : 1, dense_ || draw_.one_in(3) ? 8 : 3));
   set("cpus", cpus_);
   maybe("memory.latency_cycles", {"1", "10", "200"});
   maybe("dvm_latency_cycles", {"1", "100", "3000"});
@@ -163,7 +165,7 @@ void Generator::make_processes() {
     draft_.processes.push_back({.name = fmt::format("p{}", i), .fork_of = {}, .regions = {}});
     ProcessConfig process;
     process.name = draft_.processes.back().name;
-    const std::uint64_t regions = draw_.between(1, 3);
+    const std::uint64_t regions = dense_ ? 1 : draw_.between(1, 3);
     for (std::size_t r = 0; r < regions; ++r) process.regions.push_back(make_region(r));
     config_.processes.push_back(std::move(process));
   }
@@ -184,7 +186,7 @@ void Generator::make_devices() {
   for (const ProcessConfig& process : config_.processes) {
     if (!process.fork_of) roots.push_back(process.name);
   }
-  const std::uint64_t devices = draw_.below(draw_.one_in(3) ? 5 : 3);
+  const std::uint64_t devices = draw_.below(dense_ || draw_.one_in(3) ? 5 : 3);
   for (std::uint64_t i = 0; i < devices; ++i) {
     Draft::Device device{.name = fmt::format("d{}", i), .settings = {}};
     device.settings["stream_id"] = fmt::format("{:#x}", 0x40 + i * draw_.between(1, 16));
@@ -299,14 +301,15 @@ void Generator::add_forks() {
 
 void Generator::make_threads() {
   for (const ProcessConfig& process : config_.processes) {
-    const std::uint64_t threads = draw_.between(1, 3);
+    const std::uint64_t threads = dense_ ? draw_.between(3, 6) : draw_.between(1, 3);
+    const std::uint64_t most_steps = dense_ ? 40 : 12;
     for (std::uint64_t i = 0; i < threads; ++i) {
       draft_.threads.push_back(
           {.name = fmt::format("{}_t{}", process.name, i),
            .on = fmt::format("cpu{}", draw_.below(cpus_)),
            .process = process.name,
-           .steps =
-               make_steps(process, static_cast<unsigned>(draw_.between(2, 12)), false, false)});
+           .steps = make_steps(process, static_cast<unsigned>(draw_.between(2, most_steps)), false,
+                               false)});
     }
     if (draw_.one_in(6)) {
       draft_.threads.back().steps.push_back({.text = "exit: process", .times = 0, .steps = {}});

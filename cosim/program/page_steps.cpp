@@ -95,6 +95,7 @@ StepEnd revoke(StepHost& host, const MemoryOperation& operation) {
   sw::Cpu& cpu = host.cpu();
   const FileRange range = file_range(host, operation);
   const sw::FunctionTrace trace(cpu, "driver_revoke");
+  const sw::WriteGuard driver(range.file.driver_lock, cpu);
   sw::unmap_mapping_range(cpu, range.file, range.offset, range.end);
   // Out of the file first: another thread may revoke meanwhile.
   for (;;) {

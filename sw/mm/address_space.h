@@ -65,6 +65,8 @@ class File : public AddressSpace {
   /// PG_locked of [offset, offset + 2 MiB): being collapsed, nobody may map its pages.
   std::optional<std::uint64_t> locked;
   std::map<std::uint64_t, Page*> frames;  ///< of a driver, by offset in bytes
+  /// The driver's own: it maps its frames, or takes them back.
+  RwSemaphore driver_lock;
   /// Of hugetlbfs: one fault at a time, and none while pages are taken out
   /// (hugetlb_fault_mutex_table, one for all pages here).
   RwSemaphore hugetlb_fault_mutex;

@@ -144,9 +144,8 @@ bool split_huge_pmd(Cpu& cpu, Mm& mm, const Vma& vma, arch::VirtAddr pmd_va) {
   const FunctionTrace trace(cpu, "__split_huge_pmd");
   const auto pmd = pte_offset(cpu, mm, pmd_va, kPmdLevel);
   if (!pmd) return true;
-  if (mm.kernel.huge_zero_page != nullptr && get_zero_page(cpu, mm.kernel, 0) == nullptr) {
-    return false;
-  }
+  // The entry may come to be the huge zero page before the lock is held.
+  if (vma.anon_vma != nullptr && get_zero_page(cpu, mm.kernel, 0) == nullptr) return false;
   const MmuNotifierRange range{.mm = mm, .start = pmd->va, .end = pmd->va + kPmdSize};
   mmu_notifier_invalidate_range_start(cpu, range);
   // A table of its own, unless one was kept: memory may have to be waited for, so before the lock.

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "sw/mm/arch_mmu.h"
+#include "sw/mm/folio_lock.h"
 #include "sw/mm/pgtable.h"
 #include "sw/mm/rmap.h"
 #include "sw/mm/writeback.h"
@@ -79,7 +80,13 @@ Page* move_to_new_folio(Cpu& cpu, KernelState& kernel, Page& from) {
 
 void migrate_pages(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end) {
   const FunctionTrace trace(cpu, "migrate_pages");
-  const std::vector<Page*> pages = isolate_mapped_pages(cpu, mm, start, end);
+  std::vector<Page*> pages = isolate_mapped_pages(cpu, mm, start, end);
+  // Without waiting: who has one locked now may drop it.
+  std::erase_if(pages, [&](Page* page) {
+    if (folio_trylock(*page)) return false;
+    mm.kernel.pages.put_page(cpu, *page);
+    return true;
+  });
   UnmapBatch batch;
   const bool batched = mm.kernel.behaviour.batched_migration;
   for (Page* page : pages) unmap_for_migration(cpu, *page, batched ? &batch : nullptr);
@@ -88,6 +95,7 @@ void migrate_pages(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAddr end) {
     Page* to = move_to_new_folio(cpu, mm.kernel, *from);
     remove_migration_ptes(cpu, *from, to != nullptr ? *to : *from);
     if (to != nullptr) mm.kernel.pages.put_page(cpu, *to);
+    folio_unlock(cpu, mm.kernel, *from);
     mm.kernel.pages.put_page(cpu, *from);
   }
   ++mm.kernel.migrations;

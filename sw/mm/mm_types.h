@@ -43,6 +43,7 @@ struct KernelState {
   std::deque<AnonVma> anon_vmas;
   std::uint64_t migrations{};  ///< migrations ended so far
   WaitQueue migration_waiters;
+  WaitQueue folio_waiters;  ///< for PG_locked, of any page
   Page* zero_page{};        ///< empty_zero_page
   Page* huge_zero_page{};   ///< allocated at first use
   std::uint64_t flushes{};  ///< numbers of FlushBegin

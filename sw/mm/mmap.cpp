@@ -38,8 +38,13 @@ bool do_mmap(Cpu& cpu, Mm& mm, Vma vma) {
   const bool own_pages = !vma.shared && !vma.pfnmap;
   if (own_pages && vma.anon_vma == nullptr) vma.anon_vma = &mm.kernel.anon_vmas.emplace_back();
   if (vma.is_hugetlb()) vma.hugetlb_vma_lock = std::make_shared<RwSemaphore>();
+  if (!vma.pfnmap) {
+    vma_link(cpu, mm, vma);
+    return true;
+  }
+  const ReadGuard driver(vma.file->driver_lock, cpu);
   vma_link(cpu, mm, vma);
-  if (vma.pfnmap) remap_pfn_range(cpu, mm, vma);
+  remap_pfn_range(cpu, mm, vma);
   return true;
 }
 

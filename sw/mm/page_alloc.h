@@ -27,6 +27,7 @@ struct Page {
   std::uint8_t order{};
   PageUse use{};
   bool dirty{};
+  bool locked{};    ///< PG_locked
   bool lazyfree{};  ///< MADV_FREE: not PG_swapbacked
   bool table{};     ///< PageTable(): between a table's constructor and destructor
 };

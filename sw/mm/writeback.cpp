@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "sw/mm/arch_mmu.h"
+#include "sw/mm/folio_lock.h"
 #include "sw/mm/pgtable.h"
 #include "sw/mm/rmap.h"
 #include "sw/mm/swap.h"
@@ -69,9 +70,33 @@ void write_cache_pages(Cpu& cpu, KernelState& kernel, File& file, std::uint64_t 
   const FunctionTrace trace(cpu, "write_cache_pages");
   const CachedPages pages(cpu, kernel, file, offset, end);
   for (Page* page : pages.all()) {
+    folio_lock(cpu, kernel, *page);
     if (pages.still_cached(*page)) write_out(cpu, *page);
+    folio_unlock(cpu, kernel, *page);
   }
 }
+
+namespace {
+
+/// One page of the cache, locked.
+void shrink_file_page(Cpu& cpu, KernelState& kernel, File& file, Page& page, UnmapBatch& batch) {
+  if (page.mapcount != 0) try_to_unmap(cpu, page, &batch, [](Mm&, Pte) { return Pte{}; });
+  if (page.dirty) {
+    try_to_unmap_flush_dirty(cpu, batch);
+    write_out(cpu, page);
+  }
+  try_to_unmap_flush(cpu, batch);
+  // __remove_mapping(): only the page cache and this list refer to it, and nobody has written
+  // meanwhile.
+  const FunctionTrace remove(cpu, "__remove_mapping");
+  if (file.find_page(page.index) != &page || page.refcount != 2 || page.dirty) return;
+  file.pages.erase(page.index);
+  page.mapping = nullptr;
+  cpu.trace(FolioDiscarded{.page = page.address, .order = page.order});
+  kernel.pages.put_page(cpu, page);
+}
+
+}  // namespace
 
 void shrink_file_pages(Cpu& cpu, KernelState& kernel, File& file, std::uint64_t offset,
                        std::uint64_t end) {
@@ -79,21 +104,9 @@ void shrink_file_pages(Cpu& cpu, KernelState& kernel, File& file, std::uint64_t 
   const CachedPages pages(cpu, kernel, file, offset, end);
   UnmapBatch batch;
   for (Page* page : pages.all()) {
-    if (!pages.still_cached(*page)) continue;
-    if (page->mapcount != 0) try_to_unmap(cpu, *page, &batch, [](Mm&, Pte) { return Pte{}; });
-    if (page->dirty) {
-      try_to_unmap_flush_dirty(cpu, batch);
-      write_out(cpu, *page);
-    }
-    try_to_unmap_flush(cpu, batch);
-    // __remove_mapping(): only the page cache and this list refer to it, and nobody has written
-    // meanwhile.
-    const FunctionTrace remove(cpu, "__remove_mapping");
-    if (!pages.still_cached(*page) || page->refcount != 2 || page->dirty) continue;
-    file.pages.erase(page->index);
-    page->mapping = nullptr;
-    cpu.trace(FolioDiscarded{.page = page->address, .order = page->order});
-    kernel.pages.put_page(cpu, *page);
+    if (!folio_trylock(*page)) continue;  // somebody writes it back or moves it
+    if (pages.still_cached(*page)) shrink_file_page(cpu, kernel, file, *page, batch);
+    folio_unlock(cpu, kernel, *page);
   }
 }
 
@@ -106,7 +119,7 @@ struct Reclaimed {
   bool unmapped{};  ///< here; else whoever unmapped it has thrown its contents away
 };
 
-/// pageout() and __remove_mapping() of one page.
+/// pageout() and __remove_mapping() of one page, locked until then.
 void finish_swap_out(Cpu& cpu, KernelState& kernel, const Reclaimed& reclaimed) {
   Page& page = *reclaimed.page;
   const std::uint64_t slot = reclaimed.slot;
@@ -126,6 +139,7 @@ void finish_swap_out(Cpu& cpu, KernelState& kernel, const Reclaimed& reclaimed) 
       cpu.trace(FolioDiscarded{.page = page.address, .order = page.order});
     }
   }
+  folio_unlock(cpu, kernel, page);
   kernel.pages.put_page(cpu, page);
   if (slot != 0) swap_free(cpu, kernel, slot);
 }
@@ -139,7 +153,8 @@ void shrink_anonymous_pages(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::VirtAd
   std::vector<Reclaimed> reclaimed;
   for (Page* page : isolate_mapped_pages(cpu, mm, start, end)) {
     // One that somebody else reclaims has its slot already, and one that is pinned now stays.
-    if (page->use != PageUse::kAnonymous || page->mapcount == 0 || page->pins != 0) {
+    if (page->use != PageUse::kAnonymous || page->mapcount == 0 || page->pins != 0 ||
+        !folio_trylock(*page)) {
       mm.kernel.pages.put_page(cpu, *page);
       continue;
     }

@@ -28,7 +28,7 @@ cosim::Config load_case(const std::string& name, const std::vector<std::string>&
 
 void passes_in_orders(const std::string& name) {
   auto config = load_case(name);
-  for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
     config.random_schedule = seed;
     const auto result = run(config);
     EXPECT_EQ(result.verdict, cosim::Verdict::kPass)
@@ -68,8 +68,9 @@ TEST_P(FoundByFuzzTest, EndsWellInEveryOrder) { passes_in_orders(GetParam()); }
 INSTANTIATE_TEST_SUITE_P(All, FoundByFuzzTest,
                          testing::Values("batched_unmap_beside_zap", "block_and_pages_of_one_file",
                                          "block_mapped_again", "early_retry_held",
-                                         "small_page_before_block", "small_page_before_flush",
-                                         "split_beside_write", "split_dontneed_write"),
+                                         "revoke_beside_mmap", "small_page_before_block",
+                                         "small_page_before_flush", "split_beside_write",
+                                         "split_dontneed_write", "writeback_beside_reclaim"),
                          [](const auto& test) { return std::string(test.param); });
 
 /// A completion that comes too early is a hop of its own, for both kinds of barrier.
