@@ -74,6 +74,7 @@ int fuzz_command(const Options& options) {
   }
   fuzz.first_seed = options.first_experiment;
   fuzz.schedules = options.schedules;
+  fuzz.shrink = !options.no_shrink;
   if (options.print) {
     std::cout << generate(*options.print, fuzz.experiments).yaml() << std::flush;
     return kExitMet;

@@ -96,6 +96,7 @@ std::optional<Options> parse_options(int argc, const char* const* argv, int& exi
   fuzz->add_option("--kernel", options.kernel,
                    "kernel release (with every known change if not given)");
   fuzz->add_option("--inject", options.inject, "plant defects: NAME,NAME")->delimiter(',');
+  fuzz->add_flag("--no-shrink", options.no_shrink, "take nothing apart, only count");
   fuzz->add_option("--out", options.out, "write a configuration of each kind of failure to DIR");
   fuzz->add_option("--print", options.print, "print this experiment and run nothing")
       ->excludes("--experiments")

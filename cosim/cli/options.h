@@ -41,6 +41,7 @@ struct Options {
   std::uint64_t first_experiment{1};
   unsigned schedules{3};
   std::vector<std::string> inject;
+  bool no_shrink{};
   std::optional<std::string> out;  ///< a folder for what fails
   std::optional<std::uint64_t> print;
 };

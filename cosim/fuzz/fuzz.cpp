@@ -45,6 +45,11 @@ Failure failure_of(const RunResult& result) {
                     .hop = std::string(name_of(violation.missing_hop)),
                     .place = {}};
     failure.headline = violation.headline;
+    for (const Outcome& outcome : outcomes_of(result)) {
+      failure.all.push_back({.what = std::string(name_of(outcome.kind)),
+                             .hop = std::string(name_of(outcome.hop)),
+                             .place = {}});
+    }
     if (!violation.chain.empty())
       failure.kind.place = without_numbers(violation.chain.front().text);
     return failure;
@@ -124,15 +129,20 @@ void work(const FuzzOptions& options, std::uint64_t first, std::uint64_t step,
     if (failure) {
       failure->seed = seed;
       const FailureKind kind = failure->kind;
+      Json all = Json::array();
+      for (const FailureKind& one : failure->all) all.push_back({one.hop, one.what});
+      const auto in_order = failure->schedule;
       std::string file;
       // The first of a kind is worth the time.
-      if (known[kind]++ == 0) file = shrink(draft, *failure).yaml();
+      if (options.shrink && known[kind]++ == 0) file = shrink(draft, *failure).yaml();
       Json json{{"failed", seed},
                 {"what", kind.what},
                 {"hop", kind.hop},
                 {"place", kind.place},
                 {"headline", failure->headline},
                 {"file", file}};
+      json["all"] = std::move(all);
+      if (in_order) json["in_order"] = *in_order;
       if (failure->schedule) json["schedule"] = *failure->schedule;
       say(json);
     }
@@ -178,6 +188,12 @@ void take_line(Worker& worker, FuzzResult& result) {
     const FailureKind kind{json["what"], json["hop"], json["place"]};
     FuzzGroup& group = result.groups[kind];
     ++group.failures;
+    for (const Json& one : json["all"]) {
+      FuzzResult::Named& named = result.hops[{one[0], one[1]}];
+      if (named.times++ != 0) continue;
+      named.seed = json["failed"];
+      if (json.contains("in_order")) named.schedule = json["in_order"].get<std::uint64_t>();
+    }
     const std::string file = json["file"];
     if (file.empty() || (!group.file.empty() && group.file.size() <= file.size())) return;
     group.file = file;
@@ -243,6 +259,13 @@ std::string fuzz_text(const FuzzOptions& options, const FuzzResult& result) {
                   result.runs, result.wall_seconds, result.failing);
   if (!options.experiments.inject.empty()) {
     text += "injected: " + options.experiments.inject + "\n";
+  }
+  if (!options.experiments.inject.empty()) {
+    for (const auto& [what, named] : result.hops) {
+      text += fmt::format(
+          "{:6}  hop {:12} of {:22} experiment {}{}\n", named.times, what.first, what.second,
+          named.seed, named.schedule ? fmt::format(", --seed {}", *named.schedule) : "");
+    }
   }
   for (const auto& [kind, group] : result.groups) {
     text += fmt::format("\n{:6}  {}{}{}   at: {}\n        {}\n", group.failures, kind.what,

@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cosim/fuzz/draft.h"
@@ -20,6 +21,7 @@ struct FuzzOptions {
   std::uint64_t first_seed{1};
   std::uint64_t experiments_at_most{~std::uint64_t{0}};
   double seconds_at_most{};  ///< 0: no limit
+  bool shrink{true};        ///< the first of each kind of failure
   unsigned schedules{3};     ///< random ones an experiment, beside the undisturbed order
 };
 
@@ -36,6 +38,7 @@ struct Failure {
   std::uint64_t seed{};                   ///< of the experiment
   std::optional<std::uint64_t> schedule;  ///< of the random schedule; nothing: undisturbed
   std::string headline;
+  std::vector<FailureKind> all{};  ///< of the run, each kind and hop once
 };
 
 /// Runs one experiment in one order. Nothing: it did what a right kernel does. Throws ConfigError
@@ -58,6 +61,14 @@ struct FuzzResult {
   std::uint64_t failing{};             ///< experiments
   std::vector<std::uint64_t> crashed;  ///< seeds at which a worker ended
   std::map<FailureKind, FuzzGroup> groups;
+  /// Violations of failing runs by missing hop, each kind and hop of a run once, and a run that
+  /// has it: experiment and schedule.
+  struct Named {
+    std::uint64_t times{};
+    std::uint64_t seed{};
+    std::optional<std::uint64_t> schedule;
+  };
+  std::map<std::pair<std::string, std::string>, Named> hops;  ///< hop, violation
   double wall_seconds{};
 };
 

@@ -121,11 +121,7 @@ void split_huge_pmd_locked(Cpu& cpu, Mm& mm, const Vma& vma, const PteSlot& pmd,
     return;
   }
   // Never are small and huge entries there at the same time.
-  const Pte huge = pmdp_invalidate(cpu, mm, pmd);
-  if (!mm.arch.flushes_invalid_pmd()) {
-    mm.arch.flush_tlb_range(cpu, mm, pmd.va, pmd.va + kPmdSize, kPmdShift);
-    mmu_notifier_invalidate_range(cpu, mm, pmd.va, pmd.va + kPmdSize);
-  }
+  const Pte huge = pmdp_invalidate_flush(cpu, mm, pmd);
   fill_with_parts(cpu, mm, *table, pmd.va, huge);
   // The page is mapped by 512 entries now, each with a reference.
   if (page != nullptr) {

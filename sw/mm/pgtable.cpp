@@ -167,6 +167,15 @@ Pte pmdp_invalidate(Cpu& cpu, Mm& mm, const PteSlot& slot) {
   return seen;
 }
 
+Pte pmdp_invalidate_flush(Cpu& cpu, Mm& mm, const PteSlot& slot) {
+  const Pte old = pmdp_invalidate(cpu, mm, slot);
+  if (mm.arch.flushes_invalid_pmd()) return old;
+  const arch::VirtAddr end = slot.va + level_bytes(slot.level);
+  mm.arch.flush_tlb_range(cpu, mm, slot.va, end, level_shift(slot.level));
+  mmu_notifier_invalidate_range(cpu, mm, slot.va, end);
+  return old;
+}
+
 Pte ptep_set_wrprotect(Cpu& cpu, Mm& mm, const PteSlot& slot) {
   Pte seen = ptep_get(cpu, slot);
   for (;;) {

@@ -69,6 +69,9 @@ Pte ptep_get_and_clear(Cpu& cpu, Mm& mm, const PteSlot& slot, Pte seen);
 /// Makes a huge entry invalid to hardware, and flushes it, while software still sees a huge page.
 /// x86 does not flush: a valid entry that is not present can gain no flags.
 Pte pmdp_invalidate(Cpu& cpu, Mm& mm, const PteSlot& slot);
+/// As above, and flushes on every architecture: what could be written through the entry cannot be
+/// any more (pmdp_invalidate() where pmdp_invalidate_ad() is a function of its own).
+Pte pmdp_invalidate_flush(Cpu& cpu, Mm& mm, const PteSlot& slot);
 /// Atomically takes write permission away, without a flush.
 Pte ptep_set_wrprotect(Cpu& cpu, Mm& mm, const PteSlot& slot);
 /// Clears, then flushes the page on CPUs; secondary TLBs as the arch's flush does.

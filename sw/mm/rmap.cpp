@@ -98,7 +98,9 @@ namespace {
 bool page_mkclean_one(Cpu& cpu, Mm& mm, const PteSlot& slot) {
   const Pte pte = ptep_get(cpu, slot);
   if (!mm.arch.pte_dirty(pte) && !mm.arch.pte_write(pte)) return false;
-  const Pte old = ptep_clear_flush(cpu, mm, slot);
+  // A huge entry stays one to those who look without the lock, and would else pass it by.
+  const Pte old = slot.level == kPmdLevel ? pmdp_invalidate_flush(cpu, mm, slot)
+                                          : ptep_clear_flush(cpu, mm, slot);
   set_pte_at(cpu, mm, slot, mm.arch.pte_mkclean(mm.arch.pte_wrprotect(old)));
   return true;
 }

@@ -70,7 +70,8 @@ INSTANTIATE_TEST_SUITE_P(All, FoundByFuzzTest,
                                          "block_mapped_again", "early_retry_held",
                                          "revoke_beside_mmap", "small_page_before_block",
                                          "small_page_before_flush", "split_beside_write",
-                                         "split_dontneed_write", "writeback_beside_reclaim"),
+                                         "split_dontneed_write", "writeback_beside_reclaim",
+                                         "zap_beside_writeback_of_block"),
                          [](const auto& test) { return std::string(test.param); });
 
 /// A completion that comes too early is a hop of its own, for both kinds of barrier.
