@@ -23,10 +23,15 @@ class MmuGather;
 /// struct tlbflush_unmap_batch: flushes that unmapping has left pending, of one thread.
 struct UnmapBatch {
   std::vector<std::pair<Mm*, arch::VirtAddr>> pages;  ///< unmapped since the last flush
-  std::vector<std::uint64_t> flushes;                 ///< begun for them, by number (arm64)
+  std::vector<std::uint64_t> flushes;                 ///< begun for them, by number
   CpuMask cpumask{};                                  ///< to be interrupted (x86)
   bool writable{};  ///< an entry was dirty: flush before the contents are written
 };
+
+/// The flush of a page of a batch begins when the page is unmapped, and ends with those of all
+/// others: what changes in between, by others, is not its concern.
+void begin_batched_flush(Cpu& cpu, Mm& mm, arch::VirtAddr address, UnmapBatch& batch);
+void end_batched_flushes(Cpu& cpu, const UnmapBatch& batch);
 
 /// The format of table entries. No memory is touched.
 class PteFormat {

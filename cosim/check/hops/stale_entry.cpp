@@ -16,6 +16,24 @@ StaleEntry::Where where_of(const Ledger& ledger, ActorId actor) {
   return StaleEntry::Where::kSecondaryMmu;
 }
 
+namespace {
+
+/// Whether what was stored leads where the cached translation does, and permits all that it does.
+bool permits_as_much(const StoreRecord& store, const CachedEntry& entry) {
+  const PageTables::Leaf after{.entry = store.after, .level = store.level};
+  if (!arch::vmsa64::is_leaf(after.entry, after.level) ||
+      after.output(entry.fill.page) != entry.fill.output) {
+    return false;
+  }
+  const arch::vmsa64::Permissions now = arch::vmsa64::leaf_permissions(after.entry, {});
+  for (const arch::Access access : {arch::Access::kRead, arch::Access::kWrite}) {
+    if (entry.fill.permissions.permits(access, false) && !now.permits(access, false)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
 StaleEntry stale_entry(const Ledger& ledger, ActorId tlb, const CachedEntry& entry, arch::MmId mm) {
   StaleEntry stale;
   stale.where = where_of(ledger, tlb);
@@ -27,11 +45,18 @@ StaleEntry stale_entry(const Ledger& ledger, ActorId tlb, const CachedEntry& ent
   stale.store = ledger.cached().unlinked_table(entry);
   stale.from_unlinked_table = stale.store != nullptr;
   if (stale.from_unlinked_table) return stale;
+  const StoreRecord* first = nullptr;
   for (const StoreRecord* store : ledger.tables().stores(mm, entry.fill.page)) {
     if (store->at.sequence <= entry.read.at.sequence) continue;
-    stale.store = store;
-    break;
+    if (first == nullptr) first = store;
+    // An entry that was cleared for a moment, or given back what it had lost, is not stale by that.
+    if (permits_as_much(*store, entry)) {
+      stale.store = nullptr;
+    } else if (stale.store == nullptr) {
+      stale.store = store;
+    }
   }
+  if (stale.store == nullptr) stale.store = first;
   return stale;
 }
 

@@ -119,14 +119,7 @@ void Arm64Mmu::flush_tlb_range(Cpu& cpu, Mm& mm, arch::VirtAddr start, arch::Vir
 
 void Arm64Mmu::tlbbatch_add_pending(Cpu& cpu, Mm& mm, arch::VirtAddr address, UnmapBatch& batch) {
   const FunctionTrace trace(cpu, "arch_tlbbatch_add_pending");
-  // The flush of this page begins here, and ends with the DSB for all: what changes in between, by
-  // others, is not its concern.
-  batch.flushes.push_back(++mm.kernel.flushes);
-  cpu.trace(FlushBegin{.flush = batch.flushes.back(),
-                       .mm = mm.id,
-                       .start = address,
-                       .end = address + arch::kPageSize,
-                       .secondary = true});
+  begin_batched_flush(cpu, mm, address, batch);
   flush_tlb_page_nosync(cpu, mm, address);
 }
 
@@ -134,9 +127,7 @@ void Arm64Mmu::tlbbatch_flush(Cpu& cpu, UnmapBatch& batch) {
   const FunctionTrace trace(cpu, "arch_tlbbatch_flush");
   CpuFlushPort port(cpu, *batch.pages.front().first);
   flush_.tlbbatch_flush(port);
-  for (const std::uint64_t flush : batch.flushes) {
-    cpu.trace(FlushEnd{.flush = flush, .done = true});
-  }
+  end_batched_flushes(cpu, batch);
 }
 
 void Arm64Mmu::tlb_flush(Cpu& cpu, Mm& mm, const MmuGather& tlb) {

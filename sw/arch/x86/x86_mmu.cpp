@@ -161,8 +161,9 @@ bool X86Mmu::should_defer_flush(Cpu& cpu, Mm& mm) const {
   return (mm.cpumask & ~cpumask_of(cpu.id())) != 0;
 }
 
-void X86Mmu::tlbbatch_add_pending(Cpu& cpu, Mm& mm, arch::VirtAddr, UnmapBatch& batch) {
+void X86Mmu::tlbbatch_add_pending(Cpu& cpu, Mm& mm, arch::VirtAddr address, UnmapBatch& batch) {
   const FunctionTrace trace(cpu, "arch_tlbbatch_add_pending");
+  begin_batched_flush(cpu, mm, address, batch);
   ++mm.tlb_gen;
   batch.cpumask |= mm.cpumask;
   if (notifies_) mmu_notifier_arch_invalidate_secondary_tlbs(cpu, mm, {}, kFlushAll);
@@ -177,9 +178,7 @@ void X86Mmu::tlbbatch_flush(Cpu& cpu, UnmapBatch& batch) {
   first.kernel.smp.on_each_cpu_mask(cpu, mask, "flush_tlb_func",
                                     [&](Cpu& target) { flush_tlb_func(target, info); });
   // One round of IPIs flushes what each CPU has loaded, for all of them.
-  for (const auto& [mm, va] : batch.pages) {
-    const FlushScope scope(cpu, *mm, va, va + arch::kPageSize, /*secondary=*/true);
-  }
+  end_batched_flushes(cpu, batch);
 }
 
 // ---- Entries ---------------------------------------------------------------------------------
