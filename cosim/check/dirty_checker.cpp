@@ -35,7 +35,9 @@ void DirtyChecker::on_event(const Event& event) {
     written.writer = ledger_.requester(event.actor, done->requester);
     written.tlb = atc ? ledger_.cached().atc_of(event.actor) : event.actor;
     written.requester = done->requester;
-    written.looked_up = ledger_.cached().last_ended().looked_up;
+    const OpenAccess& access = ledger_.cached().last_ended();
+    written.looked_up = access.looked_up;
+    written.read = access.hit_read.at ? access.hit_read.at : access.looked_up;
     written.va = done->va;
     written.mm = ledger_.spaces().mm_of(event.actor, done->requester.asid).value_or(arch::MmId{});
   } else if (const auto* allocated = event.payload.get<sw::PageAllocated>()) {
@@ -125,14 +127,31 @@ MissingHop DirtyChecker::missing_hop(const Frame& frame, const StoreRecord* clea
   return missing;
 }
 
+const StoreRecord* DirtyChecker::cleaning_store(const Frame& frame, arch::PhysAddr page) const {
+  const StoreRecord* cleaned = nullptr;
+  const StoreRecord* last = nullptr;
+  for (const StoreRecord* store : ledger_.tables().stores(frame.mm, frame.va)) {
+    if (store->at.sequence >= frame.written.sequence) break;
+    last = store;
+    if (store->at.sequence <= frame.read.sequence) continue;
+    const PageTables::Leaf after{.entry = store->after, .level = store->level};
+    const bool good =
+        arch::vmsa64::is_leaf(after.entry, after.level) &&
+        arch::page_of(after.output(frame.va)) == page &&
+        arch::vmsa64::leaf_permissions(after.entry, {}).permits(arch::Access::kWrite, false);
+    if (good) {
+      cleaned = nullptr;
+    } else if (cleaned == nullptr) {
+      cleaned = store;
+    }
+  }
+  return cleaned != nullptr ? cleaned : last;
+}
+
 void DirtyChecker::report(const Frame& frame, arch::PhysAddr page, const Stamp& lost,
                           const std::string& how) {
   if (findings_.repeats(ViolationKind::kLostDirty, frame.writer, frame.va)) return;
-  // The last store before the write that took its entry's dirty flag away, and the flush it owed.
-  const StoreRecord* cleaned = nullptr;
-  for (const StoreRecord* store : ledger_.tables().stores(frame.mm, frame.va)) {
-    if (store->at.sequence < frame.written.sequence) cleaned = store;
-  }
+  const StoreRecord* cleaned = cleaning_store(frame, page);
   const MissingHop missing = missing_hop(frame, cleaned);
   Chain story = chain();
   if (cleaned != nullptr) {

@@ -35,6 +35,7 @@ class DirtyChecker : public Checker {
     ActorId tlb{kNoActor};     ///< whose translation it used
     hw::Requester requester;
     Stamp looked_up;
+    Stamp read;  ///< when the entry was read that the write went through
     arch::VirtAddr va{};
     arch::MmId mm{};
     Stamp saved;          ///< contents as of then are safe
@@ -48,6 +49,9 @@ class DirtyChecker : public Checker {
   void nobody_wants(arch::PhysAddr page, const Stamp& now);
   template <class Action>
   void for_each_frame(arch::PhysAddr head, Action&& action);
+  /// The store that took write permission from the entry that the last write still went through;
+  /// null: there is none.
+  const StoreRecord* cleaning_store(const Frame& frame, arch::PhysAddr page) const;
   /// The hop for want of which the write was possible, or its page was taken for clean.
   MissingHop missing_hop(const Frame& frame, const StoreRecord* cleaned) const;
   void report(const Frame& frame, arch::PhysAddr page, const Stamp& lost, const std::string& how);

@@ -486,5 +486,23 @@ TEST(HopsTest, EachKindOfMmuIsToldOfInItsOwnWords) {
   EXPECT_EQ(found.items.items().back().text, "INVALIDATE_IOTLB_PAGES: not sent");
 }
 
+TEST(HopsTest, ATlbiForAnotherProcessIsNoWrongAsid) {
+  Story story(&HandLog::cpu);
+  story.say(sw::MmCreated{.mm = arch::MmId{2}, .asid = arch::Asid{9}, .pgd = {0x2000}});
+  story.unmap();
+  story.tlbi(HandLog::by_address(kVa, {9}));
+  EXPECT_EQ(story.look().hop, Hop::kFlush);
+}
+
+TEST(HopsTest, AnEntryThatWasGivenBackWhatItHadIsNotStaleByThat) {
+  Story story(&HandLog::cpu);
+  story.store(kVa, 3, kPa | HandLog::kLeaf, 0);
+  story.store(kVa, 3, 0, kPa | HandLog::kLeaf);
+  story.enter("later");
+  story.unmap();
+  const cosim::MissingHop found = story.flushed().look();
+  EXPECT_EQ(found.hop, Hop::kCpuTlbi) << "the flush of the last store is the one that owes it";
+}
+
 }  // namespace
 }  // namespace shootdown::tests

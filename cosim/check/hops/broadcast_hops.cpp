@@ -16,6 +16,11 @@ struct Found {
   const TlbiRecord* other_range{};
 };
 
+bool is_of_another(const HopSearch& search, const TlbiRecord& tlbi) {
+  const auto mm = search.ledger.spaces().mm_of(tlbi.at.actor, tlbi.what.asid);
+  return mm && *mm != search.stale.mm;
+}
+
 Found look_for_tlbi(const HopSearch& search) {
   Found found;
   for (const Stay* stay : search.stays) {
@@ -33,7 +38,8 @@ Found look_for_tlbi(const HopSearch& search) {
       } else if (tlbi.at.sequence > search.next_flush) {
         continue;  // of another flush
       } else if (search.matches_but_for_asid(tlbi.what)) {
-        found.wrong_asid = &tlbi;
+        // One for another process, outside the due flush, was meant for that process.
+        if (ours || !is_of_another(search, tlbi)) found.wrong_asid = &tlbi;
       } else if (ours) {
         found.other_range = &tlbi;
       }
