@@ -262,9 +262,9 @@ std::string fuzz_text(const FuzzOptions& options, const FuzzResult& result) {
   }
   if (!options.experiments.inject.empty()) {
     for (const auto& [what, named] : result.hops) {
-      text += fmt::format(
-          "{:6}  hop {:12} of {:22} experiment {}{}\n", named.times, what.first, what.second,
-          named.seed, named.schedule ? fmt::format(", --seed {}", *named.schedule) : "");
+      text += fmt::format("{:6}  hop {:12} of {:22} experiment {}{}\n", named.times, what.first,
+                          what.second, named.seed,
+                          named.schedule ? fmt::format(", --seed {}", *named.schedule) : "");
     }
   }
   for (const auto& [kind, group] : result.groups) {

@@ -21,7 +21,7 @@ struct FuzzOptions {
   std::uint64_t first_seed{1};
   std::uint64_t experiments_at_most{~std::uint64_t{0}};
   double seconds_at_most{};  ///< 0: no limit
-  bool shrink{true};        ///< the first of each kind of failure
+  bool shrink{true};         ///< the first of each kind of failure
   unsigned schedules{3};     ///< random ones an experiment, beside the undisturbed order
 };
 

@@ -102,15 +102,35 @@ std::vector<Step> read_steps(const YamlValue& steps, std::uint64_t times_so_far,
   return result;
 }
 
+struct ThreadPlace {
+  YamlValue value;
+  std::size_t number{};  ///< of a CPU; behind those, of a device
+};
+
+/// Where a thread runs: `on`, or `cpu` or `device`, which readers of YAML 1.1 do not take for a
+/// truth value.
+ThreadPlace read_thread_place(YamlMap& map, const Config& config) {
+  std::vector<std::string> cpus;
+  for (unsigned cpu = 0; cpu < config.hardware.cpus; ++cpu) {
+    cpus.push_back(fmt::format("cpu{}", cpu));
+  }
+  std::vector<std::string> devices;
+  for (const DeviceConfig& device : config.devices) devices.push_back(device.name);
+  const auto cpu = map.find("cpu");
+  const auto device = map.find("device");
+  if ((cpu || device) && (map.find("on") || (cpu && device))) {
+    (cpu ? *cpu : *device).fail("says a second time where it runs", "one of on, cpu, device");
+  }
+  if (cpu) return {*cpu, cpu->word(cpus)};
+  if (device) return {*device, cpus.size() + device->word(devices)};
+  const YamlValue on = map.require("on");
+  cpus.insert(cpus.end(), devices.begin(), devices.end());
+  return {on, on.word(cpus)};
+}
+
 void read_thread(const YamlValue& name, const YamlValue& value, Config& config, Signals& signals) {
   YamlMap map(value);
-  std::vector<std::string> places;
-  for (unsigned cpu = 0; cpu < config.hardware.cpus; ++cpu) {
-    places.push_back(fmt::format("cpu{}", cpu));
-  }
-  for (const DeviceConfig& device : config.devices) places.push_back(device.name);
-  const YamlValue on = map.require("on");
-  const std::size_t place = on.word(places);
+  const auto [on, place] = read_thread_place(map, config);
   const YamlValue steps = map.require("steps");
   if (place < config.hardware.cpus) {
     std::vector<std::string> processes;

@@ -53,6 +53,14 @@ TEST(PlatformTest, RunsHundredsOfTimesFromTheSameState) {
   }
 }
 
+TEST(PlatformTest, CpuAndDeviceStandForOn) {
+  const auto on = load_text(hits(10));
+  std::string text = hits(10);
+  text.replace(text.find("on: cpu0"), 8, "cpu: cpu0");
+  text.replace(text.find("on: nic0"), 8, "device: nic0");
+  EXPECT_EQ(run(load_text(text)).simulated_ps, run(on).simulated_ps);
+}
+
 TEST(PlatformTest, SimulatedTimeLimitEndsTheRun) {
   const auto config = load_text(hits(100000), {"limits.simulated_us=50"});
   const auto result = run(config);
