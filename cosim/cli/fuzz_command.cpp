@@ -37,7 +37,9 @@ std::string write_groups(const std::string& folder, const FuzzResult& result) {
 
 std::string group_files(const FuzzResult& result) {
   std::string text;
-  for (const auto& [kind, group] : result.groups) text += "\n" + group.file;
+  for (const auto& [kind, group] : result.groups) {
+    if (!group.file.empty()) text += "\n" + group.file;
+  }
   return text;
 }
 

@@ -24,17 +24,36 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Json = nlohmann::json;
 
-/// Numbers, addresses and names of what was generated say where, not what.
+/// Numbers and addresses say where, not what.
 std::string without_numbers(std::string_view text) {
   std::string result;
-  for (const char c : text) {
-    if (std::isdigit(static_cast<unsigned char>(c)) == 0) {
-      result += c;
-    } else if (!result.ends_with('#')) {
-      result += '#';
+  for (std::size_t i = 0; i < text.size();) {
+    const auto is_digit = [&](std::size_t at) {
+      return at < text.size() && std::isdigit(static_cast<unsigned char>(text[at])) != 0;
+    };
+    if (!is_digit(i)) {
+      result += text[i++];
+      continue;
     }
+    const bool hex = text.substr(i).starts_with("0x");
+    i += hex ? 2 : 0;
+    while (is_digit(i) ||
+           (hex && i < text.size() &&
+            (text[i] == '_' || std::isxdigit(static_cast<unsigned char>(text[i])) != 0))) {
+      ++i;
+    }
+    result += '#';
   }
   return result;
+}
+
+/// Where in the kernel it began: the functions around the store, else the first line.
+std::string place_of(const Violation& violation) {
+  const auto functions =
+      std::find_if(violation.chain.begin(), violation.chain.end(),
+                   [](const ChainItem& item) { return item.role == ChainRole::kFunctions; });
+  if (functions != violation.chain.end()) return functions->text;
+  return violation.chain.empty() ? std::string() : without_numbers(violation.chain.front().text);
 }
 
 Failure failure_of(const RunResult& result) {
@@ -50,8 +69,7 @@ Failure failure_of(const RunResult& result) {
                              .hop = std::string(name_of(outcome.hop)),
                              .place = {}});
     }
-    if (!violation.chain.empty())
-      failure.kind.place = without_numbers(violation.chain.front().text);
+    failure.kind.place = place_of(violation);
     return failure;
   }
   // Who did not end differs from piece to piece; what they wait for does not.
@@ -195,7 +213,8 @@ void take_line(Worker& worker, FuzzResult& result) {
       if (json.contains("in_order")) named.schedule = json["in_order"].get<std::uint64_t>();
     }
     const std::string file = json["file"];
-    if (file.empty() || (!group.file.empty() && group.file.size() <= file.size())) return;
+    const bool shorter = !file.empty() && (group.file.empty() || file.size() < group.file.size());
+    if (group.failures > 1 && !shorter) return;
     group.file = file;
     group.shortest = {
         .kind = kind, .seed = json["failed"], .schedule = {}, .headline = json["headline"]};

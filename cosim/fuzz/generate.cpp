@@ -61,6 +61,7 @@ class Generator {
   Draft draft_;
   Config config_;  // only processes: what the readers of steps look at
   unsigned cpus_{};
+  bool arm64_{};
   bool x86_{};
   bool whole_gib_{};  // some region has 1 GiB
   /// Files have huge pages, as tmpfs has, or are written back, as others are. Linux has no file of
@@ -73,6 +74,7 @@ void Generator::make_machine() {
   dense_ = draw_.one_in(5);
   huge_files_ = draw_.one_in(2);
   const std::uint64_t kind = draw_.below(10);
+  arm64_ = kind < 5;
   x86_ = kind >= 5 && kind < 8;
   if (kind >= 8) {
     draft_.architecture =
@@ -117,7 +119,8 @@ void Generator::make_smmu() {
   maybe("smmu.hardware_update", {"access_flag", "access_flag_and_dirty"});
   maybe("smmu.command_latency_cycles", {"1", "300"});
   maybe("smmu.two_level_stream_table", {"false"});
-  if (draw_.one_in(4)) set("smmu.broadcast_tlb_maintenance", "true");
+  // Where CPUs send IPIs there is nothing to follow.
+  if (arm64_ && draw_.one_in(4)) set("smmu.broadcast_tlb_maintenance", "true");
 }
 
 RegionConfig Generator::make_region(std::size_t number) {
