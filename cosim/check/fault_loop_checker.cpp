@@ -40,7 +40,8 @@ void FaultLoopChecker::on_given_up(const Event& event, const hw::DeviceRetry& re
     const Loop loop = found->second;
     const ActorId actor = loop.began.actor;
     if (const auto mm = mm_of(actor, loop.first)) {
-      report(event, loop.first, loop, cause_of(actor, loop.first, *mm));
+      report(event, loop.first, loop,
+             cause_of(actor, loop.first, *mm, loop.entry ? &*loop.entry : nullptr));
     }
   }
 }
@@ -73,7 +74,7 @@ void FaultLoopChecker::on_fault(const Event& event, const hw::TranslationFault& 
   // While the flush is under way, or owed by whoever made the entry stale, the old translation may
   // still be used. What others owe in the same address space is no excuse.
   if (ledger_.flush_in_progress(*mm, fault.va)) return;
-  const StaleEntry stale = cause_of(event.actor, fault, *mm);
+  const StaleEntry stale = cause_of(event.actor, fault, *mm, nullptr);
   const Maintenance& maintenance = ledger_.maintenance();
   const bool owed = stale.store != nullptr ? maintenance.flush_owed(*mm, stale.store->at)
                                            : maintenance.flush_pending(*mm);
@@ -84,12 +85,13 @@ void FaultLoopChecker::on_fault(const Event& event, const hw::TranslationFault& 
     loop.first = fault;
   }
   loop.last = stamp_of(event);
+  if (stale.entry != nullptr) loop.entry = *stale.entry;
   if (loop.faults == threshold_) report(event, fault, loop, stale);
 }
 
 StaleEntry FaultLoopChecker::cause_of(ActorId actor, const hw::TranslationFault& fault,
-                                      arch::MmId mm) const {
-  StaleEntry stale = lacking_entry(actor, fault.requester, fault.va, mm);
+                                      arch::MmId mm, const CachedEntry* met) const {
+  StaleEntry stale = lacking_entry(actor, fault.requester, fault.va, mm, met);
   if (fault.source != hw::TranslationSource::kWalk) return stale;
   if (const StoreRecord* unlinked = ledger_.cached().unlinked_table(actor, fault.access_id)) {
     // It walks, by a walk cache, where nothing is to be found any more.
@@ -101,7 +103,8 @@ StaleEntry FaultLoopChecker::cause_of(ActorId actor, const hw::TranslationFault&
 }
 
 StaleEntry FaultLoopChecker::lacking_entry(ActorId actor, const hw::Requester& requester,
-                                           arch::VirtAddr va, arch::MmId mm) const {
+                                           arch::VirtAddr va, arch::MmId mm,
+                                           const CachedEntry* met) const {
   StaleEntry stale;
   stale.where = where_of(ledger_, actor);
   stale.tlb = actor;
@@ -112,6 +115,7 @@ StaleEntry FaultLoopChecker::lacking_entry(ActorId actor, const hw::Requester& r
     stale.requester.asid = binding->asid;
   }
   stale.entry = ledger_.cached().cached(actor, va, stale.requester.asid);
+  if (stale.entry == nullptr) stale.entry = met;
   for (const StoreRecord* store : ledger_.tables().stores(mm, va)) {
     if (stale.entry != nullptr && store->at.sequence <= stale.entry->read.at.sequence) continue;
     // The first store that changes what hardware sees is the one whose flush was due.
@@ -199,7 +203,7 @@ void FaultLoopChecker::on_policy(const Event& event, const hw::PermissionPolicy&
     return;
   const auto mm = ledger_.spaces().mm_of(event.actor, policy.requester.asid);
   if (!mm || !ledger_.tables().leaf(*mm, policy.va).permits(policy.access)) return;
-  const StaleEntry stale = lacking_entry(event.actor, policy.requester, policy.va, *mm);
+  const StaleEntry stale = lacking_entry(event.actor, policy.requester, policy.va, *mm, nullptr);
   if (stale.store == nullptr) return;
   const MissingHop missing = find_missing_hop(ledger_, stale);
   findings_.note(

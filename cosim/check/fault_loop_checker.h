@@ -32,6 +32,7 @@ class FaultLoopChecker : public Checker {
     Stamp began;
     Stamp last;
     hw::TranslationFault first;
+    std::optional<CachedEntry> entry;  ///< that the last one met; it may be gone at the report
   };
   struct Refused {
     Stamp at;
@@ -47,10 +48,12 @@ class FaultLoopChecker : public Checker {
   void report(const Event& event, const hw::TranslationFault& fault, const Loop& loop,
               const StaleEntry& stale);
   /// What `actor` faulted on: the cached translation, or a table that is linked no more.
-  StaleEntry cause_of(ActorId actor, const hw::TranslationFault& fault, arch::MmId mm) const;
+  /// `met`: the entry that an earlier fault met, in case it is gone; may be null.
+  StaleEntry cause_of(ActorId actor, const hw::TranslationFault& fault, arch::MmId mm,
+                      const CachedEntry* met) const;
   /// The cached translation that `actor` faulted on, and the store that made it lack the right.
   StaleEntry lacking_entry(ActorId actor, const hw::Requester& requester, arch::VirtAddr va,
-                           arch::MmId mm) const;
+                           arch::MmId mm, const CachedEntry* met) const;
   /// The store since which the entry has permitted the access at event `sequence`, or null.
   const StoreRecord* permitted_since(const StaleEntry& stale, arch::Access access,
                                      std::uint64_t sequence) const;

@@ -60,6 +60,20 @@ TEST(CaseTest, AtExitEachHopOfTheReleaseIsNamed) {
 /// The last record came into a queue that had been emptied while it was written.
 TEST(CaseTest, TwoFaultingDevicesEndInEveryOrder) { passes_in_orders("two_faulting_devices"); }
 
+/// The entry is not there any more when the device gives up: the hop is that of the last fault.
+TEST(CaseTest, ALoopIsPutDownToTheEntryThatItMet) {
+  auto config = load_case("given_up_after_exit");
+  unsigned loops = 0;
+  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+    config.random_schedule = seed;
+    for (const auto& violation : run(config).violations) {
+      EXPECT_EQ(cosim::name_of(violation.missing_hop), "notifier") << seed;
+      ++loops;
+    }
+  }
+  EXPECT_GT(loops, 0U);
+}
+
 /// Experiments that `shootdown fuzz` found: what went wrong stands in their descriptions.
 class FoundByFuzzTest : public testing::TestWithParam<const char*> {};
 
