@@ -8,6 +8,10 @@
 #include <new>
 #include <utility>
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
+
 namespace shootdown::hw {
 
 static_assert(std::endian::native == std::endian::little, "simulated memory is little-endian");
@@ -21,6 +25,10 @@ PhysicalMemory::PhysicalMemory(arch::PhysAddr base, std::uint64_t size_bytes)
   if (mapping == MAP_FAILED) throw std::bad_alloc();
   // Huge pages would be cleared whole at the first touch after every reset(). Advice only.
   ::madvise(mapping, size_bytes, MADV_NOHUGEPAGE);
+#ifdef __SANITIZE_ADDRESS__
+  // Where the stack of a thread of an earlier simulation was, its red zones are still marked.
+  __asan_unpoison_memory_region(mapping, size_bytes);
+#endif
   bytes_ = static_cast<std::uint8_t*>(mapping);
 }
 
