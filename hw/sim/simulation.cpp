@@ -5,6 +5,7 @@
 
 #ifdef __SANITIZE_ADDRESS__
 #include <pthread.h>
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -13,6 +14,16 @@ namespace shootdown::hw {
 namespace {
 
 constexpr std::size_t kStackBytes = 512 * 1024;
+
+/// Before anything runs on a stack: red zones are still marked there of frames that an abort has
+/// unwound, or of the stack of an earlier simulation that was at this place.
+void forget_red_zones() {
+#ifdef __SANITIZE_ADDRESS__
+  constexpr std::size_t kUsed = 16 * 1024;  // more than the frames above this one
+  char here = 0;
+  __asan_unpoison_memory_region(&here - (kStackBytes - kUsed), kStackBytes - kUsed);
+#endif
+}
 
 }  // namespace
 
@@ -39,6 +50,7 @@ void SimThread::main() {
     start_pending_ = false;
     state_ = State::kRunning;
     simulation_.resumed(*this);
+    forget_red_zones();
     try {
       body_();
     } catch (const Aborted&) {
